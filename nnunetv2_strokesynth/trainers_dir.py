@@ -1,0 +1,19 @@
+"""``strokesynth trainers-dir``: the folder that ``nnUNet_extTrainer`` must name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "print the folder with our trainers, for the variable nnUNet_extTrainer"
+EXAMPLE = 'export nnUNet_extTrainer="$(strokesynth trainers-dir)"'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are no options."""
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the absolute path."""
+    sys.stdout.write(f"{Path(__file__).resolve().parent / 'nnunet_ext'}\n")

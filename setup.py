@@ -1,0 +1,88 @@
+"""Build script: metadata, the package mapping, and the one file that makes nnU-Net find our trainers.
+
+nnU-Net (2.8.0 and later) looks for trainers outside itself in the folders named by the environment
+variable ``nnUNet_extTrainer``. So that ``nnUNetv2_train 18 2d 0 -tr StrokeSynthTrainer`` works right after
+``pip install .``, the wheel carries ``nnunetv2_strokesynth.pth``: Python runs its single line at start-up,
+which appends our folder to that variable and keeps whatever the user has set. ``pip uninstall`` removes it.
+An editable install does not ship the file; there, ``export nnUNet_extTrainer="$(strokesynth trainers-dir)"``.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+PTH_NAME = "nnunetv2_strokesynth.pth"
+# `sitedir` is the local variable of `site.addpackage`, which executes this line: the folder the file lies in.
+PTH_LINE = (
+    "import os; _d = os.path.join(sitedir, 'nnunetv2_strokesynth', 'nnunet_ext'); "
+    "_v = os.environ.get('nnUNet_extTrainer', ''); "
+    "os.path.isdir(_d) and _d not in _v.split(os.pathsep) and "
+    "os.environ.__setitem__('nnUNet_extTrainer', os.pathsep.join(filter(None, (_v, _d))))\n"
+)
+
+
+class BuildPyWithTrainerPath(build_py):
+    """``build_py`` that also writes the start-up file into the wheel's root."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            self.mkpath(self.build_lib)
+            (Path(self.build_lib) / PTH_NAME).write_text(PTH_LINE, encoding="utf-8")
+
+    def get_outputs(self, include_bytecode=1):
+        outputs = super().get_outputs(include_bytecode)
+        return outputs if self.editable_mode else [*outputs, str(Path(self.build_lib) / PTH_NAME)]
+
+
+SUBPACKAGES = (
+    "dataloading",
+    "evaluation",
+    "inference",
+    "losses",
+    "networks",
+    "nnunet_ext",
+    "phantom",
+    "reporting",
+    "trainers",
+)
+
+setup(
+    name="nnunetv2_strokesynth",
+    version="0.1.0",
+    description="Ischemic stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis, for nnU-Net v2",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[
+        "nnunetv2_strokesynth",
+        *(f"nnunetv2_strokesynth.{name}" for name in SUBPACKAGES),
+        "nnunetv2_strokesynth.dataset_conversion",
+    ],
+    package_dir={"nnunetv2_strokesynth.dataset_conversion": "dataset_conversion"},
+    package_data={"nnunetv2_strokesynth.dataset_conversion": ["*.json"]},
+    install_requires=[
+        "nnunetv2>=2.8,<2.9",
+        "torch",
+        "numpy",
+        "scipy",
+        "SimpleITK",
+        "batchgenerators",
+        "batchgeneratorsv2",
+        "dynamic-network-architectures",
+        "acvl-utils",
+        "blosc2",
+        "scikit-image",
+        "matplotlib",
+        "pandas",
+        "tqdm",
+    ],
+    extras_require={
+        "demo": ["nilearn"],
+        "test": ["nilearn", "pytest", "hypothesis", "ruff"],
+    },
+    entry_points={"console_scripts": ["strokesynth=nnunetv2_strokesynth.cli:main"]},
+    cmdclass={"build_py": BuildPyWithTrainerPath},
+)
