@@ -1,0 +1,74 @@
+"""A preprocessed data set whose cases carry their DWI as the last image channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import blosc2
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+
+
+class ChannelStack:
+    """Image channels and the DWI seen as one array ``(C + 1, Z, Y, X)``, read only where it is indexed.
+
+    nnU-Net's loader crops a patch from each case. The image stays on disk in compressed blocks; stacking it
+    with the DWI first would decompress all of it for one slice.
+    """
+
+    def __init__(self, image: np.ndarray, dwi: np.ndarray | None):
+        self.image = image
+        self.dwi = dwi
+        self.shape = (image.shape[0] + 1, *image.shape[1:])
+        self.ndim = len(self.shape)
+        self.dtype = image.dtype
+
+    def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
+        """Crop: ``key`` is a full channel slice followed by spatial slices."""
+        channels, *spatial = key if isinstance(key, tuple) else (key,)
+        if channels != slice(None):
+            raise IndexError("a channel stack is indexed in space only: stack[:, z, y, x]")
+        image = self.image[(slice(None), *spatial)]
+        stacked = np.empty((image.shape[0] + 1, *image.shape[1:]), dtype=np.float32)
+        stacked[:-1] = image
+        stacked[-1] = np.nan if self.dwi is None else self.dwi[(slice(None), *spatial)][0]
+        return stacked
+
+
+class PairedDataset:
+    """nnU-Net's data set with the DWI appended to every case; NaN where a case has none.
+
+    Args:
+        dataset: the preprocessed cases as nnU-Net reads them.
+        folder: the preprocessed targets (``dataloading.targets``).
+        cases_with_target: the cases whose DWI exists.
+    """
+
+    def __init__(self, dataset: nnUNetBaseDataset, folder: Path, cases_with_target: list[str]):
+        self.dataset = dataset
+        self.folder = folder
+        self.cases_with_target = frozenset(cases_with_target)
+        self.identifiers = dataset.identifiers
+
+    def load_case(self, case_id: str) -> tuple[ChannelStack, np.ndarray, np.ndarray | None, dict]:
+        """Image with DWI ``(C + 1, Z, Y, X)``, labels, labels of a previous stage, properties.
+
+        Raises:
+            ValueError: the DWI and the case have different shapes, as after planning anew.
+        """
+        image, labels, previous, properties = self.dataset.load_case(case_id)
+        dwi = self._load_target(case_id) if case_id in self.cases_with_target else None
+        if dwi is not None and tuple(dwi.shape[1:]) != tuple(image.shape[1:]):
+            raise ValueError(
+                f"{case_id}: the DWI in {self.folder} has shape {tuple(dwi.shape[1:])}, the case has "
+                f"{tuple(image.shape[1:])}. Delete that folder and start the training again."
+            )
+        return ChannelStack(image, dwi), labels, previous, properties
+
+    def __getitem__(self, case_id: str):
+        return self.load_case(case_id)
+
+    def _load_target(self, case_id: str) -> blosc2.NDArray:
+        return blosc2.open(
+            urlpath=str(self.folder / f"{case_id}.b2nd"), mode="r", dparams={"nthreads": 1}
+        )

@@ -1,0 +1,173 @@
+"""DWI targets in nnU-Net's preprocessed space.
+
+nnU-Net preprocesses images and labels; the DWI that the generator learns from lies beside them in
+``targetsTr/`` and must end up on exactly the same voxels. It goes through the steps that the case itself went
+through, read from the case's ``.pkl`` and the plans: transpose, crop, resample. The results lie in a sibling
+folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``), because nnU-Net takes every ``.b2nd`` file in
+a preprocessed folder for a case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import blosc2
+import numpy as np
+from batchgenerators.utilities.file_and_folder_operations import load_pickle
+from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
+from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import atomic_file, write_json
+
+TARGETS_RAW_FOLDER = "targetsTr"
+UPPER_PERCENTILE = 99.0
+
+
+def targets_folder(preprocessed_folder: str | Path) -> Path:
+    """Where the targets of one preprocessed configuration lie."""
+    folder = Path(preprocessed_folder)
+    return folder.with_name(f"{folder.name}_targets")
+
+
+def scale_dwi(dwi: np.ndarray) -> np.ndarray:
+    """Scale a DWI volume to (0, 1) by its minimum and its 99th percentile.
+
+    Args:
+        dwi: ``(Z, Y, X)``, any unit.
+
+    Returns:
+        float32 ``(Z, Y, X)`` in [0, 1]; all zeros for a constant volume.
+
+    Source:
+        Wang et al. 2020, section 4.1. The paper does not say what happens above the percentile: we clip, so
+        that the target stays within the range that the paper names.
+    """
+    low = float(dwi.min())
+    high = float(np.percentile(dwi, UPPER_PERCENTILE))
+    if high <= low:  # fewer than 1 % of the voxels lie above the minimum
+        high = float(dwi.max())
+    if high <= low:
+        return np.zeros(dwi.shape, dtype=np.float32)
+    return np.clip((dwi.astype(np.float32) - low) / (high - low), 0.0, 1.0)
+
+
+def preprocess_target(
+    dwi: np.ndarray,
+    properties: dict,
+    plans_manager: PlansManager,
+    configuration_manager: ConfigurationManager,
+) -> np.ndarray:
+    """Bring a raw DWI volume onto the voxels of its preprocessed case.
+
+    Args:
+        dwi: ``(Z, Y, X)`` as nnU-Net's reader returns it.
+        properties: the case's ``.pkl``: spacing and the crop that was used.
+
+    Returns:
+        float32 ``(1, Z', Y', X')`` in [0, 1]. Scaling uses the whole volume, before the crop, so that it does
+        not depend on the crop; overshoot of the cubic resampling is clipped.
+
+    Raises:
+        ValueError: the DWI's shape is not the shape the case had before cropping.
+    """
+    volume = scale_dwi(dwi).transpose(plans_manager.transpose_forward)[None]
+    expected = tuple(properties["shape_before_cropping"])
+    if volume.shape[1:] != expected:
+        raise ValueError(
+            f"DWI has shape {volume.shape[1:]}, the scan has {expected}. Convert the data set again, or put a "
+            f"DWI that is registered to the CT into {TARGETS_RAW_FOLDER}."
+        )
+    crop = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
+    volume = volume[(slice(None), *crop)]
+    old_spacing = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
+    new_spacing = list(configuration_manager.spacing)
+    if len(new_spacing) == 2:  # a 2-D configuration keeps the distance between slices
+        new_spacing = [old_spacing[0], *new_spacing]
+    shape = compute_new_shape(volume.shape[1:], old_spacing, new_spacing)
+    volume = configuration_manager.resampling_fn_data(volume, shape, old_spacing, new_spacing)
+    return np.clip(np.asarray(volume, dtype=np.float32), 0.0, 1.0)
+
+
+def _fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> dict:
+    """What a stored target depends on; a difference means it must be made again."""
+    stat = source.stat()
+    return {
+        "source_bytes": stat.st_size,
+        "source_mtime_ns": stat.st_mtime_ns,
+        "shape_before_cropping": [int(size) for size in properties["shape_before_cropping"]],
+        "bbox": [[int(edge) for edge in edges] for edges in properties["bbox_used_for_cropping"]],
+        "target_spacing_mm": [float(value) for value in spacing],
+    }
+
+
+def _is_current(stored: Path, record: Path, fingerprint: dict) -> bool:
+    if not (stored.is_file() and record.is_file()):
+        return False
+    return json.loads(record.read_text(encoding="utf-8")) == fingerprint
+
+
+def _store(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
+    blocks, chunks = comp_blosc2_params(volume.shape, tuple(patch_size), volume.itemsize)
+    with atomic_file(path) as temporary:
+        blosc2.asarray(
+            np.ascontiguousarray(volume), urlpath=str(temporary), chunks=chunks, blocks=blocks
+        )
+
+
+def prepare_targets(
+    raw_folder: Path | None,
+    preprocessed_folder: Path,
+    case_ids: Sequence[str],
+    plans_manager: PlansManager,
+    configuration_manager: ConfigurationManager,
+    file_ending: str,
+) -> list[str]:
+    """Make the preprocessed DWI of every case that has one; skip what is up to date.
+
+    Several trainings may do this at the same time: each file appears whole or not at all, and all of them
+    would write the same bytes.
+
+    Args:
+        raw_folder: ``targetsTr/`` of the raw data set, or None where it is not at hand (targets made earlier
+            are then used as they are).
+        preprocessed_folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
+        case_ids: the cases to look for.
+        file_ending: as in ``dataset.json``.
+
+    Returns:
+        The cases that have a target, in the given order.
+
+    Raises:
+        ValueError: a DWI does not fit its scan; names the case and the file.
+    """
+    folder = targets_folder(preprocessed_folder)
+    available = []
+    reader = plans_manager.image_reader_writer_class()
+    for case_id in tqdm(case_ids, desc="DWI targets", unit="case", disable=raw_folder is None):
+        stored, record = folder / f"{case_id}.b2nd", folder / f"{case_id}.json"
+        source = raw_folder / f"{case_id}{file_ending}" if raw_folder is not None else None
+        if source is None or not source.is_file():
+            if raw_folder is None and stored.is_file():
+                available.append(case_id)
+            continue
+        properties = load_pickle(str(preprocessed_folder / f"{case_id}.pkl"))
+        fingerprint = _fingerprint(source, properties, configuration_manager.spacing)
+        if not _is_current(stored, record, fingerprint):
+            dwi = reader.read_images([str(source)])[0][0]
+            if not np.isfinite(dwi).all():
+                raise ValueError(
+                    f"{case_id}: {source} holds NaN or infinite values; repair it or remove it from "
+                    f"{TARGETS_RAW_FOLDER} to train that case without a DWI"
+                )
+            try:
+                volume = preprocess_target(dwi, properties, plans_manager, configuration_manager)
+            except ValueError as error:
+                raise ValueError(f"{case_id}: {source}: {error}") from error
+            _store(volume, stored, configuration_manager.patch_size)
+            write_json(record, fingerprint)
+        available.append(case_id)
+    return available

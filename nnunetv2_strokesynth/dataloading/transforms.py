@@ -1,0 +1,54 @@
+"""The two transforms that carry the DWI through nnU-Net's augmentation.
+
+The DWI arrives as the last image channel. ``SplitTarget`` moves it to batchgeneratorsv2's
+``regression_target``: spatial transforms move that along with the image, intensity transforms leave it alone.
+``PackTargets`` comes last and hands nnU-Net the list of targets that the joint loss reads.
+"""
+
+from __future__ import annotations
+
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+
+from nnunetv2_strokesynth.losses.functional import lesion_weight_map
+
+
+class SplitTarget(BasicTransform):
+    """``image (C + 1, Y, X)`` -> ``image (C, Y, X)`` and ``regression_target (1, Y, X)``."""
+
+    def apply(self, data_dict: dict, **params) -> dict:
+        image = data_dict["image"]
+        data_dict["image"] = image[:-1].contiguous()
+        data_dict["regression_target"] = image[-1:].contiguous()
+        return data_dict
+
+
+class PackTargets(BasicTransform):
+    """``segmentation`` becomes ``[labels (1, Y, X), dwi (1, Y, X), weight (1, Y, X)]``.
+
+    The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so that its
+    distances are in pixels of the patch that the network sees. Without a DWI in the sample dictionary the list
+    is ``[labels, weight]``.
+    """
+
+    def __init__(self, foreground_weight: float = 1.5, decay_px: float = 50.0):
+        super().__init__()
+        self.foreground_weight = foreground_weight
+        self.decay_px = decay_px
+
+    def apply(self, data_dict: dict, **params) -> dict:
+        labels = data_dict["segmentation"]
+        weight = lesion_weight_map(labels[0].numpy() > 0, self.foreground_weight, self.decay_px)
+        dwi = data_dict.pop("regression_target", None)
+        targets = [labels, dwi, torch.from_numpy(weight)[None]]
+        data_dict["segmentation"] = [target for target in targets if target is not None]
+        return data_dict
+
+
+def with_targets(
+    augmentation: ComposeTransforms, pack: PackTargets, *, has_dwi: bool
+) -> ComposeTransforms:
+    """nnU-Net's transforms with the target handled before and after them."""
+    split = [SplitTarget()] if has_dwi else []
+    return ComposeTransforms([*split, *augmentation.transforms, pack])

@@ -1,0 +1,103 @@
+"""Every term of the joint loss, once per epoch: console, nnU-Net's log file, a CSV and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import matplotlib
+import torch
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
+
+from nnunetv2_strokesynth.atomic import atomic_file, write_text
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+
+CSV_NAME = "loss_terms.csv"
+PNG_NAME = "loss_terms.png"
+PREFIX = "terms"
+
+
+class TermMeans:
+    """Means of named scalars over the iterations of an epoch, kept on the device until they are read."""
+
+    def __init__(self):
+        self._sums: dict[str, torch.Tensor] = {}
+        self._count = 0
+
+    def add(self, terms: dict[str, torch.Tensor]) -> None:
+        """Add one iteration's detached scalars."""
+        for name, value in terms.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+        self._count += 1
+
+    def pop(self) -> dict[str, float]:
+        """The means since the last call (averaged over DDP ranks), as floats; then start again."""
+        if not self._sums:
+            return {}
+        names = list(self._sums)
+        means = torch.stack([self._sums[name].float() for name in names]) / self._count
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(means)
+            means = means / torch.distributed.get_world_size()
+        self._sums, self._count = {}, 0
+        return dict(zip(names, means.tolist(), strict=True))
+
+
+def log_terms(logger: MetaLogger, phase: str, terms: dict[str, float], epoch: int) -> None:
+    """Put the terms of one phase ("train" or "val") into nnU-Net's logger.
+
+    The logger's lists are stored in every checkpoint, so a resumed training goes on with its history.
+    """
+    history = logger.local_logger.my_fantastic_logging
+    for name, value in terms.items():
+        key = f"{PREFIX}/{phase}/{name}"
+        # A checkpoint from before this term existed: keep one entry per epoch, as nnU-Net demands.
+        history.setdefault(key, [float("nan")] * epoch)
+        logger.log(key, value, epoch)
+
+
+def history_of_terms(logger: MetaLogger) -> dict[str, list[float]]:
+    """``{"train/L_s": [one value per epoch], ...}``."""
+    history = logger.local_logger.my_fantastic_logging
+    return {
+        key.removeprefix(f"{PREFIX}/"): list(values)
+        for key, values in history.items()
+        if key.startswith(f"{PREFIX}/")
+    }
+
+
+def write_csv(folder: Path, history: dict[str, list[float]]) -> None:
+    """``loss_terms.csv``: one row per epoch, one column per phase and term."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    for epoch, row in enumerate(zip(*history.values(), strict=False)):
+        writer.writerow([epoch, *(f"{value:.6g}" for value in row)])
+    write_text(folder / CSV_NAME, buffer.getvalue())
+
+
+def plot_terms(folder: Path, history: dict[str, list[float]]) -> None:
+    """``loss_terms.png``: one panel per term, training solid, validation dashed."""
+    names = list(dict.fromkeys(key.split("/", 1)[1] for key in history))
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(4 * columns, 3 * rows), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        for phase, style in (("train", "-"), ("val", "--")):
+            values = history.get(f"{phase}/{name}")
+            if values:
+                marker = "o" if len(values) < 3 else None
+                axis.plot(range(len(values)), values, style, marker=marker, label=phase)
+        axis.set(title=name, xlabel="epoch")
+        axis.grid(alpha=0.3)
+    axes.flat[0].legend()
+    with atomic_file(folder / PNG_NAME) as temporary:
+        figure.savefig(temporary, dpi=100)
+    plt.close(figure)

@@ -1,0 +1,247 @@
+"""``StrokeSynthTrainer``: extractor, generator and segmenter trained end to end inside nnU-Net.
+
+What nnU-Net does, it goes on doing: ``train_step``, ``validation_step``, AMP, clipping, checkpoints, online
+Dice, sliding window, mirroring and ensembling are its own. Its deep-supervision protocol passes lists to the
+loss; we use it as it is: the network returns ``(logits, pseudo_dwi, feature)`` while it trains, the loader
+returns ``[labels, dwi, weight]``, and the first of each is what nnU-Net's online Dice reads.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from nnunetv2.paths import nnUNet_raw
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import distributed as dist
+from torch import nn
+from torch._dynamo import OptimizedModule
+
+from nnunetv2_strokesynth.channels import PRESETS, check_channels
+from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
+from nnunetv2_strokesynth.dataloading.targets import (
+    TARGETS_RAW_FOLDER,
+    prepare_targets,
+    targets_folder,
+)
+from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
+from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
+from nnunetv2_strokesynth.networks import planned_networks
+from nnunetv2_strokesynth.trainers.loss_log import (
+    TermMeans,
+    history_of_terms,
+    log_terms,
+    plot_terms,
+    write_csv,
+)
+
+# Shorter runs than the recipe's, for a demo or a check: what is set is written into the training log.
+ENVIRONMENT_OVERRIDES = {
+    "strokesynth_num_epochs": "num_epochs",
+    "strokesynth_num_iterations_per_epoch": "num_iterations_per_epoch",
+    "strokesynth_num_val_iterations_per_epoch": "num_val_iterations_per_epoch",
+}
+
+
+class StrokeSynthTrainer(nnUNetTrainer):
+    """Pseudo-DWI synthesis and segmentation (Wang et al. 2020) with topology and recipe from nnU-Net's plans.
+
+    Extractor, generator and segmenter take features, strides and kernel sizes from the plans; the extractor has
+    half the features; the segmenter has switchable normalisation and squeeze-and-excitation. The loss is the
+    paper's (Eq. 15). Every training case may have a DWI in ``targetsTr/``; one without contributes L_s only.
+    """
+
+    preset = "wang2020"
+    uses_dwi = True
+    alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
+    beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
+    gamma = 1.2  # weight of the contextual term, Eq. 6
+    foreground_weight = 1.5  # w of Eq. 9
+    decay_px = 50.0  # D of Eq. 9
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
+    ):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        for variable, attribute in ENVIRONMENT_OVERRIDES.items():
+            if variable in os.environ:
+                setattr(self, attribute, _positive_integer(variable))
+                self.print_to_log_file(f"{attribute} = {os.environ[variable]} from {variable}")
+        self._train_terms, self._val_terms = TermMeans(), TermMeans()
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The three networks and the context encoder.
+
+        Args:
+            enable_deep_supervision: True in training: the network then returns the tuple of heads.
+
+        Raises:
+            ValueError: a 3-D configuration, or another number of channels than the preset's.
+        """
+        if len(configuration_manager.patch_size) != 2:
+            raise ValueError(
+                f"{cls.__name__} works on slices, as Wang et al. 2020 does: use the configuration 2d"
+            )
+        preset = PRESETS[cls.preset]
+        if num_input_channels != len(preset.names):
+            raise ValueError(
+                f"{cls.__name__} reads {len(preset.names)} channels (preset {cls.preset}), "
+                f"the data set has {num_input_channels}"
+            )
+        network = planned_networks(
+            configuration_manager.network_arch_class_name,
+            configuration_manager.network_arch_init_kwargs,
+            configuration_manager.network_arch_init_kwargs_req_import,
+            preset,
+            num_output_channels,
+            with_context_encoder=cls.uses_dwi,
+        )
+        network.return_synthesis = enable_deep_supervision
+        return network
+
+    def initialize(self) -> None:
+        """Check the channels against the preset, then set everything up as nnU-Net does."""
+        check_channels(self.dataset_json["channel_names"], self.preset, type(self).__name__)
+        super().initialize()
+
+    @property
+    def unwrapped_network(self) -> nn.Module:
+        """The network without DDP's and torch.compile's wrappers."""
+        network = self.network.module if self.is_ddp else self.network
+        return network._orig_mod if isinstance(network, OptimizedModule) else network
+
+    def set_deep_supervision_enabled(self, enabled: bool) -> None:
+        """On: the network returns (logits, pseudo_dwi, feature). Off (validation, predict): logits."""
+        self.unwrapped_network.return_synthesis = enabled
+
+    def _get_deep_supervision_scales(self) -> None:
+        # The list of targets holds the DWI and the weight map, not smaller copies of the labels.
+        return None
+
+    def _build_loss(self) -> nn.Module:
+        if not self.uses_dwi:
+            return SegmentationLoss()
+        return JointLoss(
+            self.unwrapped_network.context_encoder,
+            alpha=self.alpha,
+            beta=self.beta,
+            gamma=self.gamma,
+        )
+
+    @classmethod
+    def _pack_targets(cls) -> PackTargets:
+        return PackTargets(cls.foreground_weight, cls.decay_px)
+
+    @classmethod
+    def get_training_transforms(cls, *args, **kwargs):
+        """nnU-Net's augmentation; the DWI moves along with the image."""
+        augmentation = nnUNetTrainer.get_training_transforms(*args, **kwargs)
+        return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
+
+    @classmethod
+    def get_validation_transforms(cls, *args, **kwargs):
+        """nnU-Net's, with the same list of targets as in training."""
+        augmentation = nnUNetTrainer.get_validation_transforms(*args, **kwargs)
+        return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
+
+    def get_tr_and_val_datasets(self):
+        """nnU-Net's data sets, each case with its DWI.
+
+        Raises:
+            ValueError: no training case of this fold has a DWI.
+        """
+        train, val = super().get_tr_and_val_datasets()
+        if not self.uses_dwi:
+            return train, val
+        cases = [
+            *train.identifiers,
+            *(key for key in val.identifiers if key not in train.identifiers),
+        ]
+        with_dwi = self._prepare_targets(cases)
+        n_train = sum(case_id in with_dwi for case_id in train.identifiers)
+        if n_train == 0:
+            raise ValueError(
+                f"{type(self).__name__} learns to synthesise the DWI, but none of the "
+                f"{len(train.identifiers)} training cases of fold {self.fold} has one in "
+                f"{self._raw_targets_folder() or TARGETS_RAW_FOLDER}. Put DWI volumes there (named like the "
+                f"labels) or train StrokeSynthTrainer_NoDWI, which needs none."
+            )
+        self.print_to_log_file(f"{n_train} of {len(train.identifiers)} training cases have a DWI")
+        folder = targets_folder(self.preprocessed_dataset_folder)
+        return PairedDataset(train, folder, with_dwi), PairedDataset(val, folder, with_dwi)
+
+    def _raw_targets_folder(self) -> Path | None:
+        if not nnUNet_raw.is_set():
+            return None
+        folder = Path(str(nnUNet_raw)) / self.plans_manager.dataset_name / TARGETS_RAW_FOLDER
+        return folder if folder.is_dir() else None
+
+    def _prepare_targets(self, case_ids: list[str]) -> list[str]:
+        def prepare() -> list[str]:
+            return prepare_targets(
+                self._raw_targets_folder(),
+                Path(self.preprocessed_dataset_folder),
+                case_ids,
+                self.plans_manager,
+                self.configuration_manager,
+                self.dataset_json["file_ending"],
+            )
+
+        if not self.is_ddp:
+            return prepare()
+        found = [prepare() if self.local_rank == 0 else None]
+        dist.broadcast_object_list(found, src=0)
+        return found[0]
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step; keeps the terms of the loss for the log."""
+        outputs = super().train_step(batch)
+        self._train_terms.add(self.loss.terms)
+        return outputs
+
+    def validation_step(self, batch: dict) -> dict:
+        """nnU-Net's step; keeps the terms of the loss for the log."""
+        outputs = super().validation_step(batch)
+        self._val_terms.add(self.loss.terms)
+        return outputs
+
+    def on_epoch_end(self) -> None:
+        """Log the terms of the loss, then end the epoch as nnU-Net does (checkpoints come after the log)."""
+        for phase, means in (("train", self._train_terms), ("val", self._val_terms)):
+            terms = means.pop()
+            log_terms(self.logger, phase, terms, self.current_epoch)
+            listed = ", ".join(f"{name} {value:.4f}" for name, value in terms.items())
+            self.print_to_log_file(f"{phase} terms: {listed}")
+        if self.local_rank == 0:
+            history = history_of_terms(self.logger)
+            write_csv(Path(self.output_folder), history)
+            plot_terms(Path(self.output_folder), history)
+        super().on_epoch_end()
+
+
+class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
+    """The same three networks trained by the segmentation loss L_s alone: for data without a DWI."""
+
+    uses_dwi = False
+
+
+def _positive_integer(variable: str) -> int:
+    text = os.environ[variable]
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{variable} is '{text}', expected a whole number of at least 1")
+    return int(text)
