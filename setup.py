@@ -1,10 +1,11 @@
-"""Build script: metadata, the package mapping, and the one file that makes nnU-Net find our trainers.
+"""Build script: metadata, package mapping, and the file that makes nnU-Net find our trainers.
 
 nnU-Net (2.8.0 and later) looks for trainers outside itself in the folders named by the environment
-variable ``nnUNet_extTrainer``. So that ``nnUNetv2_train 18 2d 0 -tr StrokeSynthTrainer`` works right after
-``pip install .``, the wheel carries ``nnunetv2_strokesynth.pth``: Python runs its single line at start-up,
-which appends our folder to that variable and keeps whatever the user has set. ``pip uninstall`` removes it.
-An editable install does not ship the file; there, ``export nnUNet_extTrainer="$(strokesynth trainers-dir)"``.
+variable ``nnUNet_extTrainer``. So that ``nnUNetv2_train 18 2d 0 -tr StrokeSynthTrainer`` works
+right after ``pip install .``, the wheel carries ``nnunetv2_strokesynth.pth``: Python runs its
+single line at start-up, which appends our folder to that variable and keeps whatever the user has
+set. ``pip uninstall`` removes it. An editable install does not ship the file; there, ``export
+nnUNet_extTrainer="$(strokesynth trainers-dir)"``.
 """
 
 from pathlib import Path
@@ -13,7 +14,8 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 PTH_NAME = "nnunetv2_strokesynth.pth"
-# `sitedir` is the local variable of `site.addpackage`, which executes this line: the folder the file lies in.
+# `sitedir` is the local variable of `site.addpackage`, which executes this line: the folder the
+# file lies in.
 PTH_LINE = (
     "import os; _d = os.path.join(sitedir, 'nnunetv2_strokesynth', 'nnunet_ext'); "
     "_v = os.environ.get('nnUNet_extTrainer', ''); "
@@ -51,7 +53,7 @@ SUBPACKAGES = (
 setup(
     name="nnunetv2_strokesynth",
     version="0.1.0",
-    description="Ischemic stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis, for nnU-Net v2",
+    description="Stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis, for nnU-Net v2",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -20,7 +20,7 @@ def _sibling(path: Path) -> Path:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path``; rename it to ``path`` on success, delete it on failure."""
+    """Yield a temporary sibling; rename it to ``path`` on success, delete it on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(path)
@@ -33,7 +33,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder; rename it to ``path`` on success, delete it on failure.
+    """Yield a temporary sibling folder; rename it on success, delete it on failure.
 
     An existing ``path`` is replaced: the caller has asked the user by then.
     """

@@ -1,10 +1,11 @@
 """Channel names, order and units of the data sets we write: the only copy.
 
-A preset names the channels that a system of the literature reads. The converter writes them in this order,
-``dataset.json`` repeats their names, and a trainer checks the names against its preset before it starts.
+A preset names the channels that a system of the literature reads. The converter writes them in this
+order, ``dataset.json`` repeats their names, and a trainer checks the names against its preset
+before it starts.
 
-Units: CT, MIP, MIP_P and CTA_k in HU; Tmax and MTT in s; CBF and CBV in the units of the release's software
-(the ISLES 2018 maps come from RAPID; its CBF is not in mL/100 g/min).
+Units: CT, MIP, MIP_P and CTA_k in HU; Tmax and MTT in s; CBF and CBV in the units of the release's
+software (the ISLES 2018 maps come from RAPID; its CBF is not in mL/100 g/min).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Preset(NamedTuple):
     Attributes:
         names: channel names in the order in which they are stored.
         n_frames: how many frames of the CTP series (CTA_0, CTA_1, ...) are among them.
-        smooth_window: whether the time-intensity curve is smoothed before the perfusion window is sought.
+        smooth_window: whether the time-intensity curve is smoothed before the perfusion window is
+        sought.
         source: the paper.
     """
 
@@ -35,7 +37,7 @@ class Preset(NamedTuple):
         return {str(index): name for index, name in enumerate(self.names)}
 
     def index(self, *names: str) -> list[int]:
-        """Positions of the given channels. Raises ``ValueError`` for a name that the preset lacks."""
+        """Positions of the given channels; ``ValueError`` for a name that the preset lacks."""
         return [self.names.index(name) for name in names]
 
     @property

@@ -1,8 +1,9 @@
 """The command ``strokesynth``: everything that comes before and after nnU-Net's own commands.
 
-``COMMANDS`` is the whole command line as data. A command's module has ``HELP`` (one line), ``EXAMPLE``
-(one command that works as printed), ``add_arguments(parser)`` and ``run(args)``; it is imported only when
-its command is called, so ``strokesynth trainers-dir`` stays fast enough for a shell profile.
+``COMMANDS`` is the whole command line as data. A command's module has ``HELP`` (one line),
+``EXAMPLE`` (one command that works as printed), ``add_arguments(parser)`` and ``run(args)``; it is
+imported only when its command is called, so ``strokesynth trainers-dir`` stays fast enough for a
+shell profile.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def build_parser(name: str) -> argparse.ArgumentParser:
 
 def _overview() -> str:
     lines = ["usage: strokesynth COMMAND ...", "", "commands:"]
-    lines += [f"  {name:<14}{importlib.import_module(path).HELP}" for name, path in COMMANDS.items()]
+    lines += [
+        f"  {name:<14}{importlib.import_module(path).HELP}" for name, path in COMMANDS.items()
+    ]
     return "\n".join([*lines, "", "`strokesynth COMMAND --help` shows options and an example."])
 
 

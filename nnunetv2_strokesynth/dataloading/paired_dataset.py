@@ -10,10 +10,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 
 class ChannelStack:
-    """Image channels and the DWI seen as one array ``(C + 1, Z, Y, X)``, read only where it is indexed.
+    """Image and DWI seen as one array ``(C + 1, Z, Y, X)``, read only where it is indexed.
 
-    nnU-Net's loader crops a patch from each case. The image stays on disk in compressed blocks; stacking it
-    with the DWI first would decompress all of it for one slice.
+    nnU-Net's loader crops a patch from each case. The image stays on disk in compressed blocks;
+    stacking it with the DWI first would decompress all of it for one slice.
     """
 
     def __init__(self, image: np.ndarray, dwi: np.ndarray | None):
@@ -60,8 +60,8 @@ class PairedDataset:
         dwi = self._load_target(case_id) if case_id in self.cases_with_target else None
         if dwi is not None and tuple(dwi.shape[1:]) != tuple(image.shape[1:]):
             raise ValueError(
-                f"{case_id}: the DWI in {self.folder} has shape {tuple(dwi.shape[1:])}, the case has "
-                f"{tuple(image.shape[1:])}. Delete that folder and start the training again."
+                f"{case_id}: the DWI in {self.folder} has shape {tuple(dwi.shape[1:])}, the case "
+                f"has {tuple(image.shape[1:])}. Delete that folder and start the training again."
             )
         return ChannelStack(image, dwi), labels, previous, properties
 

@@ -1,10 +1,10 @@
 """DWI targets in nnU-Net's preprocessed space.
 
 nnU-Net preprocesses images and labels; the DWI that the generator learns from lies beside them in
-``targetsTr/`` and must end up on exactly the same voxels. It goes through the steps that the case itself went
-through, read from the case's ``.pkl`` and the plans: transpose, crop, resample. The results lie in a sibling
-folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``), because nnU-Net takes every ``.b2nd`` file in
-a preprocessed folder for a case.
+``targetsTr/`` and must end up on exactly the same voxels. It goes through the steps that the case
+itself went through, read from the case's ``.pkl`` and the plans: transpose, crop, resample. The
+results lie in a sibling folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``), because
+nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def scale_dwi(dwi: np.ndarray) -> np.ndarray:
         float32 ``(Z, Y, X)`` in [0, 1]; all zeros for a constant volume.
 
     Source:
-        Wang et al. 2020, section 4.1. The paper does not say what happens above the percentile: we clip, so
-        that the target stays within the range that the paper names.
+        Wang et al. 2020, section 4.1. The paper does not say what happens above the percentile: we
+        clip, so that the target stays within the range that the paper names.
     """
     low = float(dwi.min())
     high = float(np.percentile(dwi, UPPER_PERCENTILE))
@@ -68,8 +68,8 @@ def preprocess_target(
         properties: the case's ``.pkl``: spacing and the crop that was used.
 
     Returns:
-        float32 ``(1, Z', Y', X')`` in [0, 1]. Scaling uses the whole volume, before the crop, so that it does
-        not depend on the crop; overshoot of the cubic resampling is clipped.
+        float32 ``(1, Z', Y', X')`` in [0, 1]. Scaling uses the whole volume, before the crop, so
+        that it does not depend on the crop; overshoot of the cubic resampling is clipped.
 
     Raises:
         ValueError: the DWI's shape is not the shape the case had before cropping.
@@ -78,8 +78,8 @@ def preprocess_target(
     expected = tuple(properties["shape_before_cropping"])
     if volume.shape[1:] != expected:
         raise ValueError(
-            f"DWI has shape {volume.shape[1:]}, the scan has {expected}. Convert the data set again, or put a "
-            f"DWI that is registered to the CT into {TARGETS_RAW_FOLDER}."
+            f"DWI has shape {volume.shape[1:]}, the scan has {expected}. Convert the data set "
+            f"again, or put a DWI that is registered to the CT into {TARGETS_RAW_FOLDER}."
         )
     crop = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
     volume = volume[(slice(None), *crop)]
@@ -128,12 +128,12 @@ def prepare_targets(
 ) -> list[str]:
     """Make the preprocessed DWI of every case that has one; skip what is up to date.
 
-    Several trainings may do this at the same time: each file appears whole or not at all, and all of them
-    would write the same bytes.
+    Several trainings may do this at the same time: each file appears whole or not at all, and all
+    of them would write the same bytes.
 
     Args:
-        raw_folder: ``targetsTr/`` of the raw data set, or None where it is not at hand (targets made earlier
-            are then used as they are).
+        raw_folder: ``targetsTr/`` of the raw data set, or None where it is not at hand (targets
+            made earlier are then used as they are).
         preprocessed_folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
         case_ids: the cases to look for.
         file_ending: as in ``dataset.json``.
@@ -160,8 +160,8 @@ def prepare_targets(
             dwi = reader.read_images([str(source)])[0][0]
             if not np.isfinite(dwi).all():
                 raise ValueError(
-                    f"{case_id}: {source} holds NaN or infinite values; repair it or remove it from "
-                    f"{TARGETS_RAW_FOLDER} to train that case without a DWI"
+                    f"{case_id}: {source} holds NaN or infinite values; repair it or remove it "
+                    f"from {TARGETS_RAW_FOLDER} to train that case without a DWI"
                 )
             try:
                 volume = preprocess_target(dwi, properties, plans_manager, configuration_manager)

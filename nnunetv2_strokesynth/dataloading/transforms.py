@@ -1,8 +1,9 @@
 """The two transforms that carry the DWI through nnU-Net's augmentation.
 
 The DWI arrives as the last image channel. ``SplitTarget`` moves it to batchgeneratorsv2's
-``regression_target``: spatial transforms move that along with the image, intensity transforms leave it alone.
-``PackTargets`` comes last and hands nnU-Net the list of targets that the joint loss reads.
+``regression_target``: spatial transforms move that along with the image, intensity transforms leave
+it alone. ``PackTargets`` comes last and hands nnU-Net the list of targets that the joint loss
+reads.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class SplitTarget(BasicTransform):
 class PackTargets(BasicTransform):
     """``segmentation`` becomes ``[labels (1, Y, X), dwi (1, Y, X), weight (1, Y, X)]``.
 
-    The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so that its
-    distances are in pixels of the patch that the network sees. Without a DWI in the sample dictionary the list
-    is ``[labels, weight]``.
+    The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so
+    that its distances are in pixels of the patch that the network sees. Without a DWI in the sample
+    dictionary the list is ``[labels, weight]``.
     """
 
     def __init__(self, foreground_weight: float = 1.5, decay_px: float = 50.0):

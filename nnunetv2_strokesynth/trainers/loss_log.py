@@ -1,4 +1,4 @@
-"""Every term of the joint loss, once per epoch: console, nnU-Net's log file, a CSV and a picture."""
+"""Every term of the joint loss per epoch: console, nnU-Net's log file, a CSV and a picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "terms"
 
 
 class TermMeans:
-    """Means of named scalars over the iterations of an epoch, kept on the device until they are read."""
+    """Means of named scalars over an epoch, kept on the device until they are read."""
 
     def __init__(self):
         self._sums: dict[str, torch.Tensor] = {}
@@ -49,7 +49,8 @@ class TermMeans:
 def log_terms(logger: MetaLogger, phase: str, terms: dict[str, float], epoch: int) -> None:
     """Put the terms of one phase ("train" or "val") into nnU-Net's logger.
 
-    The logger's lists are stored in every checkpoint, so a resumed training goes on with its history.
+    The logger's lists are stored in every checkpoint, so a resumed training goes on with its
+    history.
     """
     history = logger.local_logger.my_fantastic_logging
     for name, value in terms.items():

@@ -1,9 +1,10 @@
 """``StrokeSynthTrainer``: extractor, generator and segmenter trained end to end inside nnU-Net.
 
-What nnU-Net does, it goes on doing: ``train_step``, ``validation_step``, AMP, clipping, checkpoints, online
-Dice, sliding window, mirroring and ensembling are its own. Its deep-supervision protocol passes lists to the
-loss; we use it as it is: the network returns ``(logits, pseudo_dwi, feature)`` while it trains, the loader
-returns ``[labels, dwi, weight]``, and the first of each is what nnU-Net's online Dice reads.
+What nnU-Net does, it goes on doing: ``train_step``, ``validation_step``, AMP, clipping,
+checkpoints, online Dice, sliding window, mirroring and ensembling are its own. Its deep-supervision
+protocol passes lists to the loss; we use it as it is: the network returns ``(logits, pseudo_dwi,
+feature)`` while it trains, the loader returns ``[labels, dwi, weight]``, and the first of each is
+what nnU-Net's online Dice reads.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from nnunetv2_strokesynth.trainers.loss_log import (
     write_csv,
 )
 
-# Shorter runs than the recipe's, for a demo or a check: what is set is written into the training log.
+# Shorter runs than the recipe's, for a demo or a check: what is set is written into the training
+# log.
 ENVIRONMENT_OVERRIDES = {
     "strokesynth_num_epochs": "num_epochs",
     "strokesynth_num_iterations_per_epoch": "num_iterations_per_epoch",
@@ -46,11 +48,12 @@ ENVIRONMENT_OVERRIDES = {
 
 
 class StrokeSynthTrainer(nnUNetTrainer):
-    """Pseudo-DWI synthesis and segmentation (Wang et al. 2020) with topology and recipe from nnU-Net's plans.
+    """Wang et al. 2020 with topology and recipe from nnU-Net's plans.
 
-    Extractor, generator and segmenter take features, strides and kernel sizes from the plans; the extractor has
-    half the features; the segmenter has switchable normalisation and squeeze-and-excitation. The loss is the
-    paper's (Eq. 15). Every training case may have a DWI in ``targetsTr/``; one without contributes L_s only.
+    Extractor, generator and segmenter take features, strides and kernel sizes from the plans; the
+    extractor has half the features; the segmenter has switchable normalisation and
+    squeeze-and-excitation. The loss is the paper's (Eq. 15). Every training case may have a DWI in
+    ``targetsTr/``; one without contributes L_s only.
     """
 
     preset = "wang2020"
@@ -95,7 +98,7 @@ class StrokeSynthTrainer(nnUNetTrainer):
         """
         if len(configuration_manager.patch_size) != 2:
             raise ValueError(
-                f"{cls.__name__} works on slices, as Wang et al. 2020 does: use the configuration 2d"
+                f"{cls.__name__} works on slices, as Wang et al. 2020: use the configuration 2d"
             )
         preset = PRESETS[cls.preset]
         if num_input_channels != len(preset.names):
@@ -126,7 +129,7 @@ class StrokeSynthTrainer(nnUNetTrainer):
         return network._orig_mod if isinstance(network, OptimizedModule) else network
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
-        """On: the network returns (logits, pseudo_dwi, feature). Off (validation, predict): logits."""
+        """On: the network returns (logits, pseudo_dwi, feature). Off (validation): logits."""
         self.unwrapped_network.return_synthesis = enabled
 
     def _get_deep_supervision_scales(self) -> None:
@@ -178,8 +181,8 @@ class StrokeSynthTrainer(nnUNetTrainer):
             raise ValueError(
                 f"{type(self).__name__} learns to synthesise the DWI, but none of the "
                 f"{len(train.identifiers)} training cases of fold {self.fold} has one in "
-                f"{self._raw_targets_folder() or TARGETS_RAW_FOLDER}. Put DWI volumes there (named like the "
-                f"labels) or train StrokeSynthTrainer_NoDWI, which needs none."
+                f"{self._raw_targets_folder() or TARGETS_RAW_FOLDER}. Put DWI volumes there "
+                f"(named like the labels) or train StrokeSynthTrainer_NoDWI, which needs none."
             )
         self.print_to_log_file(f"{n_train} of {len(train.identifiers)} training cases have a DWI")
         folder = targets_folder(self.preprocessed_dataset_folder)
@@ -221,7 +224,7 @@ class StrokeSynthTrainer(nnUNetTrainer):
         return outputs
 
     def on_epoch_end(self) -> None:
-        """Log the terms of the loss, then end the epoch as nnU-Net does (checkpoints come after the log)."""
+        """Log the terms of the loss, then end the epoch as nnU-Net does."""
         for phase, means in (("train", self._train_terms), ("val", self._val_terms)):
             terms = means.pop()
             log_terms(self.logger, phase, terms, self.current_epoch)
@@ -235,7 +238,7 @@ class StrokeSynthTrainer(nnUNetTrainer):
 
 
 class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
-    """The same three networks trained by the segmentation loss L_s alone: for data without a DWI."""
+    """The same three networks trained by L_s alone: for data without a DWI."""
 
     uses_dwi = False
 
