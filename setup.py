@@ -53,7 +53,7 @@ SUBPACKAGES = (
 setup(
     name="nnunetv2_strokesynth",
     version="0.1.0",
-    description="Stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis, for nnU-Net v2",
+    description="Stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis (nnU-Net v2)",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,0 +1,232 @@
+"""``strokesynth synthesize``: the pseudo-DWI and the extractor's feature of new scans, as NIfTI.
+
+nnU-Net's own predictor does the work (folds, sliding window, mirroring); only the network's head
+differs. What comes out is brought back into the input's geometry by the inverse of nnU-Net's
+preprocessing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
+from torch import nn
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import atomic_file
+
+HELP = "write the pseudo-DWI (and the extractor's feature) of scans in nnU-Net format"
+EXAMPLE = (
+    "strokesynth synthesize "
+    "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
+    "-i $nnUNet_raw/Dataset018_ISLES2018/imagesTs -o pseudo_dwi"
+)
+LOGGER = logging.getLogger(__name__)
+FEATURE_FOLDER = "feature"
+
+
+class SynthesisHead(nn.Module):
+    """A trained network seen as ``image (B, C, Y, X) -> pseudo-DWI and feature (B, 2, Y, X)``."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.cat(self.network.synthesize(image), dim=1)
+
+    def load_state_dict(self, state_dict: dict, *args, **kwargs):
+        """The wrapped network's: nnU-Net's predictor loads one fold after the other through it."""
+        return self.network.load_state_dict(state_dict, *args, **kwargs)
+
+
+class _TwoHeads:
+    """What nnU-Net's sliding window asks of a label manager: how many channels come out."""
+
+    num_segmentation_heads = 2
+
+
+def build_predictor(
+    model_folder: Path,
+    *,
+    folds: Sequence[str] | None = None,
+    checkpoint: str = "checkpoint_final.pth",
+    device: torch.device | None = None,
+    mirroring: bool = True,
+) -> nnUNetPredictor:
+    """nnU-Net's predictor with the synthesis head in place of the segmentation.
+
+    Args:
+        model_folder: ``<trainer>__<plans>__<configuration>``.
+        folds: e.g. ``("0", "1")`` or ``("all",)``; None: all that have the checkpoint.
+        mirroring: average over nnU-Net's mirrored passes, as ``nnUNetv2_predict`` does.
+
+    Raises:
+        FileNotFoundError: no model folder, or a fold without the checkpoint.
+        ValueError: a trainer without a generator, such as nnU-Net's own.
+    """
+    for name in ("plans.json", "dataset.json"):
+        if not (model_folder / name).is_file():
+            raise FileNotFoundError(
+                f"{model_folder} is no trained nnU-Net model: it has no {name}. Expected a folder "
+                "like nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
+            )
+    if folds is None:
+        folds = sorted(path.parent.name[5:] for path in model_folder.glob(f"fold_*/{checkpoint}"))
+        if not folds:
+            raise FileNotFoundError(f"no fold in {model_folder} has {checkpoint}")
+    for fold in folds:
+        if not (model_folder / f"fold_{fold}" / checkpoint).is_file():
+            raise FileNotFoundError(f"{model_folder / f'fold_{fold}'} has no {checkpoint}")
+    predictor = nnUNetPredictor(
+        use_mirroring=mirroring, device=device or torch.device("cuda"), allow_tqdm=False
+    )
+    predictor.initialize_from_trained_model_folder(str(model_folder), tuple(folds), checkpoint)
+    if not hasattr(predictor.network, "synthesize"):
+        raise ValueError(
+            f"{predictor.trainer_name} has no generator, so there is no pseudo-DWI to write; "
+            "use a model trained with StrokeSynthTrainer"
+        )
+    predictor.network = SynthesisHead(predictor.network)
+    predictor.label_manager = _TwoHeads()
+    return predictor
+
+
+def revert_preprocessing(
+    volumes: np.ndarray | torch.Tensor,
+    properties: dict,
+    plans_manager: PlansManager,
+    configuration_manager: ConfigurationManager,
+) -> np.ndarray:
+    """From nnU-Net's preprocessed space back to the scan's own voxels.
+
+    Args:
+        volumes: ``(C, Z', Y', X')``.
+        properties: what the preprocessor recorded for the case.
+
+    Returns:
+        float32 ``(C, Z, Y, X)``; voxels outside nnU-Net's crop are 0.
+    """
+    old_spacing = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
+    spacing = list(configuration_manager.spacing)
+    if len(spacing) == 2:  # a 2-D configuration keeps the distance between slices
+        spacing = [old_spacing[0], *spacing]
+    cropped = configuration_manager.resampling_fn_probabilities(
+        volumes, properties["shape_after_cropping_and_before_resampling"], spacing, old_spacing
+    )
+    full = np.zeros((len(cropped), *properties["shape_before_cropping"]), dtype=np.float32)
+    box = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
+    full[(slice(None), *box)] = np.asarray(cropped, dtype=np.float32)
+    return full.transpose([0, *(axis + 1 for axis in plans_manager.transpose_backward)])
+
+
+def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) -> np.ndarray:
+    """Pseudo-DWI and feature of one scan, float32 ``(2, Z, Y, X)``."""
+    plans, configuration = predictor.plans_manager, predictor.configuration_manager
+    preprocessor = configuration.preprocessor_class(verbose=False)
+    data, _, properties = preprocessor.run_case(
+        list(channel_files), None, plans, configuration, predictor.dataset_json
+    )
+    heads = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
+    return revert_preprocessing(heads.float(), properties, plans, configuration)
+
+
+def write_like(volume: np.ndarray, reference: sitk.Image, path: Path) -> None:
+    """Write ``(Z, Y, X)`` with the geometry of ``reference``."""
+    image = sitk.GetImageFromArray(volume)
+    image.CopyInformation(reference)
+    with atomic_file(path) as temporary:
+        sitk.WriteImage(image, str(temporary))
+
+
+def synthesize_folder(
+    predictor: nnUNetPredictor,
+    images: Path,
+    output: Path,
+    *,
+    with_feature: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Every scan of a folder in nnU-Net format (``case_0000.nii.gz``, ...).
+
+    Returns:
+        The pseudo-DWI files, one per scan; existing ones are kept unless ``overwrite``.
+
+    Raises:
+        FileNotFoundError: no folder, or no scans in it.
+        ValueError: a scan lacks channels.
+    """
+    ending = predictor.dataset_json["file_ending"]
+    if not images.is_dir():
+        raise FileNotFoundError(f"{images} is not a folder")
+    scans = create_lists_from_splitted_dataset_folder(str(images), ending)
+    if not scans:
+        raise FileNotFoundError(f"{images} holds no scans named like case_0000{ending}")
+    n_channels = len(predictor.dataset_json["channel_names"])
+    written = []
+    for channel_files in tqdm(scans, desc="pseudo-DWI", unit="scan"):
+        case_id = Path(channel_files[0]).name.removesuffix(ending)[:-5]
+        if len(channel_files) != n_channels:
+            raise ValueError(
+                f"{case_id}: {images} holds {len(channel_files)} channels of it, the model reads "
+                f"{n_channels}: {', '.join(predictor.dataset_json['channel_names'].values())}"
+            )
+        path = output / f"{case_id}{ending}"
+        feature_path = output / FEATURE_FOLDER / path.name
+        written.append(path)
+        if not overwrite and path.is_file() and (feature_path.is_file() or not with_feature):
+            continue
+        pseudo_dwi, feature = synthesize_case(predictor, channel_files)
+        reference = sitk.ReadImage(channel_files[0])
+        if with_feature:
+            write_like(feature, reference, feature_path)
+        write_like(pseudo_dwi, reference, path)
+    return written
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``nnUNetv2_predict`` that make sense here, under the same names."""
+    parser.add_argument("-m", dest="model", type=Path, required=True, help="trained model folder")
+    parser.add_argument("-i", dest="images", type=Path, required=True, help="folder of scans")
+    parser.add_argument("-o", dest="output", type=Path, required=True, help="output folder")
+    parser.add_argument("-f", dest="folds", nargs="+", help="folds (default: all trained ones)")
+    parser.add_argument(
+        "-chk", dest="checkpoint", default="checkpoint_final.pth", help="checkpoint name"
+    )
+    parser.add_argument(
+        "-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda"
+    )
+    parser.add_argument("--disable_tta", action="store_true", help="no mirrored passes")
+    parser.add_argument(
+        "--feature", action="store_true", help=f"also write the feature F_h to {FEATURE_FOLDER}/"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Synthesise every scan of the input folder."""
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here; add `-device cpu`")
+    predictor = build_predictor(
+        args.model,
+        folds=args.folds,
+        checkpoint=args.checkpoint,
+        device=torch.device(args.device),
+        mirroring=not args.disable_tta,
+    )
+    written = synthesize_folder(
+        predictor,
+        args.images,
+        args.output,
+        with_feature=args.feature,
+        overwrite=args.overwrite,
+    )
+    LOGGER.info("%d pseudo-DWI volumes in %s", len(written), args.output)
