@@ -1,0 +1,176 @@
+"""The maths of the losses. Everything is computed in float32 or wider, under autocast too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from scipy.special import expit
+from torch.nn import functional as F
+
+_ROOT_EPS = 1e-8
+_MIN_DICE = 1e-6
+_MIN_PROB = 1e-7
+
+
+def lesion_weight_map(lesion: np.ndarray, w: float = 1.5, decay_px: float = 50.0) -> np.ndarray:
+    """Weight map A: w inside the lesion, falling from 1 to 0.5 with the distance outside.
+
+    Args:
+        lesion: bool (Y, X), or (..., Y, X) for a stack, in which distances stay within the slice.
+        w: weight of lesion pixels, at least 1.
+        decay_px: D, in pixels.
+
+    Returns:
+        float32 of the same shape: w inside, ``0.5 + sigmoid(-distance / decay_px)`` outside, with
+        the Euclidean distance to the lesion in pixels. 0.5 everywhere in a slice without lesion.
+
+    Source: Wang et al. 2020, Eq. 9. The paper does not define slices without lesion; 0.5 is the
+    limit for a lesion infinitely far away.
+    """
+    lesion = np.asarray(lesion, dtype=bool)
+    if lesion.ndim < 2 or w < 1 or decay_px <= 0:
+        raise ValueError(
+            "lesion_weight_map expects a (..., Y, X) array, w >= 1 and decay_px > 0, found shape "
+            f"{lesion.shape}, w = {w}, decay_px = {decay_px}."
+        )
+    weight = np.full(lesion.shape, 0.5, dtype=np.float32)
+    for index in np.ndindex(lesion.shape[:-2]):
+        inside = lesion[index]
+        if inside.any():
+            distance = distance_transform_edt(~inside)
+            weight[index] = np.where(inside, w, 0.5 + expit(-distance / decay_px))
+    return weight
+
+
+def _wide(x: torch.Tensor) -> torch.Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def weighted_l2_per_sample(
+    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Low-level synthesis loss of each sample: (B, 1, Y, X) each -> (B,).
+
+    Source: Wang et al. 2020, Eq. 7. Choice: the norm is taken per pixel, ``sqrt(mean((A (I_g -
+    I_d))^2))``, so that it does not depend on the image size; 1e-8 inside the root keeps its
+    gradient finite.
+    """
+    error = _wide(weight) * (_wide(pred) - _wide(target))
+    return error.square().flatten(1).mean(dim=1).add(_ROOT_EPS).sqrt()
+
+
+def weighted_l2(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean over the samples of ``weighted_l2_per_sample``: (B, 1, Y, X) each -> scalar."""
+    return weighted_l2_per_sample(pred, target, weight).mean()
+
+
+def context_distance_per_sample(
+    context_pred: torch.Tensor, context_target: torch.Tensor
+) -> torch.Tensor:
+    """Mean absolute difference of two context vectors: (B, 16) each -> (B,).
+
+    Source: Wang et al. 2020, Eq. 8. Choice: the mean over the 16 entries in place of their sum.
+    """
+    return (_wide(context_pred) - _wide(context_target)).abs().mean(dim=1)
+
+
+def encode_context(
+    encoder: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor
+) -> torch.Tensor:
+    """Apply the context encoder outside autocast: (B, 1, Y, X) -> (B, 16).
+
+    The feature F_h is unbounded, and differences of context vectors are small against their size.
+    """
+    with torch.autocast(image.device.type, enabled=False):
+        return encoder(_wide(image))
+
+
+def context_l1(
+    encoder: Callable[[torch.Tensor], torch.Tensor], pred: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """High-level synthesis loss, mean over the samples (Eq. 8): (B, 1, Y, X) each -> scalar."""
+    context_pred = encode_context(encoder, pred)
+    return context_distance_per_sample(context_pred, encode_context(encoder, target)).mean()
+
+
+def mean_over_valid(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Mean of the entries that count: (B,), bool (B,) -> scalar; 0 (with gradient 0) when none does.
+
+    No branch on the data, so the GPU is not made to wait, and every parameter behind ``values``
+    gets a gradient in every step.
+    """
+    kept = torch.where(valid, values, torch.zeros_like(values))
+    return kept.sum() / valid.sum().clamp_min(1)
+
+
+def weighted_cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Cross entropy averaged with the weight map over the whole batch.
+
+    Args:
+        logits: (B, C, Y, X).
+        labels: (B, Y, X), integers from 0 to C - 1.
+        weight: (B, Y, X), positive.
+
+    Returns:
+        ``sum(A * CE) / sum(A)``, a scalar.
+
+    Source: Wang et al. 2020, Eq. 12.
+    """
+    cross_entropy = F.cross_entropy(_wide(logits), labels.long(), reduction="none")
+    weight = _wide(weight)
+    return (weight * cross_entropy).sum() / weight.sum()
+
+
+def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+    """L_GD = 1 - 2 sum_c m_c sum(Y P) / sum_c m_c sum(Y + P), in [0, 1].
+
+    Args:
+        probs: (B, C, *spatial), softmax output.
+        onehot: the same shape, 0 or 1.
+
+    Returns:
+        A scalar: 0 for a perfect prediction. Sums run over the whole batch.
+
+    Source: Wang et al. 2020, Eq. 14 (Sudre et al. 2017), m_c = 1 / (sum Y^c)^2. Choice: a class
+    absent from the batch takes the largest finite m among the others, so that false positives
+    still cost.
+    """
+    probs = _wide(probs)
+    onehot = onehot.to(probs.dtype)
+    axes = (0, *range(2, probs.ndim))
+    volume = onehot.sum(dim=axes)
+    overlap = (onehot * probs).sum(dim=axes)
+    total = volume + probs.sum(dim=axes)
+    # m times the smallest volume squared: the ratio is the same, and float32 keeps away from its
+    # limits.
+    smallest = torch.where(volume > 0, volume, torch.inf).amin()
+    m = torch.where(volume > 0, smallest / volume, 1.0).square()
+    return 1 - 2 * (m * overlap).sum() / (m * total).sum()
+
+
+def hardness_aware_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+    """L_HGD = -log(1 - L_GD), with 1 - L_GD clamped to at least 1e-6 (Wang et al. 2020, Eq. 13).
+
+    Arguments as ``generalized_dice_loss``. Returns a scalar between 0 and 13.8.
+    """
+    return -torch.log((1 - generalized_dice_loss(probs, onehot)).clamp_min(_MIN_DICE))
+
+
+def focal_loss(probs_fg: torch.Tensor, labels: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Mean over all pixels of -(1 - p_t)^gamma log(p_t), p_t the probability of the true class.
+
+    Args:
+        probs_fg: lesion probability, (B, Y, X).
+        labels: (B, Y, X), 0 or 1.
+        gamma: focusing exponent, at least 0; 0 gives the cross entropy.
+
+    Source: Lin et al. 2017, as Abulnaga & Rubin 2018 use it. p_t is clamped to [1e-7, 1 - 1e-7].
+    """
+    probs_fg = _wide(probs_fg)
+    p_true = torch.where(labels > 0, probs_fg, 1 - probs_fg).clamp(_MIN_PROB, 1 - _MIN_PROB)
+    return (-((1 - p_true) ** gamma) * p_true.log()).mean()

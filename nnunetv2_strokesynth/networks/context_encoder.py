@@ -1,0 +1,56 @@
+"""The context encoder: an image as 16 numbers, for the high-level synthesis loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from nnunetv2_strokesynth.networks.initialization import xavier_init
+
+CONTEXT_LENGTH = 16
+_CHANNELS = (1, 16, 32, 64, 128, 1)
+
+
+class ContextEncoder(nn.Module):
+    """Phi_c of Wang et al. 2020 (Eq. 8 and Fig. 4): (B, 1, Y, X) -> (B, 16).
+
+    Five 3x3 stride-2 convolutions, each followed by ReLU (Song & Huang 2018), then the adaptive
+    average pools to 8x1 and 1x8, concatenated. The channels 16-32-64-128-1 and the pool sizes are
+    our choice: the paper gives the length 16 only, and 256 / 2^5 = 8.
+
+    The last ReLU acts on a single map. With a plain random start that map is negative everywhere
+    for about every second seed: the encoder then returns 0 for every image, its gradient is 0,
+    and the high-level loss is lost for good. A leaky ReLU would depart from the paper; instead
+    the sign of the last filter is chosen so that an image of ones gives a positive map. Xavier's
+    distribution is symmetric, so sizes are as before. The map can still die during training: the
+    joint loss logs the spread of its output.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width_in, width in zip(_CHANNELS[:-1], _CHANNELS[1:], strict=True):
+            layers += [nn.Conv2d(width_in, width, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        self.rows = nn.AdaptiveAvgPool2d((CONTEXT_LENGTH // 2, 1))
+        self.columns = nn.AdaptiveAvgPool2d((1, CONTEXT_LENGTH // 2))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Xavier initialisation, with the sign of the last filter that keeps its ReLU alive."""
+        self.apply(xavier_init)
+        last = self.layers[-2]
+        ones = torch.ones(1, 1, 256, 256, device=last.weight.device, dtype=last.weight.dtype)
+        response = self.layers[:-1](ones).mean()
+        last.weight.mul_(torch.where(response < 0, -1.0, 1.0))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, 1, Y, X), each side at least 32 -> (B, 16)."""
+        if image.shape[1] != 1 or min(image.shape[-2:]) < 32:
+            raise ValueError(
+                "The context encoder takes one-channel images with sides of at least 32 pixels, found "
+                f"shape {tuple(image.shape)}."
+            )
+        features = self.layers(image)
+        return torch.cat((self.rows(features).flatten(1), self.columns(features).flatten(1)), dim=1)
