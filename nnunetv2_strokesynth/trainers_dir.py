@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+
+from nnunetv2_strokesynth.nnunet_commands import trainers_folder
 
 HELP = "print the folder with our trainers, for the variable nnUNet_extTrainer"
 EXAMPLE = 'export nnUNet_extTrainer="$(strokesynth trainers-dir)"'
@@ -16,4 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the absolute path."""
-    sys.stdout.write(f"{Path(__file__).resolve().parent / 'nnunet_ext'}\n")
+    sys.stdout.write(f"{trainers_folder()}\n")

@@ -68,13 +68,13 @@ def best_threshold(
         The best rule among ``N_THRESHOLDS`` quantiles per map and both sides.
     """
     brains = [
-        np.any([scan != 0 for scan in scans], axis=0) for scans in zip(*maps.values(), strict=False)
+        np.any([scan != 0 for scan in scans], axis=0) for scans in zip(*maps.values(), strict=True)
     ]
     inside = [lesion[brain] for lesion, brain in zip(lesions, brains, strict=True)]
     rules = []
     for name, scans in maps.items():
         values = [
-            relative_map(scan, brain)[brain] for scan, brain in zip(scans, brains, strict=False)
+            relative_map(scan, brain)[brain] for scan, brain in zip(scans, brains, strict=True)
         ]
         thresholds = np.quantile(np.concatenate(values), np.linspace(0.005, 0.995, N_THRESHOLDS))
         for side, sign in (("below", 1.0), ("above", -1.0)):

@@ -100,22 +100,19 @@ class StrokeSynthTrainer(nnUNetTrainer):
             raise ValueError(
                 f"{cls.__name__} works on slices, as Wang et al. 2020: use the configuration 2d"
             )
-        preset = PRESETS[cls.preset]
-        if num_input_channels != len(preset.names):
+        n_expected = len(PRESETS[cls.preset].names)
+        if num_input_channels != n_expected:
             raise ValueError(
-                f"{cls.__name__} reads {len(preset.names)} channels (preset {cls.preset}), "
+                f"{cls.__name__} reads {n_expected} channels (preset {cls.preset}), "
                 f"the data set has {num_input_channels}"
             )
-        network = planned_networks(
-            configuration_manager.network_arch_class_name,
-            configuration_manager.network_arch_init_kwargs,
-            configuration_manager.network_arch_init_kwargs_req_import,
-            preset,
+        return planned_networks(
+            configuration_manager.configuration["architecture"],
+            cls.preset,
             num_output_channels,
             with_context_encoder=cls.uses_dwi,
+            return_synthesis=enable_deep_supervision,
         )
-        network.return_synthesis = enable_deep_supervision
-        return network
 
     def initialize(self) -> None:
         """Check the channels against the preset, then set everything up as nnU-Net does."""

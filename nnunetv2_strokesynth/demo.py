@@ -1,0 +1,190 @@
+"""``strokesynth demo``: the whole way from raw scans to predicted lesions, on the phantom.
+
+Phantom -> converter -> nnU-Net's planning, training and prediction -> table and picture. Every
+command is printed as a user would type it; a demo that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunetv2_strokesynth.atomic import write_text
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
+from nnunetv2_strokesynth.evaluation.metrics import dice
+from nnunetv2_strokesynth.evaluation.threshold_baseline import best_threshold
+from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows, widest_lesion_slice
+
+HELP = "phantom, conversion, training, prediction and a picture, in one command"
+EXAMPLE = "strokesynth demo demo_out -device cpu"
+LOGGER = logging.getLogger(__name__)
+
+DATASET_ID, DATASET = 18, "Dataset018_ISLES2018"
+TRAINER, CONFIGURATION, PRESET = "StrokeSynthTrainer", "2d", "wang2020"
+N_ROWS_IN_PICTURE = 6
+
+
+class Folders(NamedTuple):
+    """Where the demo keeps what it makes."""
+
+    out: Path
+
+    @property
+    def phantom(self) -> Path:
+        return self.out / "ISLES2018_phantom"
+
+    @property
+    def raw(self) -> Path:
+        return self.out / "nnUNet_raw" / DATASET
+
+    @property
+    def model(self) -> Path:
+        return self.out / "nnUNet_results" / DATASET / f"{TRAINER}__nnUNetPlans__{CONFIGURATION}"
+
+    @property
+    def predictions(self) -> Path:
+        return self.out / "predictions"
+
+    @property
+    def pseudo_dwi(self) -> Path:
+        return self.out / "pseudo_dwi"
+
+    @property
+    def truth(self) -> Path:
+        return self.phantom / "TESTING_truth"
+
+
+def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, list[str], dict]]:
+    """Every step that is not done yet: name, command, variables shown with it."""
+    folds = [str(fold) for fold in range(args.folds)]
+    device = ["-device", args.device]
+    test_images = str(folders.raw / "imagesTs")
+    short = {
+        "strokesynth_num_epochs": str(args.epochs),
+        "strokesynth_num_iterations_per_epoch": str(args.iterations),
+        "strokesynth_num_val_iterations_per_epoch": str(max(1, args.iterations // 5)),
+    }
+    one_thread = {"OMP_NUM_THREADS": "1"}
+    phantom = f"strokesynth phantom {folders.phantom} --cases {args.cases}".split()
+    phantom += f"--test-cases {args.test_cases} --size {args.size} --seed {args.seed}".split()
+    steps = [
+        ("phantom", phantom, one_thread),
+        ("convert", ["strokesynth", "convert", "isles2018", str(folders.phantom)], one_thread),
+    ]
+    steps[-1][1].extend(["-d", str(DATASET_ID), "--preset", PRESET])
+    if not (folders.out / "nnUNet_preprocessed" / DATASET / "nnUNetPlans_2d").is_dir():
+        plan = f"nnUNetv2_plan_and_preprocess -d {DATASET_ID} -c {CONFIGURATION} -np 2 -npfp 2"
+        steps.append(("plan", plan.split(), one_thread))
+    for fold in folds:
+        if (folders.model / f"fold_{fold}" / "validation" / "summary.json").is_file():
+            continue
+        train = f"nnUNetv2_train {DATASET_ID} {CONFIGURATION} {fold} -tr {TRAINER} --c".split()
+        steps.append((f"train_fold_{fold}", train + device, short))
+    predict = f"nnUNetv2_predict -d {DATASET_ID} -c {CONFIGURATION} -tr {TRAINER}".split()
+    predict += ["-f", *folds, "-i", test_images, "-o", str(folders.predictions)]
+    steps.append(("predict", [*predict, "-npp", "2", "-nps", "2", *device], {}))
+    synthesize = ["strokesynth", "synthesize", "-m", str(folders.model), "-f", *folds]
+    synthesize += ["-i", test_images, "-o", str(folders.pseudo_dwi)]
+    steps.append(("synthesize", synthesize + device, {}))
+    return steps
+
+
+def _read(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def _channel(folders: Folders, case_id: str, name: str) -> np.ndarray:
+    index = PRESETS[PRESET].names.index(name)
+    return _read(folders.raw / "imagesTs" / f"{case_id}_{index:04d}.nii.gz")
+
+
+def _held_out(folders: Folders) -> list[str]:
+    return sorted(
+        path.name.removesuffix(".nii.gz") for path in (folders.truth / "labels").iterdir()
+    )
+
+
+def _table(folders: Folders, minutes: float) -> str:
+    """Dice per held-out scan, and the best single threshold on the same scans, as markdown."""
+    case_ids = _held_out(folders)
+    lesions = [_read(folders.truth / "labels" / f"{case}.nii.gz") > 0 for case in case_ids]
+    predictions = [_read(folders.predictions / f"{case}.nii.gz") > 0 for case in case_ids]
+    scores = [dice(lesion, mask) for lesion, mask in zip(lesions, predictions, strict=True)]
+    maps = {name: [_channel(folders, case, name) for case in case_ids] for name in PERFUSION_MAPS}
+    rule = best_threshold(maps, lesions)
+    lines = ["| held-out scan | lesion (voxels) | predicted (voxels) | Dice |", "|---|---|---|---|"]
+    lines += [
+        f"| {case} | {lesion.sum()} | {mask.sum()} | {score:.3f} |"
+        for case, lesion, mask, score in zip(case_ids, lesions, predictions, scores, strict=True)
+    ]
+    lines += [
+        "",
+        f"Mean Dice of {TRAINER}, {len(case_ids)} held-out scans: **{np.mean(scores):.3f}**",
+        "",
+        f"Mean Dice of the best single threshold, chosen on these very scans ({rule}): "
+        f"**{rule.mean_dice:.3f}**",
+        "",
+        f"This run took {minutes:.1f} minutes on {os.cpu_count()} CPU cores. It is a short training "
+        "on a phantom: its figures say nothing about patients.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _picture(folders: Folders, path: Path) -> None:
+    rows = []
+    for case in _held_out(folders)[:N_ROWS_IN_PICTURE]:
+        lesion = _read(folders.truth / "labels" / f"{case}.nii.gz") > 0
+        z = widest_lesion_slice(lesion)
+        names = ("CT", "CBF", "CBV", "Tmax", "MIP", "CTA_2")
+        panels = [Panel(name, _channel(folders, case, name)[z]) for name in names]
+        panels.append(Panel("pseudo-DWI", _read(folders.pseudo_dwi / f"{case}.nii.gz")[z]))
+        dwi = _read(folders.truth / "dwi" / f"{case}.nii.gz")[z]
+        panels += [Panel("DWI", dwi), Panel("outlines", dwi)]
+        prediction = _read(folders.predictions / f"{case}.nii.gz")[z] > 0
+        score = dice(lesion, _read(folders.predictions / f"{case}.nii.gz") > 0)
+        rows.append(
+            Row(f"{case}\nDice {score:.2f}", panels, lesion[z], prediction, outlined=("outlines",))
+        )
+    save_rows(rows, path, title="Held-out phantoms: the slice with the widest lesion")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sizes of the demo; the defaults fit two CPU cores and twelve minutes."""
+    parser.add_argument("output", type=Path, help="folder for everything the demo makes")
+    parser.add_argument("--cases", type=int, default=40, help="training scans (default: 40)")
+    parser.add_argument("--test-cases", type=int, default=16, help="held-out scans (default: 16)")
+    parser.add_argument("--size", type=int, default=64, help="pixels per side (default: 64)")
+    parser.add_argument("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5")
+    parser.add_argument("--epochs", type=int, default=10, help="per fold (default: 10)")
+    parser.add_argument("--iterations", type=int, default=20, help="per epoch (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the phantom (default: 0)")
+    parser.add_argument(
+        "-device", choices=("cuda", "cpu", "mps"), default="cpu", help="default: cpu"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run all steps that are not done yet, then write ``table.md`` and ``demo.png``."""
+    started = time.monotonic()
+    folders = Folders(args.output.resolve())
+    variables = environment(folders.out, nnUNet_n_proc_DA="2")
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (folders.out / name).mkdir(parents=True, exist_ok=True)
+        LOGGER.info("export %s=%s", name, folders.out / name)
+    for name, command, shown in _commands(args, folders):
+        begun = time.monotonic()
+        run_command(command, variables, log_file=folders.out / "logs" / f"{name}.txt", shown=shown)
+        LOGGER.info("  %.0f s", time.monotonic() - begun)
+    table = _table(folders, (time.monotonic() - started) / 60)
+    write_text(folders.out / "table.md", table)
+    _picture(folders, folders.out / "demo.png")
+    LOGGER.info("\n%s", table)
+    LOGGER.info("table: %s\npicture: %s", folders.out / "table.md", folders.out / "demo.png")

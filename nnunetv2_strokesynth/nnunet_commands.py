@@ -1,0 +1,82 @@
+"""Run nnU-Net's own commands as a user would, and say which ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LOGGER = logging.getLogger(__name__)
+EXT_TRAINER = "nnUNet_extTrainer"
+FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+
+
+def trainers_folder() -> Path:
+    """The folder that ``nnUNet_extTrainer`` must name."""
+    return Path(__file__).resolve().parent / "nnunet_ext"
+
+
+def environment(base: Path, **extra: str) -> dict[str, str]:
+    """The environment of a child process whose nnU-Net folders lie in ``base``.
+
+    Args:
+        base: holds (or will hold) nnUNet_raw, nnUNet_preprocessed and nnUNet_results.
+        extra: further variables.
+    """
+    variables = dict(os.environ)
+    variables.update({name: str(base / name) for name in FOLDER_VARIABLES})
+    paths = [path for path in variables.get(EXT_TRAINER, "").split(os.pathsep) if path]
+    if str(trainers_folder()) not in paths:  # an editable install does not set it
+        variables[EXT_TRAINER] = os.pathsep.join([*paths, str(trainers_folder())])
+    variables.update(extra)
+    return variables
+
+
+def command_path(name: str) -> str:
+    """The console script beside this interpreter, else on the PATH.
+
+    Raises:
+        FileNotFoundError: it is in neither place.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise FileNotFoundError(f"the command {name} is not installed; `pip install nnunetv2`")
+    return found
+
+
+def run_command(
+    command: list[str], variables: dict[str, str], *, log_file: Path, shown: dict[str, str]
+) -> None:
+    """Run one command; its output goes to ``log_file``.
+
+    Args:
+        command: name and arguments.
+        variables: the environment.
+        shown: variables to print in front of the command, so that it can be repeated.
+
+    Raises:
+        ValueError: it failed; gives the last line that it wrote.
+    """
+    prefix = "".join(f"{name}={shlex.quote(value)} " for name, value in shown.items())
+    LOGGER.info("$ %s%s", prefix, shlex.join(command))
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("w", encoding="utf-8") as log:
+        result = subprocess.run(
+            [command_path(command[0]), *command[1:]],
+            env={**variables, **shown},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    if result.returncode != 0:
+        lines = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise ValueError(
+            f"{command[0]} failed with exit code {result.returncode}: "
+            f"{lines[-1] if lines else 'no output'} (all of it in {log_file})"
+        )

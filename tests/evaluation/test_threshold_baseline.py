@@ -1,0 +1,62 @@
+"""The best single threshold, against a plain loop over all thresholds."""
+
+import numpy as np
+
+from nnunetv2_strokesynth.evaluation.threshold_baseline import best_threshold, relative_map
+
+
+def _scans(seed=0, n=4):
+    rng = np.random.default_rng(seed)
+    maps = {"CBF": [], "Tmax": []}
+    lesions = []
+    for _ in range(n):
+        lesion = np.zeros((2, 20, 20), dtype=bool)
+        lesion[:, 5:12, 6:13] = True
+        scale = rng.uniform(1, 5)
+        maps["CBF"].append(scale * (10 - 7 * lesion + rng.normal(0, 1.5, lesion.shape)))
+        maps["Tmax"].append(2 + 3 * lesion + rng.normal(0, 3, lesion.shape))
+        lesions.append(lesion)
+    return maps, lesions
+
+
+def _dice(mask, lesion):
+    return 2 * (mask & lesion).sum() / (mask.sum() + lesion.sum())
+
+
+def test_reported_dice_is_what_the_rule_gives():
+    maps, lesions = _scans()
+    rule = best_threshold(maps, lesions)
+    assert (rule.map_name, rule.side) == ("CBF", "below")
+    brain = np.ones_like(lesions[0])
+    scores = [
+        _dice(relative_map(scan, brain) < rule.threshold, lesion)
+        for scan, lesion in zip(maps["CBF"], lesions, strict=True)
+    ]
+    np.testing.assert_allclose(rule.mean_dice, np.mean(scores), rtol=1e-12)
+
+
+def test_no_threshold_on_the_grid_is_better():
+    maps, lesions = _scans(seed=1)
+    rule = best_threshold(maps, lesions)
+    brain = np.ones_like(lesions[0])
+    for threshold in np.linspace(0.05, 1.5, 40):
+        below = np.mean(
+            [
+                _dice(relative_map(scan, brain) < threshold, lesion)
+                for scan, lesion in zip(maps["CBF"], lesions, strict=True)
+            ]
+        )
+        assert below <= rule.mean_dice + 0.02
+
+
+def test_above_is_found_when_it_is_better():
+    maps, lesions = _scans(seed=2)
+    rule = best_threshold({"Tmax": maps["Tmax"]}, lesions)
+    assert rule.side == "above"
+
+
+def test_lesion_outside_the_brain_counts_as_missed():
+    maps, lesions = _scans(seed=3, n=1)
+    for scan in (maps["CBF"][0], maps["Tmax"][0]):
+        scan[1] = 0  # not brain
+    assert best_threshold(maps, lesions).mean_dice <= 2 * 49 / (49 + 98) + 1e-9

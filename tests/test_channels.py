@@ -1,0 +1,42 @@
+"""Channel presets against the channel lists of the papers."""
+
+import pytest
+
+from nnunetv2_strokesynth.channels import PRESETS, check_channels
+
+
+def test_presets_have_the_published_channels():
+    assert PRESETS["wang2020"].names == tuple(
+        [
+            "CT",
+            "CBF",
+            "CBV",
+            "MTT",
+            "Tmax",
+            "MIP",
+            "CTA_0",
+            "CTA_1",
+            "CTA_2",
+            "CTA_3",
+            "CTA_4",
+            "CTA_5",
+        ]
+    )
+    assert len(PRESETS["song2018"].names) == 18 and PRESETS["song2018"].names[6] == "MIP_P"
+    assert PRESETS["clerigues2019"].names[5:] == ("CT_M", "CBF_M", "CBV_M", "MTT_M", "Tmax_M")
+
+
+@pytest.mark.parametrize("preset", PRESETS.values())
+def test_frames_are_the_last_channels_in_time_order(preset):
+    expected = list(range(len(preset.names) - preset.n_frames, len(preset.names)))
+    assert preset.frame_indices == expected
+
+
+def test_order_beyond_ten_channels_is_numeric():
+    check_channels(PRESETS["wang2020"].channel_names, "wang2020", "T")
+
+
+def test_a_difference_is_named():
+    names = PRESETS["wang2020"].channel_names | {"0": "NCCT"}
+    with pytest.raises(ValueError, match=r"T reads the channels CT, .* lists NCCT, .*--preset"):
+        check_channels(names, "wang2020", "T")

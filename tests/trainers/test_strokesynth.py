@@ -1,0 +1,167 @@
+"""What StrokeSynthTrainer adds to nnU-Net: checks, targets, loss log, resuming."""
+
+import csv
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args
+
+from nnunetv2_strokesynth.trainers.loss_log import TermMeans
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
+
+SHORT = {
+    "strokesynth_num_epochs": "2",
+    "strokesynth_num_iterations_per_epoch": "1",
+    "strokesynth_num_val_iterations_per_epoch": "1",
+    "nnUNet_n_proc_DA": "1",
+}
+
+
+def _trainer(name="StrokeSynthTrainer"):
+    return get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
+
+
+def _rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_three_dimensional_configurations_are_refused():
+    configuration = SimpleNamespace(patch_size=(8, 64, 64))
+    with pytest.raises(ValueError, match="configuration 2d"):
+        StrokeSynthTrainer.build_network_architecture(None, configuration, 12, 2)
+
+
+def test_wrong_number_of_channels_is_refused():
+    configuration = SimpleNamespace(patch_size=(64, 64))
+    with pytest.raises(ValueError, match="12 channels.*has 5"):
+        StrokeSynthTrainer.build_network_architecture(None, configuration, 5, 2)
+
+
+def test_wrong_channel_order_is_refused(nnunet_folders):
+    trainer = _trainer()
+    names = dict(trainer.dataset_json["channel_names"])
+    names["0"], names["1"] = names["1"], names["0"]
+    trainer.dataset_json["channel_names"] = names
+    with pytest.raises(ValueError, match="preset wang2020"):
+        trainer.initialize()
+
+
+@pytest.fixture
+def raw_copy(nnunet_folders, tmp_path, monkeypatch):
+    """The raw data set's targets in a folder that a test may change; preprocessed data too."""
+    raw = tmp_path / "raw" / nnunet_folders.raw.name
+    raw.mkdir(parents=True)
+    shutil.copytree(nnunet_folders.raw / "targetsTr", raw / "targetsTr")
+    preprocessed = tmp_path / "preprocessed"
+    shutil.copytree(
+        nnunet_folders.preprocessed,
+        preprocessed / nnunet_folders.preprocessed.name,
+        ignore=shutil.ignore_patterns("*_targets"),
+    )
+    monkeypatch.setenv("nnUNet_raw", str(raw.parent))
+    monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    return raw
+
+
+def test_without_any_dwi_it_stops_and_names_the_other_trainer(raw_copy):
+    shutil.rmtree(raw_copy / "targetsTr")
+    trainer = _trainer()
+    with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
+        trainer.get_tr_and_val_datasets()
+
+
+def test_cases_without_a_dwi_are_nan_and_the_loss_stays_finite(raw_copy):
+    trainer = _trainer()
+    train_ids, _ = trainer.do_split()
+    for case_id in train_ids[1:]:
+        (raw_copy / "targetsTr" / f"{case_id}.nii.gz").unlink()
+    trainer.initialize()
+    trainer.on_train_start()
+    batch = next(trainer.dataloader_train)
+    assert torch.isnan(batch["target"][1]).any()
+    trainer.network.train()
+    assert np.isfinite(trainer.train_step(batch)["loss"])
+    for parameter in trainer.network.parameters():
+        assert torch.isfinite(parameter).all()
+
+
+def test_environment_must_hold_whole_numbers(nnunet_folders, monkeypatch):
+    monkeypatch.setenv("strokesynth_num_epochs", "many")
+    with pytest.raises(ValueError, match="strokesynth_num_epochs is 'many'"):
+        _trainer()
+
+
+def test_terms_are_means_over_the_epoch():
+    means = TermMeans()
+    means.add({"a": torch.tensor(1.0), "b": torch.tensor(0.0)})
+    means.add({"a": torch.tensor(4.0), "b": torch.tensor(1.0)})
+    assert means.pop() == {"a": 2.5, "b": 0.5}
+    assert means.pop() == {}
+
+
+def test_loss_terms_are_logged(pipeline):
+    fold = pipeline.model / "fold_0"
+    (row,) = _rows(fold / "loss_terms.csv")
+    for phase in ("train", "val"):
+        term = {
+            name.split("/")[1]: float(value)
+            for name, value in row.items()
+            if name.startswith(phase)
+        }
+        assert set(term) == {
+            "L_s",
+            "L_wce",
+            "L_hgd",
+            "synthesis_pixel",
+            "synthesis_context",
+            "feature_pixel",
+            "feature_context",
+            "context_spread",
+        }
+        assert all(np.isfinite(value) for value in term.values())
+        assert term["L_s"] == pytest.approx(term["L_wce"] + term["L_hgd"], rel=1e-4)
+    assert (fold / "loss_terms.png").stat().st_size > 10_000
+    assert "train terms: L_s" in next(fold.glob("training_log_*.txt")).read_text()
+
+
+def test_resume_goes_on_where_it_stopped(pipeline, tmp_path):
+    """`--c` on a copy: epoch 0 stays as it was, epoch 1 is added; then `--val --npz` works."""
+    results = tmp_path / "nnUNet_results"
+    shutil.copytree(pipeline.out / "nnUNet_results", results)
+    model = results / pipeline.raw.name / pipeline.model.name
+    before = _rows(model / "fold_0" / "loss_terms.csv")
+    variables = {**SHORT, "nnUNet_results": str(results)}
+    train = "nnUNetv2_train 18 2d 0 -tr StrokeSynthTrainer -device cpu".split()
+    pipeline.run(*train, "--c", "--npz", **variables)
+    after = _rows(model / "fold_0" / "loss_terms.csv")
+    assert len(before) == 1 and len(after) == 2 and after[0] == before[0]
+    assert list((model / "fold_0" / "validation").glob("*.npz"))
+
+
+def test_model_zip_installs_and_predicts_elsewhere(pipeline, tmp_path):
+    """nnU-Net's export and import; prediction with no training data at hand."""
+    archive, elsewhere = tmp_path / "model.zip", tmp_path / "elsewhere"
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (elsewhere / name).mkdir(parents=True)
+    pipeline.run(
+        "nnUNetv2_export_model_to_zip",
+        *f"-d 18 -c 2d -f 0 1 -tr StrokeSynthTrainer -o {archive}".split(),
+    )
+    folders = {
+        name: str(elsewhere / name)
+        for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+    }
+    pipeline.run("nnUNetv2_install_pretrained_model_from_zip", str(archive), **folders)
+    pipeline.run(
+        "nnUNetv2_predict",
+        *"-d 18 -c 2d -tr StrokeSynthTrainer -f 0 1 -device cpu -npp 1 -nps 1".split(),
+        *f"-i {pipeline.raw / 'imagesTs'} -o {tmp_path / 'out'}".split(),
+        **folders,
+    )
+    for path in (pipeline.out / "predictions").glob("*.nii.gz"):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
