@@ -1,4 +1,4 @@
-"""What Wang et al. 2020 take from the CTP series: the MIP, the perfusion window, the frames inside it.
+"""What Wang et al. 2020 take from the CTP series: MIP, perfusion window, the frames in it.
 
 Arrays are (T, Z, Y, X): time first, as SimpleITK and nnU-Net order the axes.
 """
@@ -14,7 +14,7 @@ ALL_FRAMES = "all frames"
 
 
 class _Rung(NamedTuple):
-    """One attempt at the window: the curve smoothed by a Gaussian, in frames; sigma 0 leaves it as it is."""
+    """One attempt at the window: a Gaussian in frames on the curve; sigma 0 leaves it as it is."""
 
     rule: str
     sigma: float
@@ -24,7 +24,7 @@ class _Rung(NamedTuple):
 _RAW = _Rung("raw", 0.0, 4.0)
 _SIGMA1 = _Rung("sigma1", 1.0, 4.0)
 _SIGMA2 = _Rung("sigma2", 2.0, 4.0)
-# Song & Huang give the kernel's size, 5, and not its width; sigma 1 fills five taps (2 sigma a side).
+# Song & Huang give the kernel's size, 5, and not its width: sigma 1, cut off at 2 frames a side.
 _KERNEL5 = _Rung("kernel5", 1.0, 2.0)
 
 _LADDER_WANG = (_RAW, _SIGMA1, _SIGMA2)
@@ -77,10 +77,10 @@ def time_intensity_curve(ctp: np.ndarray) -> np.ndarray:
 def find_perfusion_window(
     curve: np.ndarray, k: int = 5, *, smooth_first: bool = False
 ) -> PerfusionWindow:
-    """The frames between the bolus' arrival and the end of its washout, and the rule that found them.
+    """The frames from the bolus' arrival to the end of its washout, and the rule that found them.
 
-    With q' the central differences of the curve, T_s is the smallest t in [0, T-k) with q'(t..t+k-1) all
-    above 0, and T_e the largest t in [k, T) with q'(t-k+1..t) all at or below 0.
+    With q' the central differences of the curve, T_s is the smallest t in [0, T-k) with
+    q'(t..t+k-1) all above 0, and T_e the largest t in [k, T) with q'(t-k+1..t) all at or below 0.
 
     Args:
         curve: (T,), q(t).
@@ -91,12 +91,12 @@ def find_perfusion_window(
         T_s, T_e and the rule.
 
     Raises:
-        ValueError: the curve is not one-dimensional, has fewer than 2 frames or holds NaN or infinity, or
-            ``k`` is below 1.
+        ValueError: the curve is not one-dimensional, has fewer than 2 frames or holds NaN or
+            infinity, or ``k`` is below 1.
 
-    Source: Wang et al. 2020, Eq. 2-3; Song & Huang 2018, section 2.1. The papers do not say what to do with
-    a curve that has no such frames, or has T_e before T_s. Our choice: smooth it by a Gaussian of 1 frame,
-    then of 2 frames, and at last take all frames.
+    Source: Wang et al. 2020, Eq. 2-3; Song & Huang 2018, section 2.1. The papers do not say what to
+    do with a curve that has no such frames, or has T_e before T_s. Our choice: smooth it by a
+    Gaussian of 1 frame, then of 2 frames, and at last take all frames.
     """
     curve = np.asarray(curve, dtype=np.float64)
     if curve.ndim != 1 or curve.size < 2:
@@ -135,8 +135,8 @@ def sample_frames(ctp: np.ndarray, t_start: int, t_end: int, n_frames: int) -> n
     Raises:
         ValueError: the window does not lie in the series, or ``n_frames`` is below 1.
 
-    Source: Wang et al. 2020, section 3.1 (six frames); Song & Huang 2018 (eleven). Our choice: linear
-    interpolation between neighbouring frames at ``linspace(t_start, t_end, n_frames)``.
+    Source: Wang et al. 2020, section 3.1 (six frames); Song & Huang 2018 (eleven). Our choice:
+    linear interpolation between neighbouring frames at ``linspace(t_start, t_end, n_frames)``.
     """
     if not 0 <= t_start < t_end < len(ctp):
         raise ValueError(

@@ -1,0 +1,289 @@
+"""Writes ``nnUNet_raw/DatasetNNN_NAME``, the folder that nnU-Net's commands start from.
+
+``imagesTr labelsTr targetsTr imagesTs [labelsTs targetsTs]``, ``dataset.json``,
+``splits_final.json``, ``conversion_report.csv``, and ``conversion/`` with a record per finished
+case, by which a run that was cut off goes on. ``targetsTr`` holds the DWI as measured, where there
+is one; nnU-Net ignores that folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import multiprocessing
+import re
+import shutil
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
+from nnunetv2_strokesynth.dataset_conversion.case import (
+    RECORDS,
+    CaseJob,
+    convert_case,
+    finished_record,
+)
+from nnunetv2_strokesynth.dataset_conversion.curve_plots import plot_curve
+from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
+from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json, write_text
+from nnunetv2_strokesynth.channels import PRESETS
+
+logger = logging.getLogger(__name__)
+
+SPLITS_FILE = "splits_final.json"
+REPORT_FILE = "conversion_report.csv"
+REPORT_COLUMNS = (
+    "case_id",
+    "source",
+    "patient",
+    "split",
+    "shape_zyx",
+    "spacing_zyx_mm",
+    "n_frames",
+    "t_start",
+    "t_end",
+    "window_rule",
+    "lesion_volume_ml",
+    "lesion_outside_mask_ml",
+    "dwi_present",
+    "brain_volume_ml",
+    "fold",
+)
+_SETTINGS_FILE = f"{RECORDS}/settings.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a data set is written: what a second run into the same folder must agree on."""
+
+    preset: str
+    brain_mask: bool
+    folds: int
+    seed: int
+
+
+def dataset_folder(dataset_id: int, name: str) -> Path:
+    """The data set's folder in ``nnUNet_raw``.
+
+    Raises:
+        ValueError: ``nnUNet_raw`` is not set, the id or name cannot be used, or another data set
+        has the id.
+    """
+    raw = nnUNet_raw.get()
+    if not raw:
+        raise ValueError(
+            "the environment variable nnUNet_raw is not set; "
+            "export nnUNet_raw=/path/to/nnUNet_raw, where nnU-Net looks for data sets"
+        )
+    if not 1 <= dataset_id <= 999:
+        raise ValueError(f"-d {dataset_id}: expected a number from 1 to 999")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"--name '{name}': expected letters, digits, _ and - only")
+    folder = f"Dataset{dataset_id:03d}_{name}"
+    for variable in (nnUNet_raw, nnUNet_preprocessed, nnUNet_results):
+        root = Path(variable.get() or raw)
+        for other in sorted(root.glob(f"Dataset{dataset_id:03d}*")):
+            if other.is_dir() and other.name != folder:
+                raise ValueError(
+                    f"{other} has the id {dataset_id} already, and nnU-Net allows one name per id; "
+                    "choose another -d, or give that name with --name"
+                )
+    return Path(raw) / folder
+
+
+def prepare_folder(
+    folder: Path, scans: list[Scan], settings: Settings, *, overwrite: bool = False
+) -> None:
+    """Make the folder ready for ``scans``: new, or left by an earlier run with the same settings.
+
+    Raises:
+        ValueError: the folder holds something else and ``overwrite`` is off, or was not written by
+        us.
+    """
+    settings_path = folder / _SETTINGS_FILE
+    if folder.exists() and any(folder.iterdir()):
+        if not settings_path.is_file():
+            raise ValueError(
+                f"{folder} exists and was not written by this command; "
+                "remove it, or choose another -d"
+            )
+        if overwrite:
+            shutil.rmtree(folder)
+        else:
+            _check_same(folder, scans, settings)
+    for stale in folder.glob(f"*/{TEMPORARY_PREFIX}*"):
+        # Left by a run that was killed; in imagesTr nnU-Net would take it for a case.
+        stale.unlink()
+    write_json(settings_path, vars(settings))
+
+
+def convert_cases(
+    folder: Path, scans: list[Scan], settings: Settings, *, workers: int = 1
+) -> dict[str, dict]:
+    """Convert the scans that are not complete yet, several at a time, with a progress bar.
+
+    A scan that cannot be used does not stop the others; a second run then has only that one to do.
+
+    Returns:
+        case id -> record, see ``convert_case``, in the order of ``scans``.
+
+    Raises:
+        ValueError: some scans cannot be used; the message shows the first few.
+        OSError: a file cannot be read or written, or a worker was killed.
+    """
+    jobs = [CaseJob(scan, folder, settings.preset, settings.brain_mask) for scan in scans]
+    records = {job.scan.case_id: finished_record(job) for job in jobs}
+    todo = [job for job in jobs if records[job.scan.case_id] is None]
+    if todo:
+        records |= _convert_all(todo, workers)
+    done = len(jobs) - len(todo)
+    if done == len(jobs):
+        logger.info("all %d cases are up to date", done)
+    elif done:
+        logger.info("%d of %d cases were up to date", done, len(jobs))
+    for record in records.values():
+        for warning in record["warnings"]:
+            logger.warning("warning: %s", warning)
+    return records
+
+
+def write_dataset_files(
+    folder: Path,
+    scans: list[Scan],
+    settings: Settings,
+    *,
+    records: dict[str, dict],
+    patients: dict[str, str],
+    description: dict[str, str],
+) -> None:
+    """Write ``splits_final.json``, ``conversion_report.csv`` and, last, ``dataset.json``."""
+    train = [scan.case_id for scan in scans if scan.split == TRAIN]
+    folds: dict[str, int] = {}
+    if train:
+        volumes = {case_id: records[case_id]["row"]["lesion_volume_ml"] for case_id in train}
+        folds = patient_folds(volumes, patients, settings.folds, settings.seed)
+        _write_splits(folder / SPLITS_FILE, nnunet_splits(folds, settings.folds))
+    (folder / "imagesTr").mkdir(exist_ok=True)
+    (folder / "labelsTr").mkdir(exist_ok=True)
+    rows = [
+        {
+            "case_id": scan.case_id,
+            "source": scan.source,
+            "patient": patients[scan.case_id],
+            "split": scan.split,
+            "fold": folds.get(scan.case_id, ""),
+            **records[scan.case_id]["row"],
+        }
+        for scan in scans
+    ]
+    write_text(folder / REPORT_FILE, _csv(rows))
+    preset = PRESETS[settings.preset]
+    content = {
+        "name": folder.name.split("_", 1)[1],
+        **description,
+        "channel_names": preset.channel_names,
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": len(train),
+        "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "SimpleITKIO",
+        "preset": settings.preset,
+        "brain_mask": settings.brain_mask,
+    }
+    write_json(folder / "dataset.json", content)
+
+
+def write_plots(folder: Path, records: dict[str, dict]) -> None:
+    """Write ``curves/<case>.png`` for every case."""
+    for case_id, record in tqdm(records.items(), desc="curves", unit="plot", disable=None):
+        row = record["row"]
+        window = (row["t_start"], row["t_end"], row["window_rule"])
+        path = folder / "curves" / f"{case_id}.png"
+        plot_curve(path, case_id, np.array(record["curve"]), window=window)
+
+
+def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
+    stored = json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
+    if stored != vars(settings):
+        keys = [key for key in vars(settings) if stored.get(key) != vars(settings)[key]]
+        differences = ", ".join(
+            f"{key} {stored.get(key)}, now {vars(settings)[key]}" for key in keys
+        )
+        raise ValueError(
+            f"{folder} was converted with other settings ({differences}); "
+            "add --overwrite to convert it anew, or choose another -d"
+        )
+    known = {path.stem for path in (folder / RECORDS).glob("*_[0-9]*.json")}
+    gone = sorted(known - {scan.case_id for scan in scans})
+    if gone:
+        raise ValueError(
+            f"{folder} holds {len(gone)} cases that are not among the scans, "
+            f"{', '.join(gone[:5])}; add --overwrite to convert it anew, or choose another -d"
+        )
+
+
+def _convert_all(jobs: list[CaseJob], workers: int) -> dict[str, dict]:
+    records: dict[str, dict] = {}
+    problems: list[str] = []
+    bar = tqdm(total=len(jobs), desc="converting", unit="case")
+    # Spawned and not forked: SimpleITK and BLAS hold threads that a fork would leave in mid-air.
+    context = multiprocessing.get_context("spawn")
+    with bar, ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        futures = {pool.submit(convert_case, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                _collect(future, records, problems)
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    raise_problems(sorted(problems))
+    return records
+
+
+def _collect(future: Future, records: dict[str, dict], problems: list[str]) -> None:
+    try:
+        record = future.result()
+    except ValueError as error:
+        problems.append(str(error))
+    except BrokenProcessPool as error:
+        raise OSError(
+            "a worker process was killed, most likely for want of memory; "
+            "use --workers 1 (finished cases are kept)"
+        ) from error
+    else:
+        records[record["case_id"]] = record
+
+
+def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != splits:
+        logger.warning(
+            "warning: %s has changed, because scans or patients have. If nnU-Net has planned this "
+            "data set, delete its copy in nnUNet_preprocessed and train again",
+            path,
+        )
+    write_json(path, splits)
+
+
+def _csv(rows: list[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, REPORT_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(row[name]) for name in REPORT_COLUMNS if name in row})
+    return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "x".join(f"{item:g}" for item in value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,106 @@
+"""What a converter knows of a scan before it reads a voxel, and the checks of headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+
+CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
+TRAIN, TEST = "train", "test"
+INPUTS = (CT, CTP, *PERFUSION_MAPS)
+
+_PROBLEMS_SHOWN = 5
+_SPACING_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan as found on disk.
+
+    Attributes:
+        case_id: name in the nnU-Net data set, ``case_001`` or ``test_001``.
+        split: ``train`` or ``test``.
+        source: folder of the scan, relative to the folder that was searched.
+        files: modality -> file; ``CT``, ``4DPWI``, ``CBF``, ``CBV``, ``MTT``, ``Tmax``, and where
+            they exist ``OT`` and ``DWI``.
+    """
+
+    case_id: str
+    split: str
+    source: str
+    files: dict[str, Path]
+
+
+def read_headers(scan: Scan) -> dict[str, VolumeHeader]:
+    """The headers of all files of a scan; ``ValueError`` or ``OSError`` for the first bad one."""
+    return {modality: read_header(path) for modality, path in scan.files.items()}
+
+
+def header_problems(scan: Scan) -> list[str]:
+    """Everything that a scan's folder and headers show to be wrong; empty when nothing is."""
+    problems = _missing(scan)
+    headers = {}
+    for modality, path in scan.files.items():
+        try:
+            headers[modality] = read_header(path)
+        except (ValueError, OSError) as error:
+            problems.append(f"{modality}: {error}")
+    problems += _bad_shapes(headers)
+    return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
+
+
+def spacing_warnings(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
+    """A line for each file whose voxel sizes differ from the CT's by more than 1 %."""
+    reference = headers[CT].spacing_zyx_mm
+    return [
+        f"{scan.case_id}: {header.path.name} has voxels of {header.spacing_zyx_mm} mm (z, y, x), "
+        f"the CT of {reference} mm; the CT's are used"
+        for header in headers.values()
+        if any(
+            abs(found - expected) > _SPACING_TOLERANCE * expected
+            for found, expected in zip(header.spacing_zyx_mm, reference, strict=True)
+        )
+    ]
+
+
+def raise_problems(problems: Iterable[str]) -> None:
+    """Raise one ``ValueError`` that shows the first few problems; do nothing if there is none."""
+    problems = list(problems)
+    if not problems:
+        return
+    shown = "; ".join(problems[:_PROBLEMS_SHOWN])
+    more = len(problems) - _PROBLEMS_SHOWN
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    raise ValueError(f"{count} in the scans: {shown}" + (f"; and {more} more" if more > 0 else ""))
+
+
+def _missing(scan: Scan) -> list[str]:
+    expected = (*INPUTS, LESION) if scan.split == TRAIN else INPUTS
+    missing = [modality for modality in expected if modality not in scan.files]
+    if not missing:
+        return []
+    found = ", ".join(scan.files) or "none"
+    return [f"no file for {', '.join(missing)} (found: {found})"]
+
+
+def _bad_shapes(headers: dict[str, VolumeHeader]) -> list[str]:
+    problems = []
+    expected = headers[CT].shape_zyx if CT in headers else None
+    for modality, header in headers.items():
+        if modality == CTP and len(header.disk_shape) < 4:
+            problems.append(f"{modality}: {header.path} is 3-D, expected a series (X, Y, Z, T)")
+        elif modality == CTP and header.n_frames < 2:
+            problems.append(f"{modality}: {header.path} has one frame, expected at least 2")
+        elif modality != CTP and header.n_frames > 1:
+            problems.append(f"{modality}: {header.path} is a series, expected a 3-D image")
+        if expected is not None and header.shape_zyx != expected:
+            problems.append(
+                f"{modality}: {header.path} has shape {header.shape_zyx} (z, y, x), "
+                f"the CT has {expected}"
+            )
+    return problems

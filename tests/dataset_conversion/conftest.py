@@ -1,0 +1,122 @@
+"""A writer of tiny scans in the layout of ISLES 2018, quirks included."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+SHAPE_XYZ = (18, 16, 2)
+N_FRAMES = 14
+SPACING_XYZ_MM = (0.9, 0.8, 10.0)
+MAPS = ("CBF", "CBV", "MTT", "Tmax")
+DTYPES = {"CT": np.int32, "CBF": np.uint16, "CBV": np.uint16, "MTT": np.float64, "Tmax": np.float64}
+BOLUS = np.array([0, 0, 0, 5, 15, 30, 50, 60, 52, 40, 30, 20, 12, 6], dtype=np.float32)
+
+
+class Scans:
+    """Writes scans below ``root`` and hands out paths to spoil them.
+
+    Arrays are (X, Y, Z) and (X, Y, Z, T), as on disk. The brain is an ellipse; 0 in all maps outside.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._next_id = 345000
+
+    def add(self, number, split="TRAINING", *, prefix="CT_", dwi=False, sidecar=None, lesion=4):
+        """Write one case; ``sidecar`` is a patient label like ``Train_01_A``."""
+        arrays = self.arrays(number, lesion=lesion)
+        if not dwi:
+            arrays.pop("DWI")
+        if split.upper() == "TESTING":
+            arrays.pop("OT")
+        for modality, array in arrays.items():
+            name = modality if modality in ("CT", "OT") else prefix + modality
+            name = "MR_DWI" if modality == "DWI" else name
+            self.write(number, name, array, split=split, sidecar=sidecar)
+        return self
+
+    def write(self, number, name, array, *, split="TRAINING", sidecar=None, **header):
+        """Write one file ``SMIR.Brain.XX.O.<name>.<id>.nii`` with the release's odd header."""
+        self._next_id += 1
+        stem = f"SMIR.Brain.XX.O.{name}.{self._next_id}"
+        folder = self.root / split / f"case_{number}" / stem
+        folder.mkdir(parents=True)
+        path = folder / f"{stem}.nii"
+        save_nifti(path, array, **header)
+        if sidecar:
+            description = f"ISLES 2018 - TRAIN - {sidecar} - {name}"
+            path.with_suffix(".json").write_text(json.dumps({"description": description}))
+        return path
+
+    def path(self, number, modality, split="TRAINING"):
+        """The file of one modality, with or without prefix."""
+        case = self.root / split / f"case_{number}"
+        (found,) = [
+            p
+            for p in case.rglob("*.nii")
+            if p.name.split(".")[4].removeprefix("CT_").removeprefix("MR_") == modality
+        ]
+        return found
+
+    def remove(self, number, modality):
+        """Delete the folder of one modality."""
+        shutil.rmtree(self.path(number, modality).parent)
+
+    def replace(self, number, modality, array, **header):
+        """Write another array into the file of one modality."""
+        save_nifti(self.path(number, modality), array, **header)
+
+    @staticmethod
+    def arrays(number, lesion=4):
+        """All modalities of case ``number``, (X, Y, Z[, T]); a ``lesion`` x ``lesion`` square in slice 0."""
+        rng = np.random.default_rng(number)
+        x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE_XYZ[:2]), indexing="ij")
+        brain = np.repeat(((x / 0.8) ** 2 + (y / 0.8) ** 2 < 1)[..., None], SHAPE_XYZ[2], axis=2)
+        arrays = {"CT": np.where(brain, rng.normal(35, 3, SHAPE_XYZ), -1000)}
+        for modality in MAPS:
+            arrays[modality] = np.where(brain, rng.uniform(1, 9, SHAPE_XYZ), 0)
+        arrays = {name: array.astype(DTYPES[name]) for name, array in arrays.items()}
+        noise = rng.normal(0, 0.5, (*SHAPE_XYZ, N_FRAMES))
+        series = np.where(brain[..., None], 35 + BOLUS + noise, -1000)
+        arrays["4DPWI"] = series.astype(np.float32)
+        lesion_mask = np.zeros(SHAPE_XYZ, dtype=np.uint8)
+        lesion_mask[7 : 7 + lesion, 6 : 6 + lesion, 0] = 1
+        arrays["OT"] = lesion_mask
+        arrays["DWI"] = (rng.uniform(50, 90, SHAPE_XYZ) + 80 * lesion_mask).astype(np.float32)
+        return arrays
+
+
+def save_nifti(path, array, *, spacing=SPACING_XYZ_MM):
+    """Write NIfTI-1 as the release does: pixdim right, sform an identity, qform_code 0."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(array.dtype)
+    header.set_data_shape(array.shape)
+    header["pixdim"][: 1 + len(spacing)] = (-1, *spacing)
+    image = nibabel.Nifti1Image(array, None, header)
+    image.header["pixdim"][1 : 1 + len(spacing)] = spacing
+    image.header["sform_code"], image.header["qform_code"] = 2, 0
+    image.header["srow_x"], image.header["srow_y"] = (1, 0, 0, 0), (0, 1, 0, 0)
+    image.header["srow_z"] = (0, 0, 1, 0)
+    with open(path, "wb") as file:
+        image.header["magic"], image.header["vox_offset"] = b"n+1", 352
+        image.header.write_to(file)
+        file.write(array.tobytes(order="F"))
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """An empty folder to write scans into."""
+    return Scans(tmp_path / "ISLES2018")
+
+
+@pytest.fixture
+def nnunet_raw(tmp_path, monkeypatch):
+    """nnU-Net's three folders, in ``tmp_path``; returns the raw one."""
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    return tmp_path / "nnUNet_raw"
