@@ -1,0 +1,44 @@
+"""``strokesynth phantom``: a simulated CT perfusion data set in ISLES 2018's layout."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from nnunetv2_strokesynth.phantom.dataset import PhantomSettings, write_phantom
+
+HELP = "simulate CT perfusion scans of strokes, in ISLES 2018's layout"
+EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write TRAINING/ ... into")
+    parser.add_argument("--cases", type=int, required=True, metavar="N", help="training scans")
+    parser.add_argument("--test-cases", type=int, default=0, metavar="M", help="test scans (0)")
+    parser.add_argument("--size", type=int, default=256, help="pixels along x and y (256)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (0)")
+    parser.add_argument(
+        "--dwi",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="write a DWI (MR_DWI) for each training scan, as ISLES 2018's first release did",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
+    parser.add_argument("--overwrite", action="store_true", help="replace a phantom in OUT")
+
+
+def run(args: argparse.Namespace) -> None:
+    settings = PhantomSettings(args.size, args.seed, args.dwi, args.max_slices)
+    write_phantom(
+        args.out,
+        args.cases,
+        args.test_cases,
+        settings,
+        workers=args.workers,
+        overwrite=args.overwrite,
+    )
+    log.info("wrote %d training and %d test scans to %s", args.cases, args.test_cases, args.out)

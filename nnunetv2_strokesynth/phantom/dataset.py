@@ -1,0 +1,192 @@
+"""A phantom data set on disk: settings, resumption, parallel simulation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.phantom import isles_layout
+from nnunetv2_strokesynth.phantom.anatomy import load_atlas
+from nnunetv2_strokesynth.phantom.case import Case, draw_patient, simulate_case
+from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
+
+log = logging.getLogger(__name__)
+
+SETTINGS_FILE = "phantom.json"
+VERSION = 1
+"""Raised when the same settings give other images."""
+_MIN_SIZE = 32
+
+
+class PhantomSettings(NamedTuple):
+    """What decides the images. The number of scans does not: a larger data set begins with a smaller one."""
+
+    size: int = 256
+    seed: int = 0
+    dwi: bool = True
+    max_slices: int | None = None
+
+
+class _Job(NamedTuple):
+    root: Path
+    split: int
+    plan: ScanPlan
+    dwi: bool
+
+
+def simulate_scan(plan: ScanPlan) -> Case:
+    """The scan that a plan describes; depends on nothing but the plan."""
+    patient_rng = np.random.default_rng(np.random.SeedSequence(plan.patient_seed))
+    scan_rng = np.random.default_rng(np.random.SeedSequence(plan.scan_seed))
+    patient = draw_patient(patient_rng, plan.slabs)
+    return simulate_case(patient, plan.slab, scan_rng, n_frames=plan.n_frames)
+
+
+def _run_job(job: _Job) -> None:
+    isles_layout.write_scan(
+        job.root, job.split, job.plan, simulate_scan(job.plan), with_dwi=job.dwi
+    )
+
+
+def _check_existing(root: Path, settings: PhantomSettings) -> None:
+    """Raise ``ValueError`` when ``root`` holds something that this run must not be mixed with."""
+    path = root / SETTINGS_FILE
+    if not path.exists():
+        if root.exists() and any(root.iterdir()):
+            raise ValueError(
+                f"{root} exists, is not empty and is not a phantom; choose another folder"
+            )
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    wanted = {"version": VERSION, **settings._asdict()}
+    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    if differing:
+        changes = ", ".join(f"{k} is {found.get(k)}, asked for {wanted[k]}" for k in differing)
+        raise ValueError(
+            f"{root} holds a phantom of other settings ({changes}); choose another folder or pass --overwrite"
+        )
+
+
+def _remove_phantom(root: Path) -> None:
+    if not (root / SETTINGS_FILE).exists():
+        return
+    (root / SETTINGS_FILE).unlink()
+    for name in (*isles_layout.SPLIT_FOLDERS, isles_layout.TRUTH_FOLDER):
+        shutil.rmtree(root / name, ignore_errors=True)
+
+
+def _describe(
+    root: Path, settings: PhantomSettings, plans: list[list[ScanPlan]], *, complete: bool
+) -> dict:
+    """Content of ``phantom.json``."""
+    splits = {}
+    for split, name in enumerate(isles_layout.SPLIT_FOLDERS):
+        splits[name] = [_describe_scan(root, split, plan, complete) for plan in plans[split]]
+    return {
+        "settings": {"version": VERSION, **settings._asdict()},
+        "complete": complete,
+        "licence": "simulated data; anatomy from MNI ICBM152 2009a as shipped by nilearn",
+        "cases": splits,
+    }
+
+
+def _describe_scan(root: Path, split: int, plan: ScanPlan, complete: bool) -> dict:
+    grid = plan.grid
+    scan = {
+        "case": f"case_{plan.number}",
+        "patient": plan.patient,
+        "slab": "AB"[plan.slab],
+        "slices": grid.n_slices,
+        "frames": plan.n_frames,
+        "pixel_mm": grid.pixel_mm,
+        "slice_mm": grid.slice_mm,
+    }
+    if complete:
+        scan["lesion_volume_ml"] = isles_layout.lesion_volume_ml(root, split, plan.number)
+    return scan
+
+
+def _run_all(jobs: list[_Job], workers: int) -> None:
+    bar = tqdm(total=len(jobs), desc="phantom", unit="scan")
+    with bar:
+        if workers == 1 or len(jobs) < 2:
+            for job in jobs:
+                _run_job(job)
+                bar.update()
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+            try:
+                for future in as_completed([pool.submit(_run_job, job) for job in jobs]):
+                    future.result()
+                    bar.update()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def write_phantom(
+    root: Path,
+    n_train: int,
+    n_test: int,
+    settings: PhantomSettings,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+) -> None:
+    """Write a phantom data set in ISLES 2018's layout, or the scans that are still missing in it.
+
+    Args:
+        root: TRAINING, TESTING, TESTING_truth and phantom.json are written here.
+        n_train, n_test: scans; two consecutive scans of a two-slab patient share the patient.
+        overwrite: delete a phantom that is there first.
+
+    Raises:
+        ValueError: a setting is out of range, nilearn is missing, or ``root`` holds other data.
+    """
+    _check_settings(n_train, n_test, settings, workers)
+    root = Path(root)
+    if overwrite:
+        _remove_phantom(root)
+    _check_existing(root, settings)
+    load_atlas()
+    options = {"size": settings.size, "max_slices": settings.max_slices}
+    plans = [
+        plan_scans(settings.seed, split, count, **options)
+        for split, count in enumerate((n_train, n_test))
+    ]
+    jobs = [
+        _Job(root, split, plan, settings.dwi)
+        for split in (0, 1)
+        for plan in plans[split]
+        if not isles_layout.case_folder(root, split, plan.number).exists()
+    ]
+    done = n_train + n_test - len(jobs)
+    if done:
+        log.info("%d of %d scans are there already", done, n_train + n_test)
+    write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=False))
+    _run_all(jobs, workers)
+    write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=True))
+
+
+def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, workers: int) -> None:
+    lowest = {
+        "--cases": (n_train, 1),
+        "--test-cases": (n_test, 0),
+        "--size": (settings.size, _MIN_SIZE),
+        "--seed": (settings.seed, 0),
+        "--workers": (workers, 1),
+        "--max-slices": (1 if settings.max_slices is None else settings.max_slices, 1),
+    }
+    for option, (value, least) in lowest.items():
+        if value < least:
+            raise ValueError(f"{option} must be at least {least}, found {value}")

@@ -1,0 +1,90 @@
+"""Which scans a phantom data set consists of: patients, slabs, slices, frames. Cheap, and fixed by the seed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
+
+FULL_SIZE = 256
+TWO_SLAB_SHARE = 31 / 63
+"""ISLES 2018: 31 of the 63 training patients have two scans."""
+# Slices per scan -> share, so that scans come out as in the release: 51 x 2, 19 x 4, 9 x 8, 13 x 16, 2 x 22.
+_TWO_SLAB_SLICES = {2: 51 / 62, 4: 11 / 62}
+_ONE_SLAB_SLICES = {4: 8 / 32, 8: 9 / 32, 16: 13 / 32, 22: 2 / 32}
+_SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0), 22: (4.0, 5.0)}
+_FRAMES = (43, 45, 50, 54, 60, 64)
+_FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
+
+
+class ScanPlan(NamedTuple):
+    """One scan. ``number`` and ``patient`` count from 1; ``slab`` from 0, among ``slabs`` of the patient."""
+
+    number: int
+    patient: int
+    slab: int
+    slabs: tuple[SlabGrid, ...]
+    n_frames: int
+    patient_seed: tuple[int, ...]
+    scan_seed: tuple[int, ...]
+
+    @property
+    def grid(self) -> SlabGrid:
+        return self.slabs[self.slab]
+
+
+def _draw(rng: np.random.Generator, shares: dict[int, float]) -> int:
+    return int(rng.choice(list(shares), p=list(shares.values())))
+
+
+def _draw_slabs(
+    rng: np.random.Generator, size: int, max_slices: int | None
+) -> tuple[SlabGrid, ...]:
+    two = rng.random() < TWO_SLAB_SHARE
+    n_slices = _draw(rng, _TWO_SLAB_SLICES if two else _ONE_SLAB_SLICES)
+    slice_mm = float(rng.choice(_SLICE_MM[n_slices]))
+    pixel_mm = float(np.round(rng.uniform(0.80, 1.04), 4)) * FULL_SIZE / size
+    centre_mm = rng.uniform(10.0, 28.0)
+    n_slices = min(n_slices, max_slices or n_slices)
+    height_mm = n_slices * slice_mm
+    bottom_mm = centre_mm - height_mm * (1.0 if two else 0.5)
+    return tuple(
+        SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm + k * height_mm)
+        for k in range(2 if two else 1)
+    )
+
+
+def plan_scans(
+    seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
+) -> list[ScanPlan]:
+    """The first ``n_scans`` scans of a split; a longer plan begins with a shorter one.
+
+    Args:
+        seed: of the data set.
+        split: 0 training, 1 testing.
+        n_scans: scans, not patients. A patient's second slab is left out when the count is reached.
+        size: pixels along x and y.
+        max_slices: cap on the slices of a scan.
+    """
+    scans: list[ScanPlan] = []
+    patient = 0
+    while len(scans) < n_scans:
+        patient += 1
+        rng = np.random.default_rng(np.random.SeedSequence([seed, split, patient]))
+        slabs = _draw_slabs(rng, size, max_slices)
+        n_frames = int(rng.choice(_FRAMES, p=_FRAME_SHARES))
+        for slab in range(len(slabs)):
+            scans.append(
+                ScanPlan(
+                    number=len(scans) + 1,
+                    patient=patient,
+                    slab=slab,
+                    slabs=slabs,
+                    n_frames=n_frames,
+                    patient_seed=(seed, split, patient, 0),
+                    scan_seed=(seed, split, patient, 1 + slab),
+                )
+            )
+    return scans[:n_scans]
