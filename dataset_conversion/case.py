@@ -154,7 +154,7 @@ def _convert(job: CaseJob) -> dict:
     if lesion is not None:
         volumes["lesion_volume_ml"] = lesion.sum() * voxel_ml
         volumes["lesion_outside_mask_ml"] = (lesion & ~mask).sum() * voxel_ml
-        warnings += _outside_warning(job.scan.case_id, volumes)
+        warnings += _outside_warning(job.scan.case_id, volumes) if job.mask else []
     return {
         "case_id": job.scan.case_id,
         "settings": job.settings,

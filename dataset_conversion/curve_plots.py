@@ -24,9 +24,9 @@ def plot_curve(
     """
     t_start, t_end, rule = window
     # The canvas is named, so that neither a display nor pyplot's global state is needed.
-    figure = Figure(figsize=(6, 3.5), dpi=120, layout="constrained")
+    figure = Figure(figsize=(6, 3.5), dpi=120)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.16, 0.14, 0.81, 0.77))
     axes.axvspan(t_start, t_end, color="tab:blue", alpha=0.12, label="perfusion window")
     axes.plot(np.arange(len(curve)), curve, color="black", linewidth=1.2, marker=".", markersize=4)
     for name, frame, color in (("T_s", t_start, "tab:green"), ("T_e", t_end, "tab:red")):

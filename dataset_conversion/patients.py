@@ -43,7 +43,7 @@ def assign_patients(
         members = [scan for scan in scans if scan.split == split]
         if members:
             found = _assign(members, given, built_in, patients_file)
-            patients |= {case_id: f"{split}_{patient}" for case_id, patient in found.items()}
+            patients |= found
     return patients
 
 
@@ -124,7 +124,7 @@ def _assign(
         if case_ids <= given.keys():
             logger.warning("%s is not used: the sidecars name every patient", patients_file)
         logger.info("patients of the %d %s scans: from their JSON sidecars", len(scans), label)
-        return sidecars
+        return _prefixed(sidecars, scans)
     if sidecars:
         logger.warning(
             "only %d of %d %s scans have a JSON sidecar that names the patient: no sidecar is used",
@@ -134,11 +134,11 @@ def _assign(
         )
     if case_ids <= given.keys():
         logger.info("patients of the %d %s scans: from %s", len(scans), label, patients_file)
-        return {case_id: given[case_id] for case_id in case_ids}
+        return _prefixed(given, scans)
     prefix = scans[0].case_id.split("_")[0]
     if case_ids == {case_id for case_id in built_in if case_id.startswith(prefix)}:
         logger.info("patients of the %d %s scans: from the built-in map", len(scans), label)
-        return {case_id: built_in[case_id] for case_id in case_ids}
+        return _prefixed(built_in, scans)
     if label == "training":
         logger.warning(
             "warning: the patients of the %d training scans are unknown, so each counts as its own "
@@ -146,6 +146,10 @@ def _assign(
             len(scans),
         )
     return {scan.case_id: scan.case_id for scan in scans}
+
+
+def _prefixed(names: dict[str, str], scans: list[Scan]) -> dict[str, str]:
+    return {scan.case_id: f"{scan.split}_{names[scan.case_id]}" for scan in scans}
 
 
 def _sidecar_patient(scan: Scan) -> str | None:

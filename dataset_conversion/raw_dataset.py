@@ -8,16 +8,17 @@ is one; nnU-Net ignores that folder.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import multiprocessing
 import re
 import shutil
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,34 +30,18 @@ from nnunetv2_strokesynth.dataset_conversion.case import (
     finished_record,
 )
 from nnunetv2_strokesynth.dataset_conversion.curve_plots import plot_curve
+from nnunetv2_strokesynth.dataset_conversion.report import write_report
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
 from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json, write_text
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json
 from nnunetv2_strokesynth.channels import PRESETS
 
 logger = logging.getLogger(__name__)
 
 SPLITS_FILE = "splits_final.json"
 REPORT_FILE = "conversion_report.csv"
-REPORT_COLUMNS = (
-    "case_id",
-    "source",
-    "patient",
-    "split",
-    "shape_zyx",
-    "spacing_zyx_mm",
-    "n_frames",
-    "t_start",
-    "t_end",
-    "window_rule",
-    "lesion_volume_ml",
-    "lesion_outside_mask_ml",
-    "dwi_present",
-    "brain_volume_ml",
-    "fold",
-)
 _SETTINGS_FILE = f"{RECORDS}/settings.json"
 
 
@@ -173,18 +158,7 @@ def write_dataset_files(
         _write_splits(folder / SPLITS_FILE, nnunet_splits(folds, settings.folds))
     (folder / "imagesTr").mkdir(exist_ok=True)
     (folder / "labelsTr").mkdir(exist_ok=True)
-    rows = [
-        {
-            "case_id": scan.case_id,
-            "source": scan.source,
-            "patient": patients[scan.case_id],
-            "split": scan.split,
-            "fold": folds.get(scan.case_id, ""),
-            **records[scan.case_id]["row"],
-        }
-        for scan in scans
-    ]
-    write_text(folder / REPORT_FILE, _csv(rows))
+    write_report(folder / REPORT_FILE, scans, records=records, patients=patients, folds=folds)
     preset = PRESETS[settings.preset]
     content = {
         "name": folder.name.split("_", 1)[1],
@@ -202,7 +176,7 @@ def write_dataset_files(
 
 def write_plots(folder: Path, records: dict[str, dict]) -> None:
     """Write ``curves/<case>.png`` for every case."""
-    for case_id, record in tqdm(records.items(), desc="curves", unit="plot", disable=None):
+    for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
         row = record["row"]
         window = (row["t_start"], row["t_end"], row["window_rule"])
         path = folder / "curves" / f"{case_id}.png"
@@ -210,7 +184,7 @@ def write_plots(folder: Path, records: dict[str, dict]) -> None:
 
 
 def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
-    stored = json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
+    stored = _read_json(folder / _SETTINGS_FILE) or {}
     if stored != vars(settings):
         keys = [key for key in vars(settings) if stored.get(key) != vars(settings)[key]]
         differences = ", ".join(
@@ -232,38 +206,44 @@ def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
 def _convert_all(jobs: list[CaseJob], workers: int) -> dict[str, dict]:
     records: dict[str, dict] = {}
     problems: list[str] = []
-    bar = tqdm(total=len(jobs), desc="converting", unit="case")
-    # Spawned and not forked: SimpleITK and BLAS hold threads that a fork would leave in mid-air.
-    context = multiprocessing.get_context("spawn")
-    with bar, ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        futures = {pool.submit(convert_case, job): job for job in jobs}
+    results = _results(jobs, min(workers, len(jobs)))
+    for result in tqdm(results, desc="converting", unit="case", total=len(jobs)):
         try:
-            for future in as_completed(futures):
-                _collect(future, records, problems)
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            record = result()
+        except ValueError as error:
+            problems.append(str(error))
+        except BrokenProcessPool as error:
+            raise OSError(
+                "a worker process was killed, most likely for want of memory; "
+                "use --workers 1 (finished cases are kept)"
+            ) from error
+        else:
+            records[record["case_id"]] = record
     raise_problems(sorted(problems))
     return records
 
 
-def _collect(future: Future, records: dict[str, dict], problems: list[str]) -> None:
-    try:
-        record = future.result()
-    except ValueError as error:
-        problems.append(str(error))
-    except BrokenProcessPool as error:
-        raise OSError(
-            "a worker process was killed, most likely for want of memory; "
-            "use --workers 1 (finished cases are kept)"
-        ) from error
-    else:
-        records[record["case_id"]] = record
+def _results(jobs: list[CaseJob], workers: int) -> Iterator[Callable[[], dict]]:
+    """A call for each job that returns its record or raises its error, in the order they finish."""
+    if workers == 1:
+        yield from (partial(convert_case, job) for job in jobs)
+        return
+    # Spawned and not forked: SimpleITK and BLAS hold threads that a fork would leave in mid-air.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
+        futures = [pool.submit(convert_case, job) for job in jobs]
+        try:
+            yield from (future.result for future in as_completed(futures))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != splits:
+    if path.is_file() and _read_json(path) != splits:
         logger.warning(
             "warning: %s has changed, because scans or patients have. If nnU-Net has planned this "
             "data set, delete its copy in nnUNet_preprocessed and train again",
@@ -272,18 +252,9 @@ def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:
     write_json(path, splits)
 
 
-def _csv(rows: list[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, REPORT_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(row[name]) for name in REPORT_COLUMNS if name in row})
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return "x".join(f"{item:g}" for item in value)
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _read_json(path: Path) -> object:
+    """The content of a JSON file, None where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None

@@ -1,0 +1,70 @@
+"""``conversion_report.csv``: what the converter found in every scan, and what it made of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+
+from nnunetv2_strokesynth.atomic import write_text
+
+COLUMNS = (
+    "case_id",
+    "source",
+    "patient",
+    "split",
+    "shape_zyx",
+    "spacing_zyx_mm",
+    "n_frames",
+    "t_start",
+    "t_end",
+    "window_rule",
+    "lesion_volume_ml",
+    "lesion_outside_mask_ml",
+    "dwi_present",
+    "brain_volume_ml",
+    "fold",
+)
+
+
+def write_report(
+    path: Path,
+    scans: list[Scan],
+    *,
+    records: dict[str, dict],
+    patients: dict[str, str],
+    folds: dict[str, int],
+) -> None:
+    """Write one line per scan, in the order of ``scans``; a cell is empty where there is no value.
+
+    Args:
+        path: the CSV file.
+        scans: the scans.
+        records: case id -> record of ``convert_case``.
+        patients: case id -> patient.
+        folds: case id -> the fold that validates on it, for training scans.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for scan in scans:
+        row = {
+            "case_id": scan.case_id,
+            "source": scan.source,
+            "patient": patients[scan.case_id],
+            "split": scan.split,
+            "fold": folds.get(scan.case_id, ""),
+            **records[scan.case_id]["row"],
+        }
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "x".join(f"{item:g}" for item in value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
