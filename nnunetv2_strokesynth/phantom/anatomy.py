@@ -6,9 +6,13 @@ scanner's images: x index to the patient's left, y index to the back, z index up
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
+import nibabel
 import numpy as np
 from scipy import ndimage
 
@@ -17,18 +21,25 @@ from nnunetv2_strokesynth.phantom.vessels import draw_vessel_tree
 ATLAS_ORIGIN_MM = np.array([-98.0, -134.0, -72.0])
 """Position of voxel (0, 0, 0) of nilearn's 1 mm MNI152 maps."""
 _COARSE_MM = 2
+_PADDING = 16
+_CLOSING_MM = 14.0
 _NODE_MM = 28.0
-_FINE_PIXEL_MM = 1.0
+_FINE_PIXEL_MM = 1.3
+_HEAD_MM = 26.0
 
 
 class Atlas(NamedTuple):
-    """Volumes (X, Y, Z) float32: tissue fractions at 1 mm, distance from the brain (mm) at 2 mm."""
+    """Volumes (X, Y, Z) float32.
+
+    Attributes:
+        gm, wm: tissue fractions at 1 mm.
+        vessels: at 1 mm, + the fraction of arteries, - that of veins (they do not overlap).
+        outside_mm: signed distance from the intracranial space, at 2 mm.
+    """
 
     gm: np.ndarray
     wm: np.ndarray
-    brain: np.ndarray
-    arteries: np.ndarray
-    veins: np.ndarray
+    vessels: np.ndarray
     outside_mm: np.ndarray
 
 
@@ -76,20 +87,27 @@ GM_HU, WM_HU, CSF_HU, BLOOD_HU = 39.0, 30.0, 7.0, 45.0
 _BONE_HU, _DIPLOE_HU, _SCALP_HU, _AIR_HU = 1250.0, 650.0, 15.0, -1000.0
 
 
-def _load_templates() -> list[np.ndarray]:
-    try:
-        from nilearn import datasets
-    except ImportError as error:
+def _load_template(tissue: str) -> np.ndarray:
+    """One of nilearn's 1 mm MNI152 maps, scaled to a maximum of 1.
+
+    Read from the wheel's file where it is where we know it: importing nilearn takes seconds, in every worker.
+    """
+    spec = importlib.util.find_spec("nilearn")
+    if spec is None or spec.origin is None:
         raise ValueError(
             "the phantom's anatomy (MNI152) comes with nilearn, which is not installed: "
             "pip install 'nnunetv2_strokesynth[demo]'"
-        ) from error
-    loaders = (
-        datasets.load_mni152_template,
-        datasets.load_mni152_gm_template,
-        datasets.load_mni152_wm_template,
-    )
-    return [np.asarray(loader(resolution=1).dataobj, dtype=np.float32) for loader in loaders]
+        )
+    name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
+    path = Path(spec.origin).parent / "datasets" / "data" / name
+    if path.exists():
+        image = nibabel.load(path)
+    else:
+        datasets = importlib.import_module("nilearn.datasets")
+        suffix = "template" if tissue == "t1" else f"{tissue}_template"
+        image = getattr(datasets, f"load_mni152_{suffix}")(resolution=1)
+    volume = np.asarray(image.dataobj, dtype=np.float32)
+    return volume / volume.max()
 
 
 @lru_cache(maxsize=1)
@@ -99,19 +117,22 @@ def load_atlas() -> Atlas:
     Raises:
         ValueError: nilearn is not installed.
     """
-    t1, gm, wm = _load_templates()
-    brain = t1 > 0.05
-    coarse = brain[::_COARSE_MM, ::_COARSE_MM, ::_COARSE_MM]
-    padded = np.pad(coarse, 16)
-    closed = ndimage.distance_transform_edt(~padded) < 7
-    closed = ndimage.distance_transform_edt(closed) > 7
-    outside = ndimage.distance_transform_edt(~closed) - ndimage.distance_transform_edt(closed)
-    outside = _COARSE_MM * outside[16:-16, 16:-16, 16:-16].astype(np.float32)
+    t1, gm, wm = (_load_template(tissue) for tissue in ("t1", "gm", "wm"))
     arteries, veins = draw_vessel_tree(gm.shape, ATLAS_ORIGIN_MM)
     # The maps count deep CSF partly as grey matter: T1 darkness tells it apart.
-    dark = np.clip((0.55 - t1) / 0.25, 0, 1)
-    gm, wm = gm * (1 - dark), wm * (1 - dark)
-    return Atlas(gm, wm, brain.astype(np.float32), arteries, veins, outside)
+    tissue = 1 - np.clip((0.55 - t1) / 0.25, 0, 1)
+    vessels = np.where(arteries > veins, arteries, -veins)
+    return Atlas(gm * tissue, wm * tissue, vessels, _distance_outside(t1 > 0.05))
+
+
+def _distance_outside(brain: np.ndarray) -> np.ndarray:
+    """Signed distance (mm) from the brain with its fissures closed, on the coarse grid."""
+    coarse = np.pad(brain[::_COARSE_MM, ::_COARSE_MM, ::_COARSE_MM], _PADDING)
+    closed = ndimage.distance_transform_edt(~coarse) < _CLOSING_MM / _COARSE_MM
+    closed = ndimage.distance_transform_edt(closed) > _CLOSING_MM / _COARSE_MM
+    outside = ndimage.distance_transform_edt(~closed) - ndimage.distance_transform_edt(closed)
+    inner = slice(_PADDING, -_PADDING)
+    return _COARSE_MM * outside[inner, inner, inner].astype(np.float32)
 
 
 def draw_head_shape(rng: np.random.Generator) -> HeadShape:
@@ -178,8 +199,12 @@ def _bilinear(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     return along_first(along_first(values, rows).T, columns).T
 
 
-def _sample(volume: np.ndarray, position: np.ndarray, *, spacing: float, outside: float = 0.0):
-    where = (position - ATLAS_ORIGIN_MM[:, None, None, None].astype(np.float32)) / spacing
+def _sample(
+    volume: np.ndarray, position: np.ndarray, *, spacing: float = 1.0, outside: float = 0.0
+) -> np.ndarray:
+    """Trilinear values of an atlas volume at positions (3, ...) in mm."""
+    origin = ATLAS_ORIGIN_MM.astype(np.float32).reshape(3, *[1] * (position.ndim - 1))
+    where = (position - origin) / np.float32(spacing)
     return ndimage.map_coordinates(volume, where, order=1, mode="constant", cval=outside)
 
 
@@ -195,13 +220,18 @@ def _shell_hu(outside_mm: np.ndarray, layers_mm: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
-def build_head(grid: SlabGrid, shape: HeadShape) -> Head:
-    """Cut the patient's head into the slices of a scan, averaging over each voxel (partial volume)."""
+def build_head(
+    grid: SlabGrid, shape: HeadShape, *, supersample: tuple[int, int] | None = None
+) -> Head:
+    """Cut the patient's head into the slices of a scan, averaging over each voxel (partial volume).
+
+    Args:
+        supersample: samples per voxel along x and y, and along z; None for about 1.3 and 2.5 mm.
+    """
     atlas = load_atlas()
-    supersample = (
-        max(1, round(grid.pixel_mm / _FINE_PIXEL_MM)),
-        int(np.clip(round(grid.slice_mm / 2), 2, 5)),
-    )
+    if supersample is None:
+        through = int(np.clip(round(grid.slice_mm / 2.5), 2, 4))
+        supersample = (max(1, round(grid.pixel_mm / _FINE_PIXEL_MM)), through)
     slices = [_build_slice(atlas, grid, shape, k, supersample) for k in range(grid.n_slices)]
     fractions = np.stack([fields for fields, _ in slices], axis=1)
     positions = np.stack([position for _, position in slices], axis=1)
@@ -212,28 +242,34 @@ def _build_slice(
     atlas: Atlas, grid: SlabGrid, shape: HeadShape, index: int, supersample: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     position = _slice_positions(grid, shape, index, supersample)
-    # Atrophy turns the margin of the tissue into CSF.
-    margin = 0.25 * shape.atrophy
-    gm = np.maximum(_sample(atlas.gm, position, spacing=1) - margin, 0) / (1 - margin)
-    wm = _sample(atlas.wm, position, spacing=1)
-    brain = _sample(atlas.brain, position, spacing=1)
     outside = _sample(atlas.outside_mm, position, spacing=_COARSE_MM, outside=60.0)
-    inside = np.clip(0.5 - outside, 0, 1)
-    brain = np.maximum(brain, inside)
-    total = np.maximum(gm + wm, 1.0)
-    gm, wm = gm / total, wm / total
-    csf = brain * np.clip(1 - gm - wm, 0, 1)
-    gm, wm = brain * gm, brain * wm
-    artery = _sample(atlas.arteries, position, spacing=1)
-    vein = _sample(atlas.veins, position, spacing=1) * (1 - artery)
-    hu = gm * GM_HU + wm * WM_HU + csf * CSF_HU + (1 - brain) * _shell_hu(outside, shape.skull_mm)
-    vessel = artery + vein
-    hu = hu * (1 - vessel) + BLOOD_HU * vessel
-    fields = np.stack([gm, wm, csf, artery, vein, hu])
-    n = supersample[0]
+    near = outside < _HEAD_MM
+    fields = np.zeros((len(Head._fields) - 1, *near.shape), np.float32)
+    fields[-1] = _AIR_HU
+    fields[:, near] = _tissue(atlas, position[:, near], outside[near], shape)
+    n, through = supersample
 
     def average(values: np.ndarray) -> np.ndarray:
-        blocks = values.reshape(len(values), supersample[1], grid.size, n, grid.size, n)
-        return blocks.mean(axis=(1, 3, 5), dtype=np.float64).astype(np.float32)
+        blocks = values.reshape(len(values), through, grid.size, n, grid.size, n)
+        return blocks.mean(axis=(1, 3, 5))
 
     return average(fields), average(position)
+
+
+def _tissue(
+    atlas: Atlas, position: np.ndarray, outside: np.ndarray, shape: HeadShape
+) -> np.ndarray:
+    """gm, wm, csf, artery, vein and HU of points (3, N) in and around the brain: (6, N)."""
+    # Atrophy turns the margin of the grey matter into CSF.
+    margin = 0.25 * shape.atrophy
+    gm = np.maximum(_sample(atlas.gm, position) - margin, 0) / (1 - margin)
+    wm = _sample(atlas.wm, position)
+    inside = np.clip(0.5 - outside, 0, 1)
+    scale = inside / np.maximum(gm + wm, 1.0)
+    gm, wm = gm * scale, wm * scale
+    csf = inside - gm - wm
+    vessels = _sample(atlas.vessels, position)
+    hu = gm * GM_HU + wm * WM_HU + csf * CSF_HU + (1 - inside) * _shell_hu(outside, shape.skull_mm)
+    blood = np.abs(vessels)
+    hu = hu * (1 - blood) + BLOOD_HU * blood
+    return np.stack([gm, wm, csf, np.maximum(vessels, 0), np.maximum(-vessels, 0), hu])

@@ -94,7 +94,9 @@ def draw_patient(rng: np.random.Generator, slabs: tuple[SlabGrid, ...]) -> Patie
     points, voxel_ml = [], 0.0
     for slab in slabs:
         pixel_mm = slab.pixel_mm * slab.size / _COARSE_SIZE
-        coarse = build_head(slab._replace(size=_COARSE_SIZE, pixel_mm=pixel_mm), shape)
+        coarse = build_head(
+            slab._replace(size=_COARSE_SIZE, pixel_mm=pixel_mm), shape, supersample=(1, 1)
+        )
         points.append(coarse.positions_mm[:, coarse.gm + coarse.wm > 0.5])
         voxel_ml = pixel_mm**2 * slab.slice_mm / 1000
     tissue_mm = np.concatenate(points, axis=1)
