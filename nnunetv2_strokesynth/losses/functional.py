@@ -140,6 +140,11 @@ def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Te
     absent from the batch takes the largest finite m among the others, so that false positives
     still cost.
     """
+    return 1 - _generalized_dice(probs, onehot)
+
+
+def _generalized_dice(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+    """1 - L_GD itself: for a small lesion it is 1e-5 or so, and 1 - (1 - 1e-5) loses digits."""
     probs = _wide(probs)
     onehot = onehot.to(probs.dtype)
     axes = (0, *range(2, probs.ndim))
@@ -150,15 +155,16 @@ def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Te
     # limits.
     smallest = torch.where(volume > 0, volume, torch.inf).amin()
     m = torch.where(volume > 0, smallest / volume, 1.0).square()
-    return 1 - 2 * (m * overlap).sum() / (m * total).sum()
+    return 2 * (m * overlap).sum() / (m * total).sum()
 
 
 def hardness_aware_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
     """L_HGD = -log(1 - L_GD), with 1 - L_GD clamped to at least 1e-6 (Wang et al. 2020, Eq. 13).
 
-    Arguments as ``generalized_dice_loss``. Returns a scalar between 0 and 13.8.
+    Arguments as ``generalized_dice_loss``. Returns a scalar between 0 and 13.8; where the clamp
+    acts, the gradient is 0 and the cross entropy has to lead.
     """
-    return -torch.log((1 - generalized_dice_loss(probs, onehot)).clamp_min(_MIN_DICE))
+    return -torch.log(_generalized_dice(probs, onehot).clamp_min(_MIN_DICE))
 
 
 def focal_loss(probs_fg: torch.Tensor, labels: torch.Tensor, gamma: float) -> torch.Tensor:

@@ -1,0 +1,207 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
+from nnunetv2_strokesynth.networks import ContextEncoder
+
+SIZE = 32
+SEGMENTATION_TERMS = {"L_s", "L_wce", "L_hgd"}
+ALL_TERMS = SEGMENTATION_TERMS | {
+    "synthesis_pixel",
+    "synthesis_context",
+    "feature_pixel",
+    "feature_context",
+    "context_spread",
+}
+
+
+def make_batch(n: int = 3, without_dwi: tuple[int, ...] = ()):
+    """Outputs as leaves, and targets in the types in which nnU-Net's loader delivers them."""
+    torch.manual_seed(0)
+    logits = torch.randn(n, 2, SIZE, SIZE)
+    pseudo_dwi, feature, dwi = torch.rand(3, n, 1, SIZE, SIZE)
+    labels = (torch.rand(n, 1, SIZE, SIZE) > 0.8).to(torch.int16)
+    for index in without_dwi:
+        dwi[index] = torch.nan
+    output = tuple(value.requires_grad_() for value in (logits, pseudo_dwi, feature))
+    return output, [labels, dwi, 0.5 + torch.rand(n, 1, SIZE, SIZE)]
+
+
+def segmentation_by_numpy(logits, labels, weight) -> tuple[float, float]:
+    """L_WCE and L_HGD, Eq. 12 to 14."""
+    scores = np.exp(logits.detach().double().numpy())
+    probs = scores / scores.sum(axis=1, keepdims=True)
+    y = labels[:, 0].numpy()
+    a = weight[:, 0].double().numpy()
+    p_true = np.where(y == 1, probs[:, 1], probs[:, 0])
+    wce = (a * -np.log(p_true)).sum() / a.sum()
+    numerator = denominator = 0.0
+    for c in (0, 1):
+        m = 1 / (y == c).sum() ** 2
+        numerator += m * probs[:, c][y == c].sum()
+        denominator += m * ((y == c).sum() + probs[:, c].sum())
+    return wce, -math.log(2 * numerator / denominator)
+
+
+def similarity_by_numpy(encoder, image, dwi, weight, gamma) -> float:
+    """L_g, Eq. 6, sample by sample over those that have a DWI."""
+    values = []
+    for b in range(len(dwi)):
+        if dwi[b].isnan().any():
+            continue
+        error = (weight[b] * (image[b] - dwi[b])).detach().double().numpy()
+        pixel = math.sqrt((error**2).mean() + 1e-8)
+        with torch.no_grad():
+            context = (encoder(image[b : b + 1]) - encoder(dwi[b : b + 1])).double().numpy()
+        values.append(pixel + gamma * np.abs(context).mean())
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize("without_dwi", [(), (1,), (0, 2)])
+@pytest.mark.parametrize(("alpha", "beta", "gamma"), [(1.0, 1.0, 1.2), (0.5, 2.0, 30.0)])
+def test_joint_loss_equals_numpy(without_dwi, alpha, beta, gamma):
+    output, target = make_batch(without_dwi=without_dwi)
+    torch.manual_seed(1)
+    encoder = ContextEncoder()
+    logits, pseudo_dwi, feature = output
+    labels, dwi, weight = target
+    expected = sum(segmentation_by_numpy(logits, labels, weight))
+    expected += alpha * similarity_by_numpy(encoder, pseudo_dwi, dwi, weight, gamma)
+    expected += beta * similarity_by_numpy(encoder, feature, dwi, weight, gamma)
+    found = JointLoss(encoder, alpha, beta, gamma)(output, target)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_segmentation_loss_equals_numpy():
+    output, target = make_batch()
+    loss = SegmentationLoss()
+    wce, hgd = segmentation_by_numpy(output[0], target[0], target[2])
+    assert loss(output, target).item() == pytest.approx(wce + hgd, rel=1e-5)
+    assert loss.terms["L_wce"].item() == pytest.approx(wce, rel=1e-5)
+    assert loss.terms["L_hgd"].item() == pytest.approx(hgd, rel=1e-5)
+
+
+def test_segmentation_loss_takes_lists_with_and_without_dwi():
+    (logits, *_), (labels, dwi, weight) = make_batch()
+    loss = SegmentationLoss()
+    values = {
+        loss(logits, [labels, weight]).item(),
+        loss([logits], [labels, weight]).item(),
+        loss([logits], [labels, dwi, weight]).item(),
+        loss(logits, [labels.float(), weight]).item(),
+    }
+    assert len(values) == 1
+
+
+def test_logits_alone_give_the_segmentation_loss():
+    output, target = make_batch()
+    loss = JointLoss(ContextEncoder())
+    loss(output, target)
+    assert loss(output[0], target).item() == SegmentationLoss()(output[0], target).item()
+    assert set(loss.terms) == SEGMENTATION_TERMS
+
+
+def test_sample_without_dwi_contributes_the_segmentation_only():
+    output, target = make_batch(without_dwi=(1,))
+    JointLoss(ContextEncoder())(output, target).backward()
+    logits, pseudo_dwi, feature = output
+    assert all(value.grad.isfinite().all() for value in output)
+    assert (logits.grad[1] != 0).any()
+    for image in (pseudo_dwi, feature):
+        assert (image.grad[1] == 0).all()
+        assert (image.grad[0] != 0).any() and (image.grad[2] != 0).any()
+
+
+def test_batch_without_any_dwi():
+    output, target = make_batch(without_dwi=(0, 1, 2))
+    encoder = ContextEncoder()
+    loss = JointLoss(encoder)
+    value = loss(output, target)
+    value.backward()
+    assert value.item() == loss.terms["L_s"].item()
+    assert all((p.grad == 0).all() for p in encoder.parameters())
+    assert (output[1].grad == 0).all() and (output[2].grad == 0).all()
+    assert all(term.isfinite() for term in loss.terms.values())
+
+
+def test_context_encoder_is_trained_from_both_sides():
+    """Phi_c(I_d) is not detached: with I_g = F_h = 0 only it can move the filters."""
+    output, target = make_batch()
+    with torch.no_grad():
+        output[1].zero_()
+        output[2].zero_()
+    encoder = ContextEncoder()
+    JointLoss(encoder)(output, target).backward()
+    assert (encoder.layers[0].weight.grad != 0).any()
+
+
+def test_terms():
+    output, target = make_batch(without_dwi=(0,))
+    loss = JointLoss(ContextEncoder(), alpha=2.0, beta=3.0, gamma=1.5)
+    value = loss(output, target)
+    terms = loss.terms
+    assert set(terms) == ALL_TERMS
+    assert not any(term.requires_grad or term.ndim for term in terms.values())
+    recombined = (
+        terms["L_wce"]
+        + terms["L_hgd"]
+        + 2 * (terms["synthesis_pixel"] + 1.5 * terms["synthesis_context"])
+        + 3 * (terms["feature_pixel"] + 1.5 * terms["feature_context"])
+    )
+    torch.testing.assert_close(recombined, value.detach())
+
+
+def test_context_spread():
+    output, target = make_batch(n=4, without_dwi=(2,))
+    encoder = ContextEncoder()
+    loss = JointLoss(encoder)
+    loss(output, target)
+    with torch.no_grad():
+        contexts = encoder(target[1][[0, 1, 3]]).double().numpy()
+    assert contexts.std() > 0
+    expected = contexts.std(axis=0).mean()
+    assert loss.terms["context_spread"].item() == pytest.approx(expected, rel=1e-3)
+    target[1] = target[1][:1].expand(4, -1, -1, -1)
+    loss(output, target)
+    assert loss.terms["context_spread"].item() < 1e-6
+
+
+def test_context_encoder_stays_the_networks():
+    encoder = ContextEncoder()
+    loss = JointLoss(encoder)
+    assert list(loss.parameters()) == []
+    assert loss.state_dict() == {}
+    network = nn.ModuleDict({"context_encoder": encoder})
+    network.double()
+    output, target = make_batch()
+    wide = [value.detach().double() for value in output]
+    assert loss(wide, [value.double() for value in target]).dtype == torch.float64
+
+
+def test_without_context_encoder_the_pixel_terms_remain():
+    output, target = make_batch()
+    loss = JointLoss(None)
+    value = loss(output, target)
+    with_encoder = JointLoss(ContextEncoder(), gamma=0.0)
+    assert value.item() == pytest.approx(with_encoder(output, target).item())
+    assert set(loss.terms) == SEGMENTATION_TERMS | {"synthesis_pixel", "feature_pixel"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast(dtype):
+    """Outputs in half precision, as a network under autocast returns them."""
+    output, target = make_batch(without_dwi=(1,))
+    encoder = ContextEncoder()
+    loss = JointLoss(encoder)
+    half = [value.detach().to(dtype).requires_grad_() for value in output]
+    expected = loss([value.detach().float() for value in half], target)
+    with torch.autocast("cpu", dtype=dtype):
+        value = loss(half, target)
+    value.backward()
+    torch.testing.assert_close(value, expected)
+    assert all(x.grad.isfinite().all() for x in half)
+    assert all(p.grad.isfinite().all() for p in encoder.parameters())

@@ -1,0 +1,82 @@
+import copy
+
+import pytest
+import torch
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from torch import nn
+
+from nnunetv2_strokesynth.networks import SqueezeExcite, SwitchableNorm2d, planned_unet
+
+SIZE = (32, 48)
+
+
+def stock_network(architecture: dict, in_channels: int, out_channels: int) -> nn.Module:
+    return get_network_from_plans(
+        architecture["network_class_name"],
+        architecture["arch_kwargs"],
+        architecture["_kw_requires_import"],
+        in_channels,
+        out_channels,
+        deep_supervision=False,
+    )
+
+
+def test_is_nnunets_network(architecture):
+    torch.manual_seed(3)
+    ours = planned_unet(architecture, 2, 3)
+    torch.manual_seed(3)
+    stock = stock_network(architecture, 2, 3)
+    x = torch.randn(2, 2, *SIZE)
+    assert torch.equal(ours(x), stock(x))
+    assert ours(x).shape == (2, 3, *SIZE)
+
+
+@pytest.mark.parametrize("squeeze_excite", [False, True])
+def test_every_parameter_gets_a_gradient(architecture, squeeze_excite):
+    """DistributedDataParallel fails at the second step otherwise."""
+    network = planned_unet(architecture, 2, 1, squeeze_excite=squeeze_excite)
+    network(torch.randn(2, 2, *SIZE)).square().mean().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_squeeze_excite_follows_each_encoder_stage(architecture):
+    torch.manual_seed(0)
+    network = planned_unet(architecture, 1, 2, squeeze_excite=True)
+    gates = [m for m in network.modules() if isinstance(m, SqueezeExcite)]
+    assert [gate.squeeze.in_features for gate in gates] == [4, 8, 16, 16]
+    x = torch.randn(1, 1, *SIZE)
+    open_output = network(x)
+    with torch.no_grad():
+        gates[0].excite.bias.fill_(-20)
+    assert not torch.allclose(network(x), open_output)
+
+
+def test_other_norm_replaces_the_plans(architecture):
+    network = planned_unet(architecture, 1, 2, norm_op=SwitchableNorm2d)
+    kinds = [type(module) for module in network.modules()]
+    assert nn.InstanceNorm2d not in kinds
+    stock_kinds = [type(module) for module in stock_network(architecture, 1, 2).modules()]
+    assert kinds.count(SwitchableNorm2d) == stock_kinds.count(nn.InstanceNorm2d) > 0
+    network(torch.randn(2, 1, *SIZE)).mean().backward()
+
+
+def test_norm_kwargs_are_passed_on(architecture):
+    network = planned_unet(
+        architecture, 1, 1, norm_op=SwitchableNorm2d, norm_op_kwargs={"eps": 0.25}
+    )
+    found = {m.eps for m in network.modules() if isinstance(m, SwitchableNorm2d)}
+    assert found == {0.25}
+
+
+def test_half_width(architecture):
+    network = planned_unet(architecture, 6, 1, width=0.5)
+    assert network.encoder.output_channels == [2, 4, 8, 8]
+    assert network(torch.randn(1, 6, *SIZE)).shape == (1, 1, *SIZE)
+
+
+def test_architecture_is_left_unchanged(architecture):
+    before = copy.deepcopy(architecture)
+    planned_unet(
+        architecture, 1, 1, width=0.5, norm_op=SwitchableNorm2d, norm_op_kwargs={"eps": 1.0}
+    )
+    assert architecture == before
