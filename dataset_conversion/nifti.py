@@ -23,6 +23,7 @@ from nibabel.wrapstruct import WrapStructError
 from nnunetv2_strokesynth.atomic import atomic_file
 
 SUFFIXES = (".nii", ".nii.gz")
+_HEADER_BYTES = 348
 _NIFTI_MAGIC = (b"n+1", b"ni1")
 
 
@@ -120,7 +121,7 @@ def _raw_header(path: Path) -> nibabel.Nifti1Header:
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rb") as file:
-            header = nibabel.Nifti1Header.from_fileobj(file, check=False)
+            header = nibabel.Nifti1Header(file.read(_HEADER_BYTES), check=False)
         header.get_data_dtype()
         known = bytes(header["magic"])[:3] in _NIFTI_MAGIC
     except (EOFError, gzip.BadGzipFile, zlib.error, WrapStructError, HeaderDataError, KeyError):

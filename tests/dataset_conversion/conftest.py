@@ -12,15 +12,25 @@ SHAPE_XYZ = (18, 16, 2)
 N_FRAMES = 14
 SPACING_XYZ_MM = (0.9, 0.8, 10.0)
 MAPS = ("CBF", "CBV", "MTT", "Tmax")
-DTYPES = {"CT": np.int32, "CBF": np.uint16, "CBV": np.uint16, "MTT": np.float64, "Tmax": np.float64}
+DTYPES = {
+    "CT": np.int32,
+    "CBF": np.uint16,
+    "CBV": np.uint16,
+    "MTT": np.float64,
+    "Tmax": np.float64,
+}
 BOLUS = np.array([0, 0, 0, 5, 15, 30, 50, 60, 52, 40, 30, 20, 12, 6], dtype=np.float32)
 
 
 class Scans:
     """Writes scans below ``root`` and hands out paths to spoil them.
 
-    Arrays are (X, Y, Z) and (X, Y, Z, T), as on disk. The brain is an ellipse; 0 in all maps outside.
+    Arrays are (X, Y, Z) and (X, Y, Z, T), as on disk. Outside the brain, an ellipse, maps are 0.
     """
+
+    shape_zyx = SHAPE_XYZ[::-1]
+    spacing_zyx_mm = SPACING_XYZ_MM[::-1]
+    n_frames = N_FRAMES
 
     def __init__(self, root: Path):
         self.root = root
@@ -72,8 +82,8 @@ class Scans:
 
     @staticmethod
     def arrays(number, lesion=4):
-        """All modalities of case ``number``, (X, Y, Z[, T]); a ``lesion`` x ``lesion`` square in slice 0."""
-        rng = np.random.default_rng(number)
+        """All modalities of a case, (X, Y, Z[, T]); a square lesion, ``lesion`` px, in slice 0."""
+        rng = np.random.default_rng(int(number))
         x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE_XYZ[:2]), indexing="ij")
         brain = np.repeat(((x / 0.8) ** 2 + (y / 0.8) ** 2 < 1)[..., None], SHAPE_XYZ[2], axis=2)
         arrays = {"CT": np.where(brain, rng.normal(35, 3, SHAPE_XYZ), -1000)}
@@ -95,15 +105,11 @@ def save_nifti(path, array, *, spacing=SPACING_XYZ_MM):
     header = nibabel.Nifti1Header()
     header.set_data_dtype(array.dtype)
     header.set_data_shape(array.shape)
-    header["pixdim"][: 1 + len(spacing)] = (-1, *spacing)
-    image = nibabel.Nifti1Image(array, None, header)
-    image.header["pixdim"][1 : 1 + len(spacing)] = spacing
-    image.header["sform_code"], image.header["qform_code"] = 2, 0
-    image.header["srow_x"], image.header["srow_y"] = (1, 0, 0, 0), (0, 1, 0, 0)
-    image.header["srow_z"] = (0, 0, 1, 0)
+    header["pixdim"][:4] = (-1, *spacing)
+    header["sform_code"], header["qform_code"], header["vox_offset"] = 2, 0, 352
+    header["srow_x"], header["srow_y"], header["srow_z"] = np.eye(4)[:3]
     with open(path, "wb") as file:
-        image.header["magic"], image.header["vox_offset"] = b"n+1", 352
-        image.header.write_to(file)
+        header.write_to(file)
         file.write(array.tobytes(order="F"))
 
 

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
+
+
+def challenge_like(n_patients=63, seed=0):
+    """Lesion volumes and patients: every other patient has two scans."""
+    rng = np.random.default_rng(seed)
+    volumes, patients = {}, {}
+    for patient in range(n_patients):
+        for _ in range(1 + patient % 2):
+            case_id = f"case_{len(volumes) + 1:03d}"
+            volumes[case_id] = float(rng.gamma(0.7, 40))
+            patients[case_id] = f"p{patient}"
+    return volumes, patients
+
+
+def test_a_patient_is_in_one_fold_and_every_case_validated_once():
+    volumes, patients = challenge_like()
+    folds = patient_folds(volumes, patients, 5, 12345)
+    assert folds.keys() == volumes.keys()
+    for patient in set(patients.values()):
+        assert len({folds[case_id] for case_id in patients if patients[case_id] == patient}) == 1
+    splits = nnunet_splits(folds, 5)
+    assert sorted(case_id for split in splits for case_id in split["val"]) == sorted(volumes)
+    for split in splits:
+        assert sorted(split["train"] + split["val"]) == sorted(volumes)
+        held_out = {patients[case_id] for case_id in split["val"]}
+        assert held_out.isdisjoint(patients[case_id] for case_id in split["train"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_are_balanced(seed):
+    """Against random patient folds of the same data: at most half their range of lesion volume."""
+    volumes, patients = challenge_like(seed=seed)
+    folds = patient_folds(volumes, patients, 5, seed)
+    sizes = np.bincount(list(folds.values()))
+    assert np.ptp(sizes) <= 3
+    sums = np.bincount(list(folds.values()), weights=list(volumes[c] for c in folds))
+    rng = np.random.default_rng(seed)
+    names = sorted(set(patients.values()))
+    ranges = []
+    for _ in range(50):
+        random_fold = dict(zip(names, rng.permutation(len(names)) % 5, strict=True))
+        member = [random_fold[patients[c]] for c in volumes]
+        ranges.append(np.ptp(np.bincount(member, weights=list(volumes.values()))))
+    assert np.ptp(sums) < 0.5 * np.median(ranges)
+
+
+def test_every_fold_gets_a_large_lesion():
+    volumes = {f"case_{i:03d}": 100.0 if i < 5 else 1.0 for i in range(25)}
+    folds = patient_folds(volumes, {c: c for c in volumes}, 5, 1)
+    assert sorted(folds[f"case_{i:03d}"] for i in range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_seed_decides():
+    volumes, patients = challenge_like()
+    first = patient_folds(volumes, patients, 5, 1)
+    assert first == patient_folds(dict(reversed(volumes.items())), patients, 5, 1)
+    assert first != patient_folds(volumes, patients, 5, 2)
+
+
+def test_no_lesion_anywhere_still_splits():
+    volumes = dict.fromkeys((f"case_{i:03d}" for i in range(6)), 0.0)
+    folds = patient_folds(volumes, {c: c for c in volumes}, 3, 0)
+    assert np.bincount(list(folds.values())).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_patients", "n_folds", "message"),
+    [
+        (3, 5, "use --folds 3"),
+        (4, 1, "at least 2"),
+        (1, 2, "need at least 2"),
+        (4, 0, "at least 2"),
+    ],
+)
+def test_impossible_folds(n_patients, n_folds, message):
+    volumes = {f"case_{i:03d}": 1.0 for i in range(n_patients)}
+    with pytest.raises(ValueError, match=message):
+        patient_folds(volumes, {c: c for c in volumes}, n_folds, 0)
