@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 CTP_NOISE_HU_MM = 15.0
-"""Noise per pixel of a 5 mm slice times the pixel size, before the reconstruction kernel; about 6 HU after it."""
+"""Noise per pixel of a 5 mm slice, times the pixel size, before the reconstruction kernel."""
 NCCT_NOISE_HU_MM = 7.0
 KERNEL_SIGMA_MM = 0.75
 _REFERENCE_SLICE_MM = 5.0
@@ -17,9 +17,11 @@ def noise_image(
 ) -> np.ndarray:
     """Reconstruction noise of CT slices, (Z, Y, X) float32 HU.
 
-    White noise whose standard deviation goes with 1 / pixel size and 1 / sqrt(slice thickness), as photon
-    counts do, blurred by the reconstruction kernel. Coarse pixels therefore carry less noise each and the same
-    noise per square millimetre: after the smoothing of a perfusion map all pixel sizes are equally noisy.
+    White noise whose standard deviation goes with 1 / pixel size and 1 / sqrt(slice thickness), as
+    photon counts do, blurred by the reconstruction kernel. Coarse pixels therefore carry less noise
+    each and the same
+    noise per square millimetre: after the smoothing of a perfusion map all pixel sizes are equally
+        noisy.
 
     Args:
         voxel_mm: (slice, pixel) size.
@@ -64,8 +66,10 @@ def dwi_signal(
     """A diffusion-weighted image (b about 1000 s/mm2), (Z, Y, X) float32, arbitrary units.
 
     Args:
-        tissue: (Z, Y, X) each: ``gm``, ``wm``, ``csf`` fractions, ``scalp`` (0/1), ``infarct`` (0 to 1),
-            ``infarct_gain`` (relative hyperintensity), ``shine`` (relative, not lesion), ``bias`` (relative).
+        tissue: (Z, Y, X) each: ``gm``, ``wm``, ``csf`` fractions, ``scalp`` (0/1), ``infarct`` (0
+            to 1),
+            ``infarct_gain`` (relative hyperintensity), ``shine`` (relative, not lesion), ``bias``
+            (relative).
     """
     signal = 100 * tissue["gm"] + 84 * tissue["wm"] + 22 * tissue["csf"] + 7 * tissue["scalp"]
     signal = signal * (1 + tissue["infarct_gain"] * tissue["infarct"] + tissue["shine"])

@@ -1,7 +1,7 @@
 """A head per patient: MNI152 tissue maps, warped, cut into the slices of a scan.
 
-Positions are MNI millimetres, (x to the right, y to the front, z up). Arrays are (Z, Y, X) in the order of a
-scanner's images: x index to the patient's left, y index to the back, z index up.
+Positions are MNI millimetres, (x to the right, y to the front, z up). Arrays are (Z, Y, X) in the
+order of a scanner's images: x index to the patient's left, y index to the back, z index up.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class HeadShape(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A head on a scan's grid: (Z, Y, X) float32 fractions and HU, and positions (3, Z, Y, X) in mm."""
+    """A head on a scan's grid: (Z, Y, X) fractions and HU, positions (3, Z, Y, X) in mm."""
 
     gm: np.ndarray
     wm: np.ndarray
@@ -90,7 +90,8 @@ _BONE_HU, _DIPLOE_HU, _SCALP_HU, _AIR_HU = 1250.0, 650.0, 15.0, -1000.0
 def _load_template(tissue: str) -> np.ndarray:
     """One of nilearn's 1 mm MNI152 maps, scaled to a maximum of 1.
 
-    Read from the wheel's file where it is where we know it: importing nilearn takes seconds, in every worker.
+    Read from the wheel's file where it is where we know it: importing nilearn takes seconds, in
+    every worker.
     """
     spec = importlib.util.find_spec("nilearn")
     if spec is None or spec.origin is None:

@@ -89,7 +89,7 @@ def _list_brain(head: Head) -> _Brain:
 
 
 def draw_patient(rng: np.random.Generator, slabs: tuple[SlabGrid, ...]) -> Patient:
-    """Anatomy and stroke of a patient; the stroke's size is set so that a scan's lesion has the drawn volume."""
+    """Anatomy and stroke of a patient, the stroke scaled to a drawn lesion volume per scan."""
     shape = draw_head_shape(rng)
     points, voxel_ml = [], 0.0
     for slab in slabs:
@@ -187,7 +187,7 @@ def _series(
 
 
 def _software_brain_mask(series: np.ndarray, brain: _Brain, pixel_mm: float) -> np.ndarray:
-    """The mask in which perfusion software shows maps: brain without skull, sulci's rim and ventricles."""
+    """Where perfusion software shows maps: the brain without skull, rim and ventricles."""
     mean = series[:: max(1, len(series) // 16)].mean(axis=0)
     sigma = 1.5 / pixel_mm
     smooth = ndimage.gaussian_filter(mean, (0, sigma, sigma))

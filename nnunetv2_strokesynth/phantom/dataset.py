@@ -28,7 +28,7 @@ _MIN_SIZE = 32
 
 
 class PhantomSettings(NamedTuple):
-    """What decides the images. The number of scans does not: a larger data set begins with a smaller one."""
+    """What decides the images. The number of scans does not: more scans only go on."""
 
     size: int = 256
     seed: int = 0
@@ -72,7 +72,8 @@ def _check_existing(root: Path, settings: PhantomSettings) -> None:
     if differing:
         changes = ", ".join(f"{k} is {found.get(k)}, asked for {wanted[k]}" for k in differing)
         raise ValueError(
-            f"{root} holds a phantom of other settings ({changes}); choose another folder or pass --overwrite"
+            f"{root} holds a phantom of other settings ({changes}); choose another folder or pass "
+            "--overwrite"
         )
 
 

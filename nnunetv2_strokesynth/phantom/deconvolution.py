@@ -1,9 +1,10 @@
 """Perfusion maps from concentration curves by block-circulant deconvolution.
 
-The tissue curve is the arterial input function (AIF) convolved with the flow-scaled residue function:
-c(t) = (rho / k_H) CBF (AIF * R)(t). Wu et al. (Magn Reson Med 2003;50:164-174) invert it with the SVD of a
-block-circulant matrix of the zero-padded AIF, which makes CBF insensitive to an arrival delay. A circulant
-matrix is diagonal in the Fourier basis and its singular values are the moduli of the AIF's discrete
+The tissue curve is the arterial input function (AIF) convolved with the flow-scaled residue
+function: c(t) = (rho / k_H) CBF (AIF * R)(t). Wu et al. (Magn Reson Med 2003;50:164-174) invert it
+with the SVD of a block-circulant matrix of the zero-padded AIF, which makes CBF insensitive to an
+arrival delay. A circulant matrix is diagonal in the Fourier basis and its singular values are the
+moduli of the AIF's discrete
 Fourier transform: truncating the SVD at a fraction of the largest singular value is dropping those
 frequencies. We therefore compute the same thing with two FFTs.
 """
@@ -81,12 +82,13 @@ def perfusion_maps(
         threshold: fraction of the largest singular value under which components are dropped.
 
     Returns:
-        CBF = max of the residue (Ostergaard et al. 1996), CBV = ratio of the areas under the curves, MTT =
-        CBV / CBF (central volume theorem; 0 where CBF is 0), Tmax = time of the residue's maximum (negative
-        lags count as 0). Nothing is negative.
+        CBF = max of the residue (Ostergaard et al. 1996), CBV = ratio of the areas under the curves,
+        MTT = CBV / CBF (central volume theorem; 0 where CBF is 0), Tmax = time of the residue's maximum
+        (negative lags count as 0). Nothing is negative.
 
     Raises:
-        ValueError: shapes do not fit, dt_s is not positive, threshold is outside [0, 1), or the AIF has no
+        ValueError: shapes do not fit, dt_s is not positive, threshold is outside [0, 1), or the AIF
+            has no
             positive area.
     """
     tissue, aif = np.asarray(tissue), np.asarray(aif)

@@ -1,8 +1,9 @@
 """Contrast transport: arterial and venous curves, and tissue curves by convolution.
 
-The numbers of ``CURVE_MEAN``, ``CURVE_SD`` and ``CURVE_CORRELATION`` describe gamma-variates (plus a
-recirculation plateau) fitted by least squares to the 156 arterial and 156 venous curves measured on the
-ISLES 2018 scans (joaco18/stroke-seg-ssl, metadata_isles18.json, MIT licence); 149 scans with both fits good.
+The numbers of ``CURVE_MEAN``, ``CURVE_SD`` and ``CURVE_CORRELATION`` describe gamma-variates (plus
+a recirculation plateau) fitted by least squares to the 156 arterial and 156 venous curves measured
+on the ISLES 2018 scans (joaco18/stroke-seg-ssl, metadata_isles18.json, MIT licence); 149 scans with
+both fits good.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ CURVE_CORRELATION = np.array(
 _CURVE_LOW = np.array([6.5, 1.90, 0.6, 2.5, 2.05])
 _CURVE_HIGH = np.array([28.0, 2.95, 2.71, 10.0, 3.05])
 NO_PRECONTRAST_PROBABILITY = 0.05
-# Enhancement of a vessel without partial volume. The measured curves (35-265 HU) are lower by partial volume.
+# Enhancement of a vessel without partial volume. The measured curves (35-265 HU) are lower by
+# partial volume.
 PEAK_HU_MEDIAN, PEAK_HU_LOG_SD, PEAK_HU_RANGE = 260.0, 0.28, (130.0, 480.0)
 
 FRAME_S = 1.0
 DISPERSION_PER_DELAY = 0.2
-"""Time constant of the exponential dispersion between artery and tissue, per second of arrival delay."""
+"""Time constant of the dispersion between artery and tissue, per second of arrival delay."""
 _FINE_S = 0.25
 _HISTORY_S = 24.0
 _MTT_GRID_S = np.geomspace(1.0, 40.0, 28)
@@ -46,7 +48,7 @@ _DELAY_GRID_S = np.linspace(0.0, 18.0, 73)
 
 
 class BolusCurves(NamedTuple):
-    """One scan's bolus. Times in s after the first frame, enhancement in HU without partial volume."""
+    """One scan's bolus. Times in s after the first frame, HU without partial volume."""
 
     peak_s: float
     fwhm_s: float
@@ -64,7 +66,7 @@ class BolusCurves(NamedTuple):
         )
 
     def venous(self, time_s: np.ndarray) -> np.ndarray:
-        """Enhancement (HU) of the draining sinus; its peak follows from conservation of the area."""
+        """Enhancement (HU) of the draining sinus; its height conserves the area."""
         peak_s = self.peak_s + self.venous_lag_s
         curve = gamma_variate(time_s, peak_s, fwhm_s=self.venous_fwhm_s, alpha=self.alpha)
         height = self.peak_hu * min(self.fwhm_s / self.venous_fwhm_s, 1.0)
@@ -120,8 +122,8 @@ def _spectrum(kernel: np.ndarray, area: float, length: int) -> np.ndarray:
 def unit_flow_curves(bolus: BolusCurves, n_frames: int) -> np.ndarray:
     """(AIF(t - delay) * dispersion * R)(t) for a flow of 1/s on a grid of transit times and delays.
 
-    R(t) = exp(-t / MTT) (a well-mixed compartment); the dispersion is exponential with a time constant of
-    ``DISPERSION_PER_DELAY`` times the delay.
+    R(t) = exp(-t / MTT) (a well-mixed compartment); the dispersion is exponential with a time
+    constant of ``DISPERSION_PER_DELAY`` times the delay.
 
     Returns:
         (n MTT, n delays, n_frames) float32 in HU s.
@@ -171,7 +173,8 @@ def tissue_curves(
         for j in (0, 1):
             weight = (row_part if i else 1 - row_part) * (column_part if j else 1 - column_part)
             curves += weight[:, None] * table[row + i, column + j]
-    # CBF is recovered from CBV after clipping the transit time to the grid, so that the area stays CBV.
+    # CBF is recovered from CBV after clipping the transit time to the grid, so that the area stays
+    # CBV.
     flow = 60 * cbv / np.clip(mtt_s, _MTT_GRID_S[0], _MTT_GRID_S[-1])
     scale = BRAIN_DENSITY_G_PER_ML / HAEMATOCRIT_FACTOR / SECONDS_100G
     return curves * (scale * flow).astype(np.float32)[:, None]

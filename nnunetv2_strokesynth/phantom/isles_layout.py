@@ -15,7 +15,7 @@ from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.plan import ScanPlan
 
 CBF_MAP_UNITS = 12.0
-"""Map units per mL/100 g/min: the release's contralateral CBF reference is 130-805, so not mL/100 g/min."""
+"""Per mL/100 g/min: the release's contralateral CBF is 130-805, so in other units."""
 CBV_MAP_UNITS = 10.0
 _DATA_OFFSET = 352
 SPLIT_FOLDERS = ("TRAINING", "TESTING")
@@ -26,8 +26,8 @@ TRUTH_FOLDER = "TESTING_truth"
 def write_release_nifti(path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...]) -> None:
     """Write an uncompressed NIfTI with the release's header.
 
-    The voxel sizes are right, but the sform is an identity matrix of code 2, the qform code is 0 and qfac is
-    -1. Written by hand, because image libraries make such headers consistent.
+    The voxel sizes are right, but the sform is an identity matrix of code 2, the qform code is 0
+    and qfac is -1. Written by hand, because image libraries make such headers consistent.
 
     Args:
         volume: (X, Y, Z) or (X, Y, Z, T).
@@ -77,7 +77,7 @@ def case_folder(root: Path, split: int, number: int) -> Path:
 
 
 def write_scan(root: Path, split: int, plan: ScanPlan, case: Case, *, with_dwi: bool) -> None:
-    """Write one case folder, complete or not at all. A test scan's truth is written first, beside it."""
+    """Write one case folder, complete or not at all; a test scan's truth is written before it."""
     voxel_mm = (plan.grid.pixel_mm, plan.grid.pixel_mm, plan.grid.slice_mm)
     training = split == 0
     if not training:
@@ -107,7 +107,7 @@ def _write_truth(root: Path, number: int, case: Case, voxel_mm: tuple[float, ...
 
 
 def truth_file(root: Path, kind: str, number: int) -> Path:
-    """Hidden truth of a test scan; ``kind`` is labels or dwi, the name is the converter's case id."""
+    """Hidden truth of a test scan: ``kind`` is labels or dwi, the name the converter's case id."""
     return root / TRUTH_FOLDER / kind / f"test_{number:03d}.nii.gz"
 
 

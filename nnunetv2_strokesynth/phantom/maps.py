@@ -23,7 +23,8 @@ def find_onset(curve: np.ndarray) -> int:
 def pick_aif(ctp: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """An arterial input function (T,) in HU, picked from the data.
 
-    The average of the voxels inside the brain mask whose enhancement is highest for how early it is.
+    The average of the voxels inside the brain mask whose enhancement is highest for how early it
+    is.
 
     Args:
         ctp: (T, Z, Y, X) HU.

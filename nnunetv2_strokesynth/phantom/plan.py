@@ -1,4 +1,4 @@
-"""Which scans a phantom data set consists of: patients, slabs, slices, frames. Cheap, and fixed by the seed."""
+"""Which scans a data set has: patients, slabs, slices, frames. Cheap, and fixed by the seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 FULL_SIZE = 256
 TWO_SLAB_SHARE = 31 / 63
 """ISLES 2018: 31 of the 63 training patients have two scans."""
-# Slices per scan -> share, so that scans come out as in the release: 51 x 2, 19 x 4, 9 x 8, 13 x 16, 2 x 22.
+# Slices per scan -> share, so that scans come out as in the release: 51 x 2, 19 x 4, 9 x 8, 13 x
+# 16, 2 x 22.
 _TWO_SLAB_SLICES = {2: 51 / 62, 4: 11 / 62}
 _ONE_SLAB_SLICES = {4: 8 / 32, 8: 9 / 32, 16: 13 / 32, 22: 2 / 32}
 _SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0), 22: (4.0, 5.0)}
@@ -20,7 +21,7 @@ _FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
 
 
 class ScanPlan(NamedTuple):
-    """One scan. ``number`` and ``patient`` count from 1; ``slab`` from 0, among ``slabs`` of the patient."""
+    """One scan. ``number`` and ``patient`` count from 1, ``slab`` from 0 in ``slabs``."""
 
     number: int
     patient: int

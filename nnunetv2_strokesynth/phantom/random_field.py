@@ -1,4 +1,4 @@
-"""Smooth random functions of position: the source of everything in the phantom that varies in space."""
+"""Smooth random functions of position: whatever varies in space in the phantom."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _CHUNK = 65536
 class RandomField(NamedTuple):
     """A stationary Gaussian-like random field, as a sum of plane waves (random Fourier features).
 
-    It is a function of the position in mm, so that the two slabs of a patient, and one patient at two
-    pixel sizes, see the same field.
+    It is a function of the position in mm, so that the two slabs of a patient, and one patient at
+    two pixel sizes, see the same field.
 
     Attributes:
         waves: (N_WAVES, 3) wave vectors in rad/mm.
@@ -30,7 +30,8 @@ class RandomField(NamedTuple):
         waves, phases = self.waves.astype(np.float32), self.phases.astype(np.float32)
         for start in range(0, values.size, _CHUNK):
             points = points_mm[:, start : start + _CHUNK].astype(np.float32)
-            # Written out rather than a matrix product: BLAS may round differently with other thread counts.
+            # Written out rather than a matrix product: BLAS may round differently with other thread
+            # counts.
             angle = (
                 waves[:, :1] * points[0] + waves[:, 1:2] * points[1] + waves[:, 2:] * points[2]
             ) + phases[:, None]

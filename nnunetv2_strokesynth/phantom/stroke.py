@@ -1,9 +1,10 @@
 """One patient's stroke: what blood flow lost, and what of it became an infarct.
 
-A severity field s in [0, 1] falls from the occluded territory's centre to its border. Perfusion follows s. The
-infarct follows u = s + hidden terms, above the patient's own tolerance. The hidden terms (unequal tolerance
-of tissue, reperfusion between CT and MRI, emboli that left no deficit, deficits that never infarcted) are
-what no perfusion map can know; they make the phantom as hard as patients are.
+A severity field s in [0, 1] falls from the occluded territory's centre to its border. Perfusion
+follows s. The infarct follows u = s + hidden terms, above the patient's own tolerance. The hidden
+terms (unequal tolerance of tissue, reperfusion between CT and MRI, emboli that left no deficit,
+deficits that never infarcted) are what no perfusion map can know; they make the phantom as hard as
+patients are.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ class Stroke(NamedTuple):
         tolerance: severity from which tissue infarcts, in this patient.
         tolerance_field, tolerance_sd: how it varies from place to place.
         reperfused, reperfusion: where flow came back in time, and how much severity that took away.
-        benign: deficits that never infarct (moderate severity); emboli: infarcts that left no deficit.
-        stenosis_side, stenosis_delay_s: late arrival in one hemisphere from an old carotid stenosis.
+        benign: deficits that never infarct (moderate severity); emboli: infarcts that left no
+            deficit.
+        stenosis_side, stenosis_delay_s: late arrival in one hemisphere from an old carotid
+            stenosis.
         old: old infarcts. leukoaraiosis: 0 to 1, damage of the periventricular white matter.
         hypoattenuation_hu: what an infarct loses on CT by the time of the scan.
     """
@@ -85,7 +88,8 @@ class Stroke(NamedTuple):
         severity = self.severity(points_mm, scale)
         hidden = self.tolerance_sd * self.tolerance_field(points_mm)
         spared = 1.0 / (1.0 + np.exp(-(self.reperfused(points_mm) - 0.3) / 0.2))
-        # Hidden terms act on ischaemic tissue only; they cannot infarct what was never short of blood.
+        # Hidden terms act on ischaemic tissue only; they cannot infarct what was never short of
+        # blood.
         ischaemic = np.clip(severity / 0.25, 0, 1)
         damage = severity + ischaemic * (hidden - self.reperfusion * spared) - self.tolerance
         for blob in self.emboli:
@@ -98,7 +102,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def territory_mask(points_mm: np.ndarray, territory: str, side: float) -> np.ndarray:
-    """Soft membership (N,) of a vascular territory of one hemisphere; simplified from the usual atlases."""
+    """Soft membership (N,) of a hemisphere's vascular territory, simplified from the atlases."""
     x, y, z = points_mm
     lateral = side * x
     hemisphere = _sigmoid((lateral - 1.0) / 1.0)
@@ -209,8 +213,8 @@ class TissueState(NamedTuple):
 def apply_deficit(normal: TissueState, severity: np.ndarray) -> TissueState:
     """Perfusion under a deficit of the given severity (N,).
 
-    CBF falls to 30 % at a severity of 0.77 (core), arrival delays reach Tmax > 6 s near 0.4 (penumbra); CBV
-    stays up (vasodilation) until autoregulation fails near the core.
+    CBF falls to 30 % at a severity of 0.77 (core), arrival delays reach Tmax > 6 s near 0.4
+    (penumbra); CBV stays up (vasodilation) until autoregulation fails near the core.
     """
     flow = 1 - 0.95 * severity**1.18
     dilated = 0.15 * np.clip(severity / 0.4, 0, 1)
