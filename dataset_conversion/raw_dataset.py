@@ -29,7 +29,6 @@ from nnunetv2_strokesynth.dataset_conversion.case import (
     convert_case,
     finished_record,
 )
-from nnunetv2_strokesynth.dataset_conversion.curve_plots import plot_curve
 from nnunetv2_strokesynth.dataset_conversion.report import write_report
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
 from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
@@ -176,6 +175,9 @@ def write_dataset_files(
 
 def write_plots(folder: Path, records: dict[str, dict]) -> None:
     """Write ``curves/<case>.png`` for every case."""
+    # Here, because matplotlib takes longer to import than everything else, and few ask for plots.
+    from nnunetv2_strokesynth.dataset_conversion.curve_plots import plot_curve
+
     for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
         row = record["row"]
         window = (row["t_start"], row["t_end"], row["window_rule"])
