@@ -1,0 +1,194 @@
+"""Find the files of an evaluation: true lesions, predictions, probabilities, images.
+
+Predictions lie in a plain folder (``nnUNetv2_predict``) or in a trained model's folder
+(``nnUNetTrainer__nnUNetPlans__2d``), where the cross-validation's predictions are spread over
+``fold_*/validation/``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+N_FOLDS = 5
+
+
+class Gathered(NamedTuple):
+    """The files of one folder or model.
+
+    Attributes:
+        files: path of every case, by case id.
+        folds: fold of every case; empty for a plain folder.
+        missing_folds: folds without predictions; empty for a plain folder.
+    """
+
+    files: dict[str, Path]
+    folds: dict[str, str]
+    missing_folds: tuple[str, ...] = ()
+
+
+class CasePair(NamedTuple):
+    """One case to measure; ``dwi`` and ``pseudo_dwi`` are None where there is none."""
+
+    case_id: str
+    gt: Path
+    pred: Path
+    fold: str = ""
+    dwi: Path | None = None
+    pseudo_dwi: Path | None = None
+
+
+def case_files(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> dict[str, Path]:
+    """Files of a folder by case id, sorted; hidden and temporary files are skipped.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: one case has two files, say ``a.nii`` and ``a.nii.gz``.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        ending = next((end for end in endings if path.name.endswith(end)), None)
+        if ending is None or path.name.startswith(".") or not path.is_file():
+            continue
+        case_id = path.name[: -len(ending)]
+        if case_id in files:
+            raise ValueError(f"case {case_id} has two files: {files[case_id]} and {path}")
+        files[case_id] = path
+    return files
+
+
+def label_beside(npz: Path) -> Path:
+    """The label file that nnU-Net wrote beside a file of probabilities: it holds the geometry.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    stem = Path(npz).name.removesuffix(".npz")
+    for ending in IMAGE_ENDINGS:
+        label = Path(npz).with_name(stem + ending)
+        if label.is_file():
+            return label
+    raise FileNotFoundError(
+        f"{npz} has no label file beside it ({stem}.nii.gz) with the geometry; predict again"
+    )
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds the folds of a trained model."""
+    return any(path.is_dir() for path in Path(folder).glob("fold_*"))
+
+
+def _gather_folds(model_folder: Path, endings: tuple[str, ...]) -> Gathered:
+    # fold_all validates on its own training cases: not a prediction of unseen ones.
+    numbered = {
+        int(match[1]): path / "validation"
+        for path in model_folder.glob("fold_*")
+        if (match := re.fullmatch(r"fold_(\d+)", path.name))
+    }
+    files: dict[str, Path] = {}
+    folds: dict[str, str] = {}
+    for fold, validation in sorted(numbered.items()):
+        found = case_files(validation, endings) if validation.is_dir() else {}
+        for case_id, path in found.items():
+            if case_id in files:
+                raise ValueError(
+                    f"case {case_id} is in two folds: {files[case_id]} and {path}. The folds "
+                    "were trained with different splits; train them again with one."
+                )
+            files[case_id], folds[case_id] = path, str(fold)
+    expected = range(max([N_FOLDS - 1, *numbered]) + 1)
+    missing = tuple(str(fold) for fold in expected if str(fold) not in folds.values())
+    return Gathered(files, folds, missing)
+
+
+def gather(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> Gathered:
+    """Collect the cases of a plain folder, or of all folds of a model folder.
+
+    Args:
+        folder: a folder of case files, or a trained model's folder (``fold_all`` is left out).
+        endings: which files count; ``(".npz",)`` for probabilities.
+
+    Raises:
+        FileNotFoundError: no folder, or no such file in it; says what would make them.
+        ValueError: a case twice.
+    """
+    folder = Path(folder)
+    model = folder.is_dir() and is_model_folder(folder)
+    result = _gather_folds(folder, endings) if model else Gathered(case_files(folder, endings), {})
+    if not result.files:
+        where = f"{folder}/fold_*/validation" if model else f"{folder}"
+        need = " or ".join(endings)
+        hint = "`nnUNetv2_train ... --val --npz`" if model else "`nnUNetv2_predict`"
+        if endings == (".npz",) and not model:
+            hint = "`nnUNetv2_predict ... --save_probabilities`"
+        raise FileNotFoundError(f"no {need} file in {where}; {hint} writes them")
+    return result
+
+
+def name_some(names: Iterable[str], at_most: int = 8) -> str:
+    """The names as ``a, b, c and 12 more``."""
+    names = sorted(names)
+    more = len(names) - at_most
+    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")
+
+
+def match_cases(
+    gt: Iterable[str], pred: Gathered, *, pred_folder: Path, allow_missing: bool
+) -> list[str]:
+    """The cases that have both a true lesion and a prediction, sorted.
+
+    Raises:
+        ValueError: a prediction without true lesion, a true lesion without prediction (unless
+            ``allow_missing``), or nothing in common.
+    """
+    gt = set(gt)
+    stray, missing = set(pred.files) - gt, gt - set(pred.files)
+    if stray:
+        raise ValueError(
+            f"{pred_folder} holds files of {len(stray)} cases without true lesion: "
+            f"{name_some(stray)}. Move them away, or name the folder of their labels with --gt."
+        )
+    if missing and not allow_missing:
+        folds = (
+            f" Folds without predictions: {', '.join(pred.missing_folds)}."
+            if pred.missing_folds
+            else ""
+        )
+        raise ValueError(
+            f"{pred_folder} lacks {len(missing)} of {len(gt)} cases: {name_some(missing)}.{folds} "
+            "Predict them, or leave them out with --allow-missing."
+        )
+    return sorted(gt & set(pred.files))
+
+
+def pair_images(
+    case_ids: Iterable[str], dwi_folder: Path, pseudo_dwi_folder: Path, *, allow_missing: bool
+) -> dict[str, tuple[Path, Path]]:
+    """DWI and pseudo-DWI of the cases that have a DWI (not every case needs one).
+
+    Raises:
+        FileNotFoundError: no case has a DWI.
+        ValueError: a case has a DWI but no pseudo-DWI (unless ``allow_missing``).
+    """
+    case_ids = set(case_ids)
+    dwi, pseudo = case_files(dwi_folder), case_files(pseudo_dwi_folder)
+    wanted = case_ids & set(dwi)
+    if not wanted:
+        raise FileNotFoundError(
+            f"{dwi_folder} has a DWI for none of the {len(case_ids)} cases; its files have to be "
+            f"named as the labels are, for example {min(case_ids)}.nii.gz"
+        )
+    missing = wanted - set(pseudo)
+    if missing and not allow_missing:
+        raise ValueError(
+            f"{pseudo_dwi_folder} lacks {len(missing)} of {len(wanted)} cases that have a DWI: "
+            f"{name_some(missing)}. Export them with `strokesynth synthesize`, or leave them out "
+            "with --allow-missing."
+        )
+    return {case_id: (dwi[case_id], pseudo[case_id]) for case_id in sorted(wanted - missing)}

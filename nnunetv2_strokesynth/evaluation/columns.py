@@ -1,0 +1,72 @@
+"""The columns of the per-case table, as data: it feeds the CSV, the summaries and the figures."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """One measured quantity.
+
+    Attributes:
+        key: name in the CSV and in ``summary.json``.
+        title: heading in tables and figures, without the unit.
+        unit: shown in parentheses; empty for pure numbers.
+        factor: the stored value times this is what tables show (Dice 0.62 -> 62 %).
+        digits: decimals in tables.
+        better: ``"high"``, ``"low"``, or ``""`` where neither is.
+        table: key of ``TABLES``.
+    """
+
+    key: str
+    title: str
+    unit: str
+    factor: float
+    digits: int
+    better: str
+    table: str
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, ``Dice (%)``."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+TABLES: dict[str, str] = {
+    "segmentation": "Segmentation (columns of Wang et al. 2020, Table 5)",
+    "challenge": "Volume and lesion counts (with Dice, HD, ASSD, precision and recall: the metrics "
+    "of ISLES 2018 and ISLES 2024)",
+    "synthesis": "Pseudo-DWI against DWI (columns of Wang et al. 2020, Table 1)",
+}
+
+COLUMNS: tuple[Column, ...] = (
+    Column("precision", "Precision", "%", 100, 2, "high", "segmentation"),
+    Column("recall", "Recall", "%", 100, 2, "high", "segmentation"),
+    Column("dice", "Dice", "%", 100, 2, "high", "segmentation"),
+    Column("hausdorff_mm", "HD", "mm", 1, 2, "low", "segmentation"),
+    Column("assd_mm", "ASSD", "mm", 1, 2, "low", "segmentation"),
+    Column("relative_volume_error", "RVE", "", 1, 2, "low", "segmentation"),
+    Column("hausdorff95_mm", "HD95", "mm", 1, 2, "low", "challenge"),
+    Column("absolute_volume_difference_ml", "AVD", "mL", 1, 2, "low", "challenge"),
+    Column("volume_difference_ml", "Volume pred. - true", "mL", 1, 2, "", "challenge"),
+    Column("lesion_count_difference", "Lesion count difference", "", 1, 2, "low", "challenge"),
+    Column("lesion_f1", "Lesion F1", "%", 100, 2, "high", "challenge"),
+    Column("ssim_global", "SSIM global", "", 1, 2, "high", "synthesis"),
+    Column("ssim_local", "SSIM local", "", 1, 2, "high", "synthesis"),
+    Column("psnr_global_db", "PSNR global", "dB", 1, 2, "high", "synthesis"),
+    Column("psnr_local_db", "PSNR local", "dB", 1, 2, "high", "synthesis"),
+)
+
+COLUMN_BY_KEY: dict[str, Column] = {column.key: column for column in COLUMNS}
+
+SIZE_GROUPS: tuple[str, ...] = ("< 10 mL", "10-50 mL", "> 50 mL")
+
+
+def size_group(volume_gt_ml: float) -> str:
+    """The lesion-size group of Wang et al. 2020, section 4.2: 10 and 50 mL are in the middle one.
+
+    A case without lesion (0 mL) is in the smallest group.
+    """
+    if volume_gt_ml < 10:
+        return SIZE_GROUPS[0]
+    return SIZE_GROUPS[1] if volume_gt_ml <= 50 else SIZE_GROUPS[2]

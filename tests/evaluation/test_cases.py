@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_strokesynth.evaluation.cases import (
+    Gathered,
+    case_files,
+    gather,
+    label_beside,
+    match_cases,
+    name_some,
+    pair_images,
+)
+
+
+def _touch(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_case_files_skips_what_is_no_case(tmp_path):
+    _touch(tmp_path, "b.nii.gz", "a.nii", "dataset.json", "b.npz", "._b.nii.gz", ".tmp-1-c.nii.gz")
+    assert list(case_files(tmp_path)) == ["a", "b"]
+    assert list(case_files(tmp_path, (".npz",))) == ["b"]
+
+
+def test_case_with_two_files(tmp_path):
+    with pytest.raises(ValueError, match="case a has two files"):
+        case_files(_touch(tmp_path, "a.nii", "a.nii.gz"))
+
+
+def test_folds_of_a_model_are_gathered(tmp_path):
+    _touch(tmp_path / "fold_0" / "validation", "a.nii.gz", "b.nii.gz", "summary.json")
+    _touch(tmp_path / "fold_3" / "validation", "c.nii.gz")
+    _touch(tmp_path / "fold_2")  # training has not reached its validation
+    _touch(tmp_path / "fold_4" / "validation", "summary.json")
+    _touch(tmp_path / "fold_all" / "validation", "a.nii.gz")  # its own training cases
+    found = gather(tmp_path)
+    assert found.folds == {"a": "0", "b": "0", "c": "3"}
+    assert found.files["c"] == tmp_path / "fold_3" / "validation" / "c.nii.gz"
+    assert found.missing_folds == ("1", "2", "4")
+
+
+def test_more_than_five_folds(tmp_path):
+    for fold in (0, 1, 2, 3, 4, 6, 10):
+        _touch(tmp_path / f"fold_{fold}" / "validation", f"{fold}.nii.gz")
+    assert gather(tmp_path).missing_folds == ("5", "7", "8", "9")
+
+
+def test_case_in_two_folds(tmp_path):
+    for fold in (0, 1):
+        _touch(tmp_path / f"fold_{fold}" / "validation", "a.nii.gz")
+    with pytest.raises(ValueError, match="case a is in two folds.*fold_0.*fold_1"):
+        gather(tmp_path)
+
+
+def test_nothing_to_gather_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        gather(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="save_probabilities"):
+        gather(_touch(tmp_path / "plain", "a.nii.gz"), (".npz",))
+    _touch(tmp_path / "model" / "fold_0" / "validation", "a.nii.gz")
+    with pytest.raises(FileNotFoundError, match="--val --npz"):
+        gather(tmp_path / "model", (".npz",))
+
+
+def test_matching_names_strays_and_missing(tmp_path):
+    pred = Gathered({"a": tmp_path, "x": tmp_path}, {}, ("3",))
+    with pytest.raises(ValueError, match="1 cases without true lesion: x"):
+        match_cases(["a"], pred, pred_folder=tmp_path, allow_missing=True)
+    with pytest.raises(ValueError, match="lacks 1 of 3 cases: b.*Folds without predictions: 3"):
+        match_cases(["a", "x", "b"], pred, pred_folder=tmp_path, allow_missing=False)
+    found = match_cases(["x", "a", "b"], pred, pred_folder=tmp_path, allow_missing=True)
+    assert found == ["a", "x"]
+
+
+def test_only_cases_with_a_dwi_need_a_pseudo_dwi(tmp_path):
+    dwi = _touch(tmp_path / "dwi", "a.nii.gz", "b.nii.gz", "unrelated.nii.gz")
+    pseudo = _touch(tmp_path / "pseudo", "a.nii.gz", "c.nii.gz")
+    with pytest.raises(ValueError, match="lacks 1 of 2 cases.*b"):
+        pair_images("abc", dwi, pseudo, allow_missing=False)
+    assert list(pair_images("abc", dwi, pseudo, allow_missing=True)) == ["a"]
+    with pytest.raises(FileNotFoundError, match="none of the 1 cases"):
+        pair_images("z", dwi, pseudo, allow_missing=False)
+
+
+def test_label_beside_probabilities(tmp_path):
+    _touch(tmp_path, "a.b.npz", "a.b.nii.gz", "c.npz")
+    assert label_beside(tmp_path / "a.b.npz") == tmp_path / "a.b.nii.gz"
+    with pytest.raises(FileNotFoundError, match="c.nii.gz"):
+        label_beside(tmp_path / "c.npz")
+
+
+def test_long_lists_are_cut():
+    assert name_some("ba") == "a, b"
+    assert name_some("abcdefghij").endswith("h and 2 more")
