@@ -30,6 +30,8 @@ from nnunetv2_strokesynth.phantom.stroke import (
 GM_CBF, WM_CBF = 60.0, 25.0
 GM_CBV, WM_CBV = 4.0, 2.0
 _COARSE_SIZE = 72
+_RATER_LOSS = 1.15
+"""The infarct is drawn so much larger than the lesion wanted: raters leave out sulci and specks."""
 
 
 class Patient(NamedTuple):
@@ -91,18 +93,23 @@ def _list_brain(head: Head) -> _Brain:
 def draw_patient(rng: np.random.Generator, slabs: tuple[SlabGrid, ...]) -> Patient:
     """Anatomy and stroke of a patient, the stroke scaled to a drawn lesion volume per scan."""
     shape = draw_head_shape(rng)
-    points, voxel_ml = [], 0.0
-    for slab in slabs:
+    points, centres, voxel_ml = [], [], 0.0
+    for index, slab in enumerate(slabs):
         pixel_mm = slab.pixel_mm * slab.size / _COARSE_SIZE
-        coarse = build_head(
-            slab._replace(size=_COARSE_SIZE, pixel_mm=pixel_mm), shape, supersample=(1, 1)
-        )
-        points.append(coarse.positions_mm[:, coarse.gm + coarse.wm > 0.5])
+        coarse = slab._replace(size=_COARSE_SIZE, pixel_mm=pixel_mm)
+        head = build_head(coarse, shape, supersample=(1, 1))
+        solid = head.gm + head.wm > 0.5
+        points.append(head.positions_mm[:, solid])
+        # Two slabs were acquired to cover one lesion: it sits where they meet.
+        near = solid.copy()
+        if len(slabs) > 1:
+            near[slice(None, -1) if index == 0 else slice(1, None)] = False
+        centres.append(head.positions_mm[:, near])
         voxel_ml = pixel_mm**2 * slab.slice_mm / 1000
     tissue_mm = np.concatenate(points, axis=1)
-    stroke = draw_stroke(rng, tissue_mm)
-    target_ml = draw_volume_ml(rng) * len(slabs)
-    return Patient(shape, stroke, fit_scale(stroke, tissue_mm, voxel_ml, target_ml), slabs)
+    stroke = draw_stroke(rng, tissue_mm, np.concatenate(centres, axis=1))
+    target_ml = _RATER_LOSS * draw_volume_ml(rng)
+    return Patient(shape, stroke, fit_scale(stroke, points, voxel_ml, target_ml), slabs)
 
 
 def _normal_tissue(rng: np.random.Generator, brain: _Brain, stroke: Stroke) -> TissueState:
@@ -231,7 +238,7 @@ def _dwi_and_lesion(
         for name, values in tissue.items()
     }
     dwi = acquisition.dwi_signal(moved, rng, grid.pixel_mm)
-    wobble = 0.8 * draw_random_field(rng, 7.0)(points) + rng.normal(0, 0.5)
+    wobble = 0.7 * draw_random_field(rng, 7.0)(points) + rng.normal(0, 0.4)
     solid = moved["gm"] + moved["wm"] > 0.25
     outline = acquisition.draw_by_rater(
         moved["infarct"], brain.volume(wobble), grid.pixel_mm, solid

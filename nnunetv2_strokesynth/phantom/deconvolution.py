@@ -82,14 +82,13 @@ def perfusion_maps(
         threshold: fraction of the largest singular value under which components are dropped.
 
     Returns:
-        CBF = max of the residue (Ostergaard et al. 1996), CBV = ratio of the areas under the curves,
-        MTT = CBV / CBF (central volume theorem; 0 where CBF is 0), Tmax = time of the residue's maximum
+        CBF = max of the residue (Ostergaard et al. 1996), CBV = ratio of the areas under the
+        curves, MTT = CBV / CBF (central volume theorem; 0 where CBF is 0), Tmax = time of the peak
         (negative lags count as 0). Nothing is negative.
 
     Raises:
         ValueError: shapes do not fit, dt_s is not positive, threshold is outside [0, 1), or the AIF
-            has no
-            positive area.
+            has no positive area.
     """
     tissue, aif = np.asarray(tissue), np.asarray(aif)
     if tissue.ndim != 2 or aif.ndim != 1 or tissue.shape[1] != len(aif) or len(aif) < 3:

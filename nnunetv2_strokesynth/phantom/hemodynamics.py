@@ -102,7 +102,7 @@ def draw_bolus(rng: np.random.Generator) -> BolusCurves:
     peak_s, fwhm_s = float(values[0]), float(np.exp(values[1]))
     # Some scans of the release have no frame before the contrast arrives.
     if rng.random() < NO_PRECONTRAST_PROBABILITY:
-        peak_s = min(peak_s, 0.75 * fwhm_s)
+        peak_s = min(peak_s, 0.55 * fwhm_s)
     peak_hu = float(np.clip(PEAK_HU_MEDIAN * np.exp(PEAK_HU_LOG_SD * rng.normal()), *PEAK_HU_RANGE))
     return BolusCurves(
         peak_s,

@@ -7,8 +7,10 @@ from scipy import ndimage
 
 from nnunetv2_strokesynth.phantom.deconvolution import PerfusionMaps, perfusion_maps
 
-SMOOTHING_SIGMA_MM = 1.6
+SMOOTHING_SIGMA_MM = 2.6
 _N_AIF_VOXELS = 6
+_RIM_MM = 5.0
+_STRONG_PERCENTILE = 97.0
 
 
 def find_onset(curve: np.ndarray) -> int:
@@ -20,11 +22,21 @@ def find_onset(curve: np.ndarray) -> int:
     return max(1, int(above[0]) - 1) if above.size else 1
 
 
-def pick_aif(ctp: np.ndarray, brain: np.ndarray) -> np.ndarray:
+def _half_rise(rise: np.ndarray) -> np.ndarray:
+    """Time (frames, fractional) at which each curve (N, T) first reaches half of its maximum."""
+    above = rise >= 0.5 * rise.max(axis=1, keepdims=True)
+    after = np.maximum(above.argmax(axis=1), 1)
+    rows = np.arange(len(rise))
+    low, high = rise[rows, after - 1], rise[rows, after]
+    half = 0.5 * rise.max(axis=1)
+    return after - 1 + np.clip((half - low) / np.maximum(high - low, 1e-6), 0, 1)
+
+
+def pick_aif(ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float) -> np.ndarray:
     """An arterial input function (T,) in HU, picked from the data.
 
-    The average of the voxels inside the brain mask whose enhancement is highest for how early it
-    is.
+    Among the voxels that enhance most (away from the skull, whose edge moves), those whose curve is
+    smooth and peaks before the end are kept; the AIF is the mean of the highest of the earliest.
 
     Args:
         ctp: (T, Z, Y, X) HU.
@@ -35,15 +47,21 @@ def pick_aif(ctp: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """
     if not brain.any():
         raise ValueError("the brain mask is empty; there is no artery to pick")
-    curves = ctp[:, brain].T
-    smooth = ndimage.gaussian_filter1d(curves, 1.0, axis=1)
-    floor = np.percentile(smooth, 10, axis=1)
-    height = smooth.max(axis=1) - floor
-    strong = np.flatnonzero(height >= np.percentile(height, 99.5))
-    rise = smooth[strong] - floor[strong, None]
-    half = (rise > 0.5 * rise.max(axis=1, keepdims=True)).argmax(axis=1)
-    early = half <= np.percentile(half, 35) + 1
-    best = strong[early][np.argsort(height[strong[early]], kind="stable")[-_N_AIF_VOXELS:]]
+    steps = max(1, round(_RIM_MM / pixel_mm))
+    inner = np.stack([ndimage.binary_erosion(plane, iterations=steps) for plane in brain])
+    curves = ctp[:, inner if inner.any() else brain].T
+    smooth = ndimage.gaussian_filter1d(curves, 1.2, axis=1)
+    rise = smooth - np.percentile(smooth, 10, axis=1)[:, None]
+    strong = rise.max(axis=1) >= np.percentile(rise.max(axis=1), _STRONG_PERCENTILE)
+    curves, rise = curves[strong], rise[strong]
+    height = rise.max(axis=1)
+    jump = np.abs(np.diff(rise, n=2, axis=1)).max(axis=1)
+    bolus_like = (rise.argmax(axis=1) < rise.shape[1] - 3) & (jump < 0.35 * height)
+    if np.count_nonzero(bolus_like) >= _N_AIF_VOXELS:
+        curves, rise, height = curves[bolus_like], rise[bolus_like], height[bolus_like]
+    arrival = _half_rise(rise)
+    early = np.flatnonzero(arrival <= np.percentile(arrival, 10) + 0.5)
+    best = early[np.argsort(height[early], kind="stable")[-_N_AIF_VOXELS:]]
     return curves[best].mean(axis=0)
 
 
@@ -53,7 +71,7 @@ def _smooth_in_mask(frame: np.ndarray, mask: np.ndarray, weight: np.ndarray, sig
 
 
 def maps_from_series(
-    ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float, frame_s: float, threshold: float = 0.1
+    ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float, frame_s: float, threshold: float = 0.2
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax volumes of a CTP series.
 
@@ -67,7 +85,7 @@ def maps_from_series(
     Returns:
         Volumes (Z, Y, X) float32 in the units of ``perfusion_maps``.
     """
-    arterial = pick_aif(ctp, brain)
+    arterial = pick_aif(ctp, brain, pixel_mm=pixel_mm)
     onset = find_onset(arterial)
     sigma = SMOOTHING_SIGMA_MM / pixel_mm
     mask = brain.astype(np.float32)

@@ -16,9 +16,9 @@ import numpy as np
 from nnunetv2_strokesynth.phantom.random_field import RandomField, draw_random_field
 
 # Wang et al. 2020 report their test lesions in these groups (mL).
-VOLUME_GROUPS = ((0.39, (0.8, 10.0)), (0.43, (10.0, 50.0)), (0.18, (50.0, 160.0)))
+VOLUME_GROUPS = ((0.39, (1.2, 10.0)), (0.43, (10.0, 50.0)), (0.18, (50.0, 160.0)))
 TERRITORIES = (("MCA", 0.78), ("ACA", 0.08), ("PCA", 0.14))
-MAX_DELAY_S = 13.0
+MAX_DELAY_S = 10.0
 
 
 class Blob(NamedTuple):
@@ -111,7 +111,7 @@ def territory_mask(points_mm: np.ndarray, territory: str, side: float) -> np.nda
     posterior = _sigmoid((-62 - y + 0.5 * np.minimum(lateral, 40)) / 4) * _sigmoid((34 - z) / 5)
     thalamus = _sigmoid((20 - lateral) / 2) * _sigmoid((-2 - y) / 3) * _sigmoid((20 - z) / 4)
     pca = np.maximum(posterior, thalamus) * (1 - aca)
-    return hemisphere * {"ACA": aca, "PCA": pca, "MCA": (1 - aca) * (1 - pca)}[territory]
+    return hemisphere * {"ACA": aca, "PCA": pca, "MCA": 1 - aca - pca}[territory]
 
 
 def draw_volume_ml(rng: np.random.Generator) -> float:
@@ -134,34 +134,35 @@ def _draw_some(rng: np.random.Generator, probability: float, highest: int) -> in
     return int(rng.integers(1, highest + 1)) if rng.random() < probability else 0
 
 
-def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray) -> Stroke:
-    """Draw a stroke whose centre lies in the imaged tissue.
+def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray, centres_mm: np.ndarray) -> Stroke:
+    """Draw a patient's stroke.
 
     Args:
         rng: the patient's generator.
         tissue_mm: (3, N) positions of imaged brain tissue.
+        centres_mm: (3, M) those among which the centre of the deficit is drawn.
     """
     names, shares = zip(*TERRITORIES, strict=True)
     side = float(rng.choice([-1.0, 1.0]))
     territory, inside = "MCA", np.zeros(0, int)
     for _ in range(20):
         territory = str(rng.choice(names, p=shares))
-        inside = np.flatnonzero(territory_mask(tissue_mm, territory, side) > 0.6)
+        inside = np.flatnonzero(territory_mask(centres_mm, territory, side) > 0.6)
         if inside.size > 20:
             break
-    candidates = tissue_mm[:, inside] if inside.size else tissue_mm
+    candidates = centres_mm[:, inside] if inside.size else centres_mm
     centre = candidates[:, rng.integers(candidates.shape[1])].astype(float)
     radii = 24.0 * np.exp(rng.normal(0, 0.22, 3)) * np.array([1.0, 1.25, 1.0])
     softness = rng.uniform(0.18, 0.45)
     deficit = Blob(centre, radii, softness, draw_random_field(rng, 13.0), rng.uniform(0.15, 0.3))
-    depth = rng.uniform(0.68, 1.0)
+    depth = rng.uniform(0.78, 1.0)
     benign = [
-        (_draw_blob(rng, tissue_mm, rng.uniform(12, 30)), rng.uniform(0.3, 0.6))
-        for _ in range(_draw_some(rng, 0.35, 2))
+        (_draw_blob(rng, tissue_mm, rng.uniform(10, 24)), rng.uniform(0.25, 0.5))
+        for _ in range(_draw_some(rng, 0.3, 1))
     ]
     emboli = [
-        _draw_blob(rng, tissue_mm, np.exp(rng.uniform(np.log(2.5), np.log(8.0))))
-        for _ in range(_draw_some(rng, 0.3, 3))
+        _draw_blob(rng, tissue_mm, np.exp(rng.uniform(np.log(2.5), np.log(6.0))))
+        for _ in range(_draw_some(rng, 0.2, 2))
     ]
     old = [_draw_blob(rng, tissue_mm, rng.uniform(4, 12)) for _ in range(_draw_some(rng, 0.2, 2))]
     stenosis = rng.random() < 0.25
@@ -170,11 +171,11 @@ def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray) -> Stroke:
         side=side,
         deficit=deficit,
         depth=depth,
-        tolerance=depth * rng.uniform(0.42, 0.86),
+        tolerance=depth * rng.uniform(0.55, 0.80),
         tolerance_field=draw_random_field(rng, 9.0),
-        tolerance_sd=rng.uniform(0.05, 0.16),
+        tolerance_sd=rng.uniform(0.03, 0.09),
         reperfused=draw_random_field(rng, 16.0),
-        reperfusion=rng.uniform(0.2, 0.6) if rng.random() < 0.4 else 0.0,
+        reperfusion=rng.uniform(0.15, 0.45) if rng.random() < 0.3 else 0.0,
         benign=tuple(benign),
         emboli=tuple(emboli),
         stenosis_side=float(rng.choice([-1.0, 1.0])),
@@ -185,20 +186,27 @@ def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray) -> Stroke:
     )
 
 
-def fit_scale(stroke: Stroke, tissue_mm: np.ndarray, voxel_ml: float, target_ml: float) -> float:
-    """Scale of the occluded territory at which the infarct has the wanted volume.
+def fit_scale(
+    stroke: Stroke, slabs_mm: list[np.ndarray], voxel_ml: float, target_ml: float
+) -> float:
+    """Scale of the occluded territory at which the infarct has the wanted volume per scan.
 
     Args:
-        tissue_mm: (3, N) positions of imaged tissue; each stands for ``voxel_ml``.
+        slabs_mm: for each slab (3, N) positions of imaged tissue; each stands for ``voxel_ml``.
+        target_ml: mean over the slabs; no slab gets less than a quarter of it (the release has no
+            scan without a lesion).
 
     Returns:
-        The scale, found by bisection; the largest one tried where the slab cannot hold the volume.
+        The scale, found by bisection; the largest one tried where the slabs cannot hold the volume.
     """
     low, high = 0.1, 4.0
     for _ in range(14):
         middle = np.sqrt(low * high)
-        volume = np.count_nonzero(stroke.damage(tissue_mm, middle) > 0) * voxel_ml
-        low, high = (middle, high) if volume < target_ml else (low, middle)
+        volumes = [
+            np.count_nonzero(stroke.damage(points, middle) > 0) * voxel_ml for points in slabs_mm
+        ]
+        enough = min(np.mean(volumes), 4 * min(volumes)) >= target_ml
+        low, high = (low, middle) if enough else (middle, high)
     return float(np.sqrt(low * high))
 
 

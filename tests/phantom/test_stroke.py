@@ -1,0 +1,97 @@
+"""The stroke model: core inside penumbra, volumes, hidden terms."""
+
+import numpy as np
+import pytest
+
+from nnunetv2_strokesynth.phantom.hemodynamics import true_tmax_s
+from nnunetv2_strokesynth.phantom.random_field import draw_random_field
+from nnunetv2_strokesynth.phantom.stroke import (
+    TissueState,
+    apply_deficit,
+    draw_stroke,
+    draw_volume_ml,
+    fit_scale,
+    territory_mask,
+)
+
+
+def _box(step_mm=3.0):
+    axes = (np.arange(-66, 67, step_mm), np.arange(-96, 66, step_mm), np.arange(0, 40, step_mm))
+    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3).T
+
+
+def test_core_lies_inside_penumbra():
+    severity = np.linspace(0, 1, 101)
+    ones = np.ones_like(severity)
+    state = apply_deficit(TissueState(50 * ones, 3.5 * ones, ones), severity)
+    core = state.cbf < 0.3 * 50
+    penumbra = true_tmax_s(*state) > 6
+    assert core.any()
+    assert np.all(penumbra[core])
+    assert np.count_nonzero(penumbra & ~core) > 10
+    # CBV: normal or raised in the penumbra, down in the core.
+    assert np.all(state.cbv[penumbra & (severity < 0.6)] > 0.95 * 3.5)
+    assert state.cbv[severity > 0.9].max() < 0.5 * 3.5
+    assert np.all(np.diff(state.cbf) < 0)
+
+
+def test_no_deficit_leaves_tissue_alone():
+    normal = TissueState(*(np.array([v], np.float32) for v in (50.0, 3.5, 1.0)))
+    assert np.allclose(apply_deficit(normal, np.zeros(1)), normal, rtol=1e-5)
+
+
+def test_territories_divide_one_hemisphere():
+    points = _box()
+    total = sum(territory_mask(points, name, 1.0) for name in ("MCA", "ACA", "PCA"))
+    assert total.max() <= 1.0 + 1e-6
+    assert total[points[0] < -6].max() < 0.01
+    assert total[points[0] > 12].min() > 0.95
+
+
+def test_volumes_are_drawn_in_the_published_groups():
+    rng = np.random.default_rng(0)
+    volumes = np.array([draw_volume_ml(rng) for _ in range(4000)])
+    shares = [
+        np.mean(volumes < 10),
+        np.mean((volumes >= 10) & (volumes < 50)),
+        np.mean(volumes >= 50),
+    ]
+    assert np.allclose(shares, [0.39, 0.43, 0.18], atol=0.03)
+
+
+@pytest.mark.parametrize("target_ml", [3.0, 20.0, 50.0])
+def test_scale_gives_the_wanted_volume(target_ml):
+    points, reached = _box(), []
+    for seed in range(8):
+        stroke = draw_stroke(np.random.default_rng(seed), points, points)._replace(emboli=())
+        scale = fit_scale(stroke, [points], 0.027, target_ml)
+        reached.append(np.count_nonzero(stroke.damage(points, scale) > 0) * 0.027)
+    assert np.median(reached) == pytest.approx(target_ml, rel=0.1)
+
+
+def test_infarct_is_not_a_copy_of_the_severity():
+    """Hidden terms: no threshold of the severity gives the infarct back, as a rule."""
+    points, best = _box(), []
+    for seed in range(10):
+        stroke = draw_stroke(np.random.default_rng(seed), points, points)
+        scale = fit_scale(stroke, [points], 0.027, 30.0)
+        infarct, severity = stroke.damage(points, scale) > 0, stroke.severity(points, scale)
+        overlap = []
+        for level in np.arange(0.2, 0.95, 0.05):
+            core = severity > level
+            overlap.append(2 * np.sum(core & infarct) / max(1, np.sum(core) + np.sum(infarct)))
+        best.append(max(overlap))
+    assert 0.6 < np.mean(best) < 0.97
+
+
+def test_random_field_has_unit_spread_and_the_correlation_length():
+    rng = np.random.default_rng(0)
+    start = rng.uniform(-80, 80, (3, 3000))
+    products, spread = [], []
+    for _ in range(30):
+        field = draw_random_field(rng, 10.0)
+        here = field(start)
+        products.append(np.mean(here * field(start + np.array([[10.0], [0], [0]]))))
+        spread.append(here.std())
+    assert np.mean(spread) == pytest.approx(1.0, abs=0.1)
+    assert np.mean(products) == pytest.approx(np.exp(-0.5), abs=0.15)
