@@ -41,3 +41,17 @@ def blobs() -> Callable[..., np.ndarray]:
         return 1 / (1 + np.exp(-3 * (smooth / smooth.std() - 1)))
 
     return make
+
+
+@pytest.fixture
+def real_figures() -> None:
+    """Ask for this to have a command's pictures rendered."""
+
+
+@pytest.fixture(autouse=True)
+def quick_figures(request, monkeypatch) -> None:
+    """Figures are built but not rendered, which takes most of a command's time."""
+    if "real_figures" not in request.fixturenames:
+        from nnunetv2_strokesynth.reporting import figures
+
+        monkeypatch.setattr(figures, "save_png", lambda figure, path: Path(path).touch())

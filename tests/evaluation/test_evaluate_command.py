@@ -40,11 +40,12 @@ def _evaluate(data: Path, *more: str, gt="gt", pred="model") -> int:
     return main([*command, "-o", str(data / "out"), "--workers", "1", *more])
 
 
-def test_all_outputs_of_a_comparison(data):
+def test_all_outputs_of_a_comparison(data, real_figures):
     names = ("--names", "Ours", "Baseline")
     assert _evaluate(data, "--compare", str(data / "other"), *names) == 0
     out = data / "out"
     assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
+    assert all(path.stat().st_size > 10_000 for path in out.glob("*.png"))
     cases = pd.read_csv(out / "cases.csv", dtype={"fold": str})
     assert len(cases) == 2 * N_CASES
     ours = cases[cases["predictions"] == "Ours"]

@@ -72,7 +72,7 @@ def _postprocess(data: Path, *more: str) -> int:
     return main(["postprocess", *folders, *rule, "--workers", "1", *more])
 
 
-def test_planted_optimum_is_found(data):
+def test_planted_optimum_is_found(data, real_figures):
     assert _tune(data) == 0
     tuned = json.loads((data / "tuned.json").read_text())
     assert (tuned["threshold"], tuned["min_size"], tuned["unit"]) == (0.3, 100, "voxels")
