@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-CTP_NOISE_HU_MM = 9.5
+CTP_NOISE_HU_MM = 9.0
 """Noise per pixel of a 5 mm slice, times the pixel size, before the reconstruction kernel."""
 NCCT_NOISE_HU_MM = 7.0
 KERNEL_SIGMA_MM = 0.75

@@ -71,7 +71,7 @@ def _smooth_in_mask(frame: np.ndarray, mask: np.ndarray, weight: np.ndarray, sig
 
 
 def maps_from_series(
-    ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float, frame_s: float, threshold: float = 0.2
+    ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float, frame_s: float, threshold: float = 0.15
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax volumes of a CTP series.
 

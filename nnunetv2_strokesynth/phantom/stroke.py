@@ -9,6 +9,7 @@ patients are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,14 @@ from nnunetv2_strokesynth.phantom.random_field import RandomField, draw_random_f
 # Wang et al. 2020 report their test lesions in these groups (mL).
 VOLUME_GROUPS = ((0.39, (1.2, 10.0)), (0.43, (10.0, 50.0)), (0.18, (50.0, 160.0)))
 TERRITORIES = (("MCA", 0.78), ("ACA", 0.08), ("PCA", 0.14))
-MAX_DELAY_S = 10.0
+_DELAY_SATURATION = 0.4
+
+
+OfScale = Callable[[float], np.ndarray]
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -30, 30)))
 
 
 class Blob(NamedTuple):
@@ -30,11 +38,19 @@ class Blob(NamedTuple):
     field: RandomField
     roughness: float
 
-    def __call__(self, points_mm: np.ndarray, scale: float = 1.0) -> np.ndarray:
-        """1 inside, 0 outside, 0.5 at the border; (3, N) -> (N,)."""
-        offset = (points_mm - self.centre_mm[:, None]) / (scale * self.radii_mm[:, None])
-        distance = np.sqrt((offset**2).sum(axis=0)) + self.roughness * self.field(points_mm)
-        return 1.0 / (1.0 + np.exp((distance - 1.0) / self.softness))
+    def at(self, points_mm: np.ndarray) -> OfScale:
+        """The blob at fixed points (3, N) as a function of its scale.
+
+        The function returns (N,): 1 inside, 0 outside, 0.5 at the border.
+        """
+        offset = (points_mm - self.centre_mm[:, None]) / self.radii_mm[:, None]
+        distance = np.sqrt((offset**2).sum(axis=0))
+        rough = self.roughness * self.field(points_mm)
+        return lambda scale: _sigmoid((1.0 - distance / scale - rough) / self.softness)
+
+    def __call__(self, points_mm: np.ndarray) -> np.ndarray:
+        """The blob at its own size: (3, N) -> (N,)."""
+        return self.at(points_mm)(1.0)
 
 
 class Stroke(NamedTuple):
@@ -52,6 +68,7 @@ class Stroke(NamedTuple):
             deficit.
         stenosis_side, stenosis_delay_s: late arrival in one hemisphere from an old carotid
             stenosis.
+        collateral_delay_s: how late blood arrives where severity is 1, through collaterals.
         old: old infarcts. leukoaraiosis: 0 to 1, damage of the periventricular white matter.
         hypoattenuation_hu: what an infarct loses on CT by the time of the scan.
     """
@@ -69,36 +86,39 @@ class Stroke(NamedTuple):
     emboli: tuple[Blob, ...]
     stenosis_side: float
     stenosis_delay_s: float
+    collateral_delay_s: float
     old: tuple[Blob, ...]
     leukoaraiosis: float
     hypoattenuation_hu: float
 
-    def severity(self, points_mm: np.ndarray, scale: float) -> np.ndarray:
-        """Severity (N,) of the occlusion alone."""
-        gate = territory_mask(points_mm, self.territory, self.side)
-        return self.depth * self.deficit(points_mm, scale) * gate
+    def severity_at(self, points_mm: np.ndarray) -> OfScale:
+        """Severity (N,) of the occlusion alone, as a function of the scale."""
+        gate = self.depth * territory_mask(points_mm, self.territory, self.side)
+        deficit = self.deficit.at(points_mm)
+        return lambda scale: deficit(scale) * gate
 
     def benign_severity(self, points_mm: np.ndarray) -> np.ndarray:
         """Severity (N,) of the deficits that never infarct."""
         parts = [level * blob(points_mm) for blob, level in self.benign]
         return np.max(parts, axis=0) if parts else np.zeros(points_mm.shape[1], np.float32)
 
-    def damage(self, points_mm: np.ndarray, scale: float) -> np.ndarray:
-        """Severity plus hidden terms minus tolerance (N,): the infarct is where this is over 0."""
-        severity = self.severity(points_mm, scale)
+    def damage_at(self, points_mm: np.ndarray) -> OfScale:
+        """Severity plus hidden terms minus tolerance (N,), as a function of the scale.
+
+        The infarct is where this is over 0.
+        """
+        severity_at = self.severity_at(points_mm)
         hidden = self.tolerance_sd * self.tolerance_field(points_mm)
-        spared = 1.0 / (1.0 + np.exp(-(self.reperfused(points_mm) - 0.3) / 0.2))
-        # Hidden terms act on ischaemic tissue only; they cannot infarct what was never short of
-        # blood.
-        ischaemic = np.clip(severity / 0.25, 0, 1)
-        damage = severity + ischaemic * (hidden - self.reperfusion * spared) - self.tolerance
-        for blob in self.emboli:
-            damage = np.maximum(damage, blob(points_mm) - 0.5)
+        hidden = hidden - self.reperfusion * _sigmoid((self.reperfused(points_mm) - 0.3) / 0.2)
+        emboli = np.max([blob(points_mm) - 0.5 for blob in self.emboli], axis=0, initial=-1.0)
+
+        def damage(scale: float) -> np.ndarray:
+            severity = severity_at(scale)
+            # Hidden terms cannot infarct what was never short of blood.
+            ischaemic = np.clip(severity / 0.25, 0, 1)
+            return np.maximum(severity + ischaemic * hidden - self.tolerance, emboli)
+
         return damage
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -30, 30)))
 
 
 def territory_mask(points_mm: np.ndarray, territory: str, side: float) -> np.ndarray:
@@ -180,6 +200,7 @@ def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray, centres_mm: np.
         emboli=tuple(emboli),
         stenosis_side=float(rng.choice([-1.0, 1.0])),
         stenosis_delay_s=rng.uniform(1.5, 4.0) if stenosis else 0.0,
+        collateral_delay_s=rng.uniform(6.5, 13.0),
         old=tuple(old),
         leukoaraiosis=float(rng.beta(1.2, 2.5)),
         hypoattenuation_hu=rng.uniform(1.0, 5.5),
@@ -199,12 +220,11 @@ def fit_scale(
     Returns:
         The scale, found by bisection; the largest one tried where the slabs cannot hold the volume.
     """
+    damage = [stroke.damage_at(points) for points in slabs_mm]
     low, high = 0.1, 4.0
     for _ in range(14):
         middle = np.sqrt(low * high)
-        volumes = [
-            np.count_nonzero(stroke.damage(points, middle) > 0) * voxel_ml for points in slabs_mm
-        ]
+        volumes = [np.count_nonzero(of_scale(middle) > 0) * voxel_ml for of_scale in damage]
         enough = min(np.mean(volumes), 4 * min(volumes)) >= target_ml
         low, high = (low, middle) if enough else (middle, high)
     return float(np.sqrt(low * high))
@@ -218,18 +238,22 @@ class TissueState(NamedTuple):
     delay_s: np.ndarray
 
 
-def apply_deficit(normal: TissueState, severity: np.ndarray) -> TissueState:
+def apply_deficit(
+    normal: TissueState, severity: np.ndarray, collateral_delay_s: float | np.ndarray
+) -> TissueState:
     """Perfusion under a deficit of the given severity (N,).
 
-    CBF falls to 30 % at a severity of 0.77 (core), arrival delays reach Tmax > 6 s near 0.4
-    (penumbra); CBV stays up (vasodilation) until autoregulation fails near the core.
+    CBF falls to 30 % at a severity of 0.77 (core); delays saturate, so that Tmax > 6 s outlines the
+    core and the penumbra; CBV stays up (vasodilation) until autoregulation fails near the core.
     """
     flow = 1 - 0.95 * severity**1.18
     dilated = 0.15 * np.clip(severity / 0.4, 0, 1)
     failed = 0.72 * _sigmoid((severity - 0.78) / 0.05)
     volume = (1 + dilated) * (1 - failed)
+    # Any territory fed through collaterals is late; how late says less about how short of blood.
+    late = (1 - np.exp(-severity / _DELAY_SATURATION)) / (1 - np.exp(-1 / _DELAY_SATURATION))
     return TissueState(
         (normal.cbf * flow).astype(np.float32),
         (normal.cbv * volume).astype(np.float32),
-        (normal.delay_s + MAX_DELAY_S * severity).astype(np.float32),
+        (normal.delay_s + collateral_delay_s * late).astype(np.float32),
     )
