@@ -71,6 +71,7 @@ setup(
         "numpy",
         "scipy",
         "SimpleITK",
+        "nibabel",
         "batchgenerators",
         "batchgeneratorsv2",
         "dynamic-network-architectures",

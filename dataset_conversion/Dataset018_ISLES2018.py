@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataset_conversion.nifti import SUFFIXES, strip_suffix
 from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP, DWI, LESION, TEST, TRAIN, Scan
-
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --preset wang2020 --workers 2"
 DATASET_ID = 18

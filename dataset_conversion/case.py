@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, Preset
 from nnunetv2_strokesynth.dataset_conversion import ctp as ctp_series
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
 from nnunetv2_strokesynth.dataset_conversion.ctp import PerfusionWindow
@@ -21,9 +24,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     read_headers,
     spacing_warnings,
 )
-
-from nnunetv2_strokesynth.atomic import write_json
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, Preset
 
 RECORDS = "conversion"
 _FOLDER_SUFFIX = {TRAIN: "Tr"}

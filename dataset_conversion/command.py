@@ -9,6 +9,9 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataset_conversion import raw_dataset
 from nnunetv2_strokesynth.dataset_conversion.case import can_build
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
@@ -19,9 +22,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     raise_problems,
 )
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
-from tqdm import tqdm
-
-from nnunetv2_strokesynth.channels import PRESETS
 
 HELP = "convert a public data set into nnU-Net's raw format"
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"

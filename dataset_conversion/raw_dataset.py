@@ -23,6 +23,10 @@ from pathlib import Path
 
 import numpy as np
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json
+from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataset_conversion.case import (
     RECORDS,
     CaseJob,
@@ -32,10 +36,6 @@ from nnunetv2_strokesynth.dataset_conversion.case import (
 from nnunetv2_strokesynth.dataset_conversion.report import write_report
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
 from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
-from tqdm import tqdm
-
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json
-from nnunetv2_strokesynth.channels import PRESETS
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
-
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
 
 CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 TRAIN, TEST = "train", "test"

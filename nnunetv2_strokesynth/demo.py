@@ -132,8 +132,8 @@ def _table(folders: Folders, minutes: float) -> str:
         f"Mean Dice of the best single threshold, chosen on these very scans ({rule}): "
         f"**{rule.mean_dice:.3f}**",
         "",
-        f"This run took {minutes:.1f} minutes on {os.cpu_count()} CPU cores. It is a short training "
-        "on a phantom: its figures say nothing about patients.",
+        f"This run took {minutes:.1f} minutes on {os.cpu_count()} CPU cores. It is a short "
+        "training on a phantom: its figures say nothing about patients.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -175,7 +175,7 @@ def run(args: argparse.Namespace) -> None:
     """Run all steps that are not done yet, then write ``table.md`` and ``demo.png``."""
     started = time.monotonic()
     folders = Folders(args.output.resolve())
-    variables = environment(folders.out, nnUNet_n_proc_DA="2")
+    variables = environment(folders.out, nnUNet_n_proc_DA="2", nnUNet_def_n_proc="2")
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (folders.out / name).mkdir(parents=True, exist_ok=True)
         LOGGER.info("export %s=%s", name, folders.out / name)

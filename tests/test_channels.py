@@ -7,20 +7,7 @@ from nnunetv2_strokesynth.channels import PRESETS, check_channels
 
 def test_presets_have_the_published_channels():
     assert PRESETS["wang2020"].names == tuple(
-        [
-            "CT",
-            "CBF",
-            "CBV",
-            "MTT",
-            "Tmax",
-            "MIP",
-            "CTA_0",
-            "CTA_1",
-            "CTA_2",
-            "CTA_3",
-            "CTA_4",
-            "CTA_5",
-        ]
+        "CT CBF CBV MTT Tmax MIP CTA_0 CTA_1 CTA_2 CTA_3 CTA_4 CTA_5".split()
     )
     assert len(PRESETS["song2018"].names) == 18 and PRESETS["song2018"].names[6] == "MIP_P"
     assert PRESETS["clerigues2019"].names[5:] == ("CT_M", "CBF_M", "CBV_M", "MTT_M", "Tmax_M")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 from nnunetv2_strokesynth.evaluation import metrics
 from nnunetv2_strokesynth.evaluation.cases import CasePair
 from nnunetv2_strokesynth.evaluation.columns import COLUMNS, size_group
@@ -74,9 +75,6 @@ def synthesis_metrics(
     Returns:
         Values by column key; the local ones are NaN for a case without lesion.
     """
-    # Imported here: it brings nnU-Net and PyTorch along, which a table of Dice does not need.
-    from nnunetv2_strokesynth.dataloading.targets import scale_dwi
-
     scaled = scale_dwi(dwi)
     region = local_region(lesion_gt)
     similarity = ssim_map(scaled, pseudo_dwi)

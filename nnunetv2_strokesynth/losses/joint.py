@@ -84,7 +84,8 @@ class JointLoss(nn.Module):
             ``L_hgd``, and when the pseudo-DWI was given ``synthesis_pixel``,
             ``synthesis_context``, ``feature_pixel``, ``feature_context``, ``context_spread``. The
             last is the standard deviation of Phi_c(I_d) over the batch, averaged over its 16
-            entries: at 0 the encoder has collapsed to a constant.
+            entries: at 0 the encoder has collapsed to a constant. The last five are NaN for a batch
+            without any DWI.
     """
 
     def __init__(
@@ -127,7 +128,14 @@ class JointLoss(nn.Module):
         explicit = self._similarity("feature", feature, context_feature, reference)
         if context_dwi is not None:
             self.terms["context_spread"] = _spread(context_dwi.detach(), valid)
+        self._mark_missing(valid)
         return loss + self.alpha * synthesis + self.beta * explicit
+
+    def _mark_missing(self, valid: torch.Tensor) -> None:
+        """A batch without any DWI says nothing about the synthesis: log NaN, not a perfect 0."""
+        for name in self.terms.keys() - self.segmentation.terms.keys():
+            value = self.terms[name]
+            self.terms[name] = torch.where(valid.any(), value, torch.full_like(value, torch.nan))
 
     def _contexts(self, *images: torch.Tensor) -> Sequence[torch.Tensor | None]:
         """Context vectors of several (B, 1, Y, X): (B, 16) each, or None without an encoder.

@@ -29,7 +29,7 @@ class UNet(nn.Module):
     """Ronneberger's U-Net with same padding and a norm after each convolution; linear output.
 
     Five levels of c, 2c, 4c, 8c, 16c features, max-pooling down, 2x2 transposed convolutions up.
-    31,044,162 parameters for 4 -> 2 channels with c = 64 (Wang et al. 2020, Table 4: 31.04 M).
+    31,044,162 parameters for 4 -> 2 channels with c = 64 (Wang et al. 2020, Table 3: 31.04 M).
 
     Args:
         in_channels: input channels.
@@ -90,7 +90,7 @@ class UNet(nn.Module):
 class SLNet(UNet):
     """Wang et al. 2020, section 3.3: the U-Net with switchable norm and squeeze-and-excitation.
 
-    33.84 M parameters for 4 -> 2 channels. The ablations without SE and without SN (Table 4) are
+    33.84 M parameters for 4 -> 2 channels. The ablations without SE and without SN (Table 3) are
     ``UNet(..., norm_op=SwitchableNorm2d)`` and ``UNet(..., squeeze_excite=True)``.
     """
 

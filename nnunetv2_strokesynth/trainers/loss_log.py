@@ -21,28 +21,30 @@ PREFIX = "terms"
 
 
 class TermMeans:
-    """Means of named scalars over an epoch, kept on the device until they are read."""
+    """Means of named scalars over an epoch, kept on the device until they are read.
+
+    NaN (a batch that says nothing about a term) does not count; a term without any value is NaN.
+    """
 
     def __init__(self):
         self._sums: dict[str, torch.Tensor] = {}
-        self._count = 0
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:
         """Add one iteration's detached scalars."""
         for name, value in terms.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-        self._count += 1
+            pair = torch.stack((torch.nan_to_num(value.float()), (~value.isnan()).float()))
+            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def pop(self) -> dict[str, float]:
-        """The means since the last call (averaged over DDP ranks), as floats; then start again."""
+        """The means since the last call, over all DDP ranks, as floats; then start again."""
         if not self._sums:
             return {}
         names = list(self._sums)
-        means = torch.stack([self._sums[name].float() for name in names]) / self._count
+        sums_and_counts = torch.stack([self._sums[name] for name in names])
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(means)
-            means = means / torch.distributed.get_world_size()
-        self._sums, self._count = {}, 0
+            torch.distributed.all_reduce(sums_and_counts)
+        self._sums = {}
+        means = sums_and_counts[:, 0] / sums_and_counts[:, 1]
         return dict(zip(names, means.tolist(), strict=True))
 
 

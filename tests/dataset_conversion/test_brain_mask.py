@@ -1,4 +1,5 @@
 import numpy as np
+
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import CLOSING_PX, brain_mask
 
 

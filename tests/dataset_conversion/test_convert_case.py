@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
 from nnunetv2_strokesynth.dataset_conversion.case import (
     CaseJob,
@@ -12,8 +14,6 @@ from nnunetv2_strokesynth.dataset_conversion.case import (
 )
 from nnunetv2_strokesynth.dataset_conversion.ctp import perfusion_window
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
-
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nnunetv2_strokesynth.dataset_conversion import ctp as ctp_module
 from nnunetv2_strokesynth.dataset_conversion.ctp import (
     find_perfusion_window,

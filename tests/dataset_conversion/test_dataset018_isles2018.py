@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
 
 ALL = {"CT", "4DPWI", "CBF", "CBV", "MTT", "Tmax", "OT"}

@@ -5,6 +5,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from nnunetv2_strokesynth.dataset_conversion.nifti import (
     read_header,
     read_volume,

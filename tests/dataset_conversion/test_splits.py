@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
 
 

@@ -104,6 +104,15 @@ def test_terms_are_means_over_the_epoch():
     assert means.pop() == {}
 
 
+def test_batches_without_a_dwi_do_not_count():
+    means = TermMeans()
+    for value in (2.0, float("nan"), 4.0):
+        means.add({"synthesis_pixel": torch.tensor(value)})
+    assert means.pop() == {"synthesis_pixel": 3.0}
+    means.add({"synthesis_pixel": torch.tensor(float("nan"))})
+    assert np.isnan(means.pop()["synthesis_pixel"])
+
+
 def test_loss_terms_are_logged(pipeline):
     fold = pipeline.model / "fold_0"
     (row,) = _rows(fold / "loss_terms.csv")
