@@ -30,6 +30,8 @@ LOGGER = logging.getLogger(__name__)
 DATASET_ID, DATASET = 18, "Dataset018_ISLES2018"
 TRAINER, CONFIGURATION, PRESET = "StrokeSynthTrainer", "2d", "wang2020"
 N_ROWS_IN_PICTURE = 6
+# For small machines: few worker processes, and threads that sleep while they wait for each other.
+QUIET = {"nnUNet_n_proc_DA": "2", "nnUNet_def_n_proc": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class Folders(NamedTuple):
@@ -175,7 +177,7 @@ def run(args: argparse.Namespace) -> None:
     """Run all steps that are not done yet, then write ``table.md`` and ``demo.png``."""
     started = time.monotonic()
     folders = Folders(args.output.resolve())
-    variables = environment(folders.out, nnUNet_n_proc_DA="2", nnUNet_def_n_proc="2")
+    variables = environment(folders.out, **QUIET)
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (folders.out / name).mkdir(parents=True, exist_ok=True)
         LOGGER.info("export %s=%s", name, folders.out / name)

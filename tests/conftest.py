@@ -14,6 +14,7 @@ from nnunetv2_strokesynth.nnunet_commands import command_path, environment
 
 # Before nnU-Net is imported anywhere: it reads these once.
 os.environ.setdefault("nnUNet_n_proc_DA", "0")
+os.environ.setdefault("nnUNet_def_n_proc", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DATASET = "Dataset018_ISLES2018"
