@@ -10,6 +10,8 @@ CTP_NOISE_HU_MM = 9.0
 NCCT_NOISE_HU_MM = 7.0
 KERNEL_SIGMA_MM = 0.75
 _REFERENCE_SLICE_MM = 5.0
+_SPECK_MM2 = 12.0
+_IN_PLANE = np.pad(np.ones((1, 3, 3), bool), ((1, 1), (0, 0), (0, 0)))
 
 
 def noise_image(
@@ -109,9 +111,10 @@ def draw_by_rater(
         else:
             distance[k] = -1e3
     outline = (distance * pixel_mm + wobble > 0) & tissue
-    labels, count = ndimage.label(
-        outline, structure=np.pad(np.ones((1, 3, 3)), ((1, 1), (0, 0), (0, 0)))
-    )
+    if not outline.any():
+        outline = soft if soft.any() else visible > 0.5 * visible.max()
+    labels, count = ndimage.label(outline, structure=_IN_PLANE)
     areas = ndimage.sum_labels(outline, labels, np.arange(1, count + 1)) * pixel_mm**2
-    # Raters skip specks.
-    return np.isin(labels, 1 + np.flatnonzero(areas >= 12.0))
+    # Raters skip specks, but a scan with nothing to outline would not be in the release.
+    kept = areas >= min(_SPECK_MM2, areas.max(initial=0))
+    return np.isin(labels, 1 + np.flatnonzero(kept))

@@ -142,7 +142,7 @@ def draw_head_shape(rng: np.random.Generator) -> HeadShape:
     scale = 1.0 / (rng.normal(1.0, 0.03) * rng.normal(1.0, [0.03, 0.03, 0.03]))
     matrix = _rotation(angles) * scale
     nodes = [int(n) for n in np.ceil(np.array([197, 233, 189]) / _NODE_MM) + 1]
-    warp = rng.normal(0.0, 3.0, (3, *nodes)).astype(np.float32)
+    warp = rng.normal(0.0, 2.4, (3, *nodes)).astype(np.float32)
     skull = np.array([rng.uniform(1.5, 3.5), rng.uniform(5.0, 8.5), rng.uniform(4.0, 8.0)])
     shift = rng.normal(0.0, [2.0, 4.0, 2.0]) + [0.0, -16.0, 0.0]
     return HeadShape(matrix, shift, warp, float(rng.beta(1.5, 2.5)), skull)

@@ -23,8 +23,8 @@ from nnunetv2_strokesynth.phantom.stroke import Stroke, draw_stroke, draw_volume
 from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue, list_brain, simulate_tissue
 
 _COARSE_SIZE = 72
-_RATER_LOSS = 1.15
-"""The infarct is drawn so much larger than the lesion wanted: raters leave out sulci and specks."""
+_INFARCT_PER_LESION = 0.95
+"""Infarct over lesion volume: raters round outlines; small slabs are topped up (fit_scale)."""
 
 
 class Patient(NamedTuple):
@@ -79,7 +79,7 @@ def draw_patient(rng: np.random.Generator, slabs: tuple[SlabGrid, ...]) -> Patie
         voxel_ml = pixel_mm**2 * slab.slice_mm / 1000
     tissue_mm = np.concatenate(points, axis=1)
     stroke = draw_stroke(rng, tissue_mm, np.concatenate(centres, axis=1))
-    target_ml = _RATER_LOSS * draw_volume_ml(rng)
+    target_ml = _INFARCT_PER_LESION * draw_volume_ml(rng)
     return Patient(shape, stroke, fit_scale(stroke, points, voxel_ml, target_ml), slabs)
 
 

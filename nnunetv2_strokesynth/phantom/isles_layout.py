@@ -14,7 +14,7 @@ from nnunetv2_strokesynth.phantom.case import Case
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.plan import ScanPlan
 
-CBF_MAP_UNITS = 12.0
+CBF_MAP_UNITS = 8.0
 """Per mL/100 g/min: the release's contralateral CBF is 130-805, so in other units."""
 CBV_MAP_UNITS = 10.0
 _DATA_OFFSET = 352

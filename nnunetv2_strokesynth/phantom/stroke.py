@@ -20,6 +20,7 @@ from nnunetv2_strokesynth.phantom.random_field import RandomField, draw_random_f
 VOLUME_GROUPS = ((0.39, (1.2, 10.0)), (0.43, (10.0, 50.0)), (0.18, (50.0, 160.0)))
 TERRITORIES = (("MCA", 0.78), ("ACA", 0.08), ("PCA", 0.14))
 _DELAY_SATURATION = 0.4
+_LEAST_ML = 0.9
 
 
 OfScale = Callable[[float], np.ndarray]
@@ -200,7 +201,7 @@ def draw_stroke(rng: np.random.Generator, tissue_mm: np.ndarray, centres_mm: np.
         emboli=tuple(emboli),
         stenosis_side=float(rng.choice([-1.0, 1.0])),
         stenosis_delay_s=rng.uniform(1.5, 4.0) if stenosis else 0.0,
-        collateral_delay_s=rng.uniform(6.5, 13.0),
+        collateral_delay_s=rng.uniform(5.5, 10.0),
         old=tuple(old),
         leukoaraiosis=float(rng.beta(1.2, 2.5)),
         hypoattenuation_hu=rng.uniform(1.0, 5.5),
@@ -214,18 +215,19 @@ def fit_scale(
 
     Args:
         slabs_mm: for each slab (3, N) positions of imaged tissue; each stands for ``voxel_ml``.
-        target_ml: mean over the slabs; no slab gets less than a quarter of it (the release has no
-            scan without a lesion).
+        target_ml: mean over the slabs; no slab gets less than a quarter of it or ``_LEAST_ML`` (the
+            release has no scan without a lesion).
 
     Returns:
         The scale, found by bisection; the largest one tried where the slabs cannot hold the volume.
     """
     damage = [stroke.damage_at(points) for points in slabs_mm]
+    least_ml = min(target_ml, max(target_ml / 4, _LEAST_ML))
     low, high = 0.1, 4.0
     for _ in range(14):
         middle = np.sqrt(low * high)
         volumes = [np.count_nonzero(of_scale(middle) > 0) * voxel_ml for of_scale in damage]
-        enough = min(np.mean(volumes), 4 * min(volumes)) >= target_ml
+        enough = np.mean(volumes) >= target_ml and min(volumes) >= least_ml
         low, high = (low, middle) if enough else (middle, high)
     return float(np.sqrt(low * high))
 
@@ -243,12 +245,12 @@ def apply_deficit(
 ) -> TissueState:
     """Perfusion under a deficit of the given severity (N,).
 
-    CBF falls to 30 % at a severity of 0.77 (core); delays saturate, so that Tmax > 6 s outlines the
+    CBF falls to 30 % at a severity of 0.73 (core); delays saturate, so that Tmax > 6 s outlines the
     core and the penumbra; CBV stays up (vasodilation) until autoregulation fails near the core.
     """
-    flow = 1 - 0.95 * severity**1.18
-    dilated = 0.15 * np.clip(severity / 0.4, 0, 1)
-    failed = 0.72 * _sigmoid((severity - 0.78) / 0.05)
+    flow = 1 - 0.96 * severity
+    dilated = 0.3 * np.clip(severity / 0.4, 0, 1)
+    failed = 0.72 * _sigmoid((severity - 0.77) / 0.05)
     volume = (1 + dilated) * (1 - failed)
     # Any territory fed through collaterals is late; how late says less about how short of blood.
     late = (1 - np.exp(-severity / _DELAY_SATURATION)) / (1 - np.exp(-1 / _DELAY_SATURATION))
