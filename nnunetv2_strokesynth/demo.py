@@ -30,6 +30,15 @@ LOGGER = logging.getLogger(__name__)
 DATASET_ID, DATASET = 18, "Dataset018_ISLES2018"
 TRAINER, CONFIGURATION, PRESET = "StrokeSynthTrainer", "2d", "wang2020"
 N_ROWS_IN_PICTURE = 6
+# Channels in the picture with their grey windows (HU); None: by percentiles.
+SHOWN = {
+    "CT": (0.0, 80.0),
+    "CBF": None,
+    "CBV": None,
+    "Tmax": None,
+    "MIP": (0.0, 160.0),
+    "CTA_2": (0.0, 120.0),
+}
 # For small machines: few worker processes, and threads that sleep while they wait for each other.
 QUIET = {"nnUNet_n_proc_DA": "2", "nnUNet_def_n_proc": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -145,8 +154,9 @@ def _picture(folders: Folders, path: Path) -> None:
     for case in _held_out(folders)[:N_ROWS_IN_PICTURE]:
         lesion = _read(folders.truth / "labels" / f"{case}.nii.gz") > 0
         z = widest_lesion_slice(lesion)
-        names = ("CT", "CBF", "CBV", "Tmax", "MIP", "CTA_2")
-        panels = [Panel(name, _channel(folders, case, name)[z]) for name in names]
+        panels = [
+            Panel(name, _channel(folders, case, name)[z], window) for name, window in SHOWN.items()
+        ]
         panels.append(Panel("pseudo-DWI", _read(folders.pseudo_dwi / f"{case}.nii.gz")[z]))
         dwi = _read(folders.truth / "dwi" / f"{case}.nii.gz")[z]
         panels += [Panel("DWI", dwi), Panel("outlines", dwi)]

@@ -57,9 +57,13 @@ class Pipeline(NamedTuple):
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory) -> Pipeline:
-    """Phantom, conversion, planning, two folds, prediction: `strokesynth demo`, small."""
-    out = tmp_path_factory.mktemp("demo")
-    small = "--cases 8 --test-cases 2 --size 64 --folds 2 --epochs 1 --iterations 2".split()
+    """Phantom, conversion, planning, two folds, prediction: `strokesynth demo`, small.
+
+    While working on the tests, STROKESYNTH_TEST_DEMO names a folder that keeps the run.
+    """
+    kept = os.environ.get("STROKESYNTH_TEST_DEMO")
+    out = Path(kept) if kept else tmp_path_factory.mktemp("demo")
+    small = "--cases 10 --test-cases 2 --size 64 --folds 2 --epochs 1 --iterations 2".split()
     result = subprocess.run(
         [command_path("strokesynth"), "demo", str(out), *small, "-device", "cpu"],
         capture_output=True,

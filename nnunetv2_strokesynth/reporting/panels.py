@@ -50,11 +50,14 @@ def widest_lesion_slice(lesion: np.ndarray) -> int:
 
 
 def robust_window(image: np.ndarray) -> tuple[float, float]:
-    """Grey window from the 1st to the 99th percentile of the non-zero pixels."""
+    """Grey window from the 1st to the 98th percentile of the non-zero pixels.
+
+    In a perfusion map the vessels are the brightest few per cent; the lesion is not among them.
+    """
     values = image[np.isfinite(image) & (image != 0)]
     if values.size == 0:
         return 0.0, 1.0
-    low, high = np.percentile(values, (1, 99))
+    low, high = np.percentile(values, (1, 98))
     return float(low), float(high if high > low else low + 1.0)
 
 

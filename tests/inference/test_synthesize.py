@@ -1,0 +1,135 @@
+"""Pseudo-DWI export: the inverse of nnU-Net's preprocessing, and its errors."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+from nnunetv2_strokesynth.inference.synthesize import (
+    SynthesisHead,
+    build_predictor,
+    synthesize_case,
+    synthesize_folder,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def predictor(pipeline):
+    return build_predictor(pipeline.model, folds=("0", "1"), device=CPU, mirroring=False)
+
+
+class _ReturnsItsInput(nn.Module):
+    """In place of the network: the "pseudo-DWI" is one input channel, the "feature" a constant."""
+
+    def __init__(self, channel):
+        super().__init__()
+        self.channel = channel
+
+    def synthesize(self, image):
+        return image[:, self.channel : self.channel + 1], torch.full_like(image[:, :1], 7.0)
+
+    def load_state_dict(self, state_dict, *args, **kwargs):
+        return None
+
+
+def test_round_trip_gives_the_input_back(pipeline, predictor, monkeypatch):
+    """CT after nnU-Net's normalisation and its inverse here, up to interpolation and float16."""
+    files = sorted(str(path) for path in (pipeline.raw / "imagesTs").glob("test_001_*.nii.gz"))
+    monkeypatch.setattr(predictor, "network", SynthesisHead(_ReturnsItsInput(0)))
+    ct, constant = synthesize_case(predictor, files)
+    original = sitk.GetArrayFromImage(sitk.ReadImage(files[0]))
+    intensity = predictor.plans_manager.foreground_intensity_properties_per_channel["0"]
+    expected = np.clip(original, intensity["percentile_00_5"], intensity["percentile_99_5"])
+    expected = (expected - intensity["mean"]) / intensity["std"]
+    assert ct.shape == original.shape
+    inside = constant > 6.9
+    brain = (original != 0) & inside
+    assert brain.sum() > 0.9 * (original != 0).sum()
+    correlation = np.corrcoef(ct[brain], expected[brain])[0, 1]
+    assert correlation > 0.97
+    assert np.abs(ct[brain] - expected[brain]).mean() < 0.15
+    assert not ct[constant == 0].any(), "outside nnU-Net's crop is 0"
+    assert (constant == 0).any()
+
+
+def test_ensemble_is_the_mean_of_the_folds(pipeline, predictor):
+    files = sorted(str(path) for path in (pipeline.raw / "imagesTs").glob("test_001_*.nii.gz"))
+    both = synthesize_case(predictor, files)
+    single = []
+    for fold in ("0", "1"):
+        one = build_predictor(pipeline.model, folds=(fold,), device=CPU, mirroring=False)
+        single.append(synthesize_case(one, files))
+    assert not np.allclose(single[0], single[1], atol=1e-3)
+    np.testing.assert_allclose(both, np.mean(single, axis=0), atol=2e-3)
+
+
+def test_output_has_the_geometry_of_the_input_and_is_not_made_twice(pipeline, predictor, tmp_path):
+    images = pipeline.raw / "imagesTs"
+    written = synthesize_folder(predictor, images, tmp_path, with_feature=True)
+    assert [path.name for path in written] == ["test_001.nii.gz", "test_002.nii.gz"]
+    for path in (written[0], tmp_path / "feature" / "test_001.nii.gz"):
+        image = sitk.ReadImage(str(path))
+        reference = sitk.ReadImage(str(images / "test_001_0000.nii.gz"))
+        assert image.GetSize() == reference.GetSize()
+        assert image.GetSpacing() == reference.GetSpacing()
+        assert image.GetDirection() == reference.GetDirection()
+    before = written[0].stat().st_mtime_ns
+    synthesize_folder(predictor, images, tmp_path, with_feature=True)
+    assert written[0].stat().st_mtime_ns == before
+
+
+def test_demo_made_the_same_pseudo_dwi_as_the_model(pipeline, tmp_path):
+    with_mirroring = build_predictor(pipeline.model, folds=("0", "1"), device=CPU)
+    synthesize_folder(with_mirroring, pipeline.raw / "imagesTs", tmp_path)
+    for path in tmp_path.glob("*.nii.gz"):
+        demo = sitk.GetArrayFromImage(sitk.ReadImage(str(pipeline.out / "pseudo_dwi" / path.name)))
+        ours = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        np.testing.assert_allclose(ours, demo, atol=2e-3)
+
+
+def test_missing_channel_is_named(pipeline, predictor, tmp_path):
+    for path in list((pipeline.raw / "imagesTs").glob("test_001_*.nii.gz"))[:11]:
+        shutil.copy(path, tmp_path)
+    with pytest.raises(ValueError, match=r"test_001.*11 channels.*12: CT, CBF"):
+        synthesize_folder(predictor, tmp_path, tmp_path / "out")
+
+
+def test_folder_without_a_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match="plans.json"):
+        build_predictor(tmp_path, device=CPU)
+
+
+def test_missing_checkpoint_and_fold_are_named(pipeline):
+    with pytest.raises(FileNotFoundError, match=r"no fold in .* has nothing\.pth"):
+        build_predictor(pipeline.model, checkpoint="nothing.pth", device=CPU)
+    with pytest.raises(FileNotFoundError, match="fold_4 has no checkpoint_final.pth"):
+        build_predictor(pipeline.model, folds=("4",), device=CPU)
+
+
+def test_stock_model_has_no_generator(pipeline, tmp_path):
+    """A checkpoint of nnU-Net's own trainer, built from the same plans."""
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    model = tmp_path / "nnUNetTrainer__nnUNetPlans__2d"
+    (model / "fold_0").mkdir(parents=True)
+    for name in ("plans.json", "dataset.json"):
+        shutil.copy(pipeline.model / name, model)
+    plans = PlansManager(json.loads((model / "plans.json").read_text()))
+    network = nnUNetTrainer.build_network_architecture(
+        plans, plans.get_configuration("2d"), 12, 2, False
+    )
+    checkpoint = {
+        "trainer_name": "nnUNetTrainer",
+        "init_args": {"configuration": "2d"},
+        "network_weights": network.state_dict(),
+    }
+    torch.save(checkpoint, model / "fold_0" / "checkpoint_final.pth")
+    with pytest.raises(ValueError, match="nnUNetTrainer has no generator"):
+        build_predictor(model, device=CPU)
