@@ -16,15 +16,21 @@ N_THRESHOLDS = 60
 
 
 class ThresholdRule(NamedTuple):
-    """A rule and its mean Dice. ``side`` is "below" or "above"."""
+    """A rule and its mean Dice.
+
+    ``side`` is "below" or "above"; ``relative`` thresholds are in units of the scan's brain median,
+    the others in those of the map.
+    """
 
     map_name: str
     side: str
     threshold: float
+    relative: bool
     mean_dice: float
 
     def __str__(self) -> str:
-        return f"{self.map_name} {self.side} {self.threshold:.3g} x the scan's brain median"
+        unit = " x the scan's brain median" if self.relative else ""
+        return f"{self.map_name} {self.side} {self.threshold:.3g}{unit}"
 
 
 def relative_map(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -65,26 +71,40 @@ def best_threshold(
         lesions: bool ``(Z, Y, X)`` per scan.
 
     Returns:
-        The best rule among ``N_THRESHOLDS`` quantiles per map and both sides.
+        The best rule among ``N_THRESHOLDS`` quantiles per map, both sides, as it is and relative to
+        the scan's median.
     """
     brains = [
         np.any([scan != 0 for scan in scans], axis=0) for scans in zip(*maps.values(), strict=True)
     ]
-    inside = [lesion[brain] for lesion, brain in zip(lesions, brains, strict=True)]
     rules = []
     for name, scans in maps.items():
-        values = [
-            relative_map(scan, brain)[brain] for scan, brain in zip(scans, brains, strict=True)
-        ]
-        thresholds = np.quantile(np.concatenate(values), np.linspace(0.005, 0.995, N_THRESHOLDS))
-        for side, sign in (("below", 1.0), ("above", -1.0)):
-            dice = np.mean(
-                [
-                    _dice_below(sign * voxels, hit, int(lesion.sum()), sign * thresholds)
-                    for voxels, hit, lesion in zip(values, inside, lesions, strict=True)
-                ],
-                axis=0,
-            )
-            top = int(np.argmax(dice))
-            rules.append(ThresholdRule(name, side, float(thresholds[top]), float(dice[top])))
+        for relative in (False, True):
+            values = [
+                (relative_map(scan, brain) if relative else scan)[brain]
+                for scan, brain in zip(scans, brains, strict=True)
+            ]
+            for side in ("below", "above"):
+                threshold, mean_dice = _best_cut(values, lesions, brains, side)
+                rules.append(ThresholdRule(name, side, threshold, relative, mean_dice))
     return max(rules, key=lambda rule: rule.mean_dice)
+
+
+def _best_cut(
+    values: Sequence[np.ndarray],
+    lesions: Sequence[np.ndarray],
+    brains: Sequence[np.ndarray],
+    side: str,
+) -> tuple[float, float]:
+    """Best threshold on brain voxels ``(N,)`` per scan, and its mean Dice."""
+    sign = 1.0 if side == "below" else -1.0
+    thresholds = np.quantile(np.concatenate(values), np.linspace(0.005, 0.995, N_THRESHOLDS))
+    dice = np.mean(
+        [
+            _dice_below(sign * voxels, lesion[brain], int(lesion.sum()), sign * thresholds)
+            for voxels, lesion, brain in zip(values, lesions, brains, strict=True)
+        ],
+        axis=0,
+    )
+    top = int(np.argmax(dice))
+    return float(thresholds[top]), float(dice[top])

@@ -26,7 +26,7 @@ def _dice(mask, lesion):
 def test_reported_dice_is_what_the_rule_gives():
     maps, lesions = _scans()
     rule = best_threshold(maps, lesions)
-    assert (rule.map_name, rule.side) == ("CBF", "below")
+    assert (rule.map_name, rule.side, rule.relative) == ("CBF", "below", True)
     brain = np.ones_like(lesions[0])
     scores = [
         _dice(relative_map(scan, brain) < rule.threshold, lesion)
@@ -53,6 +53,16 @@ def test_above_is_found_when_it_is_better():
     maps, lesions = _scans(seed=2)
     rule = best_threshold({"Tmax": maps["Tmax"]}, lesions)
     assert rule.side == "above"
+
+
+def test_absolute_thresholds_are_tried_too():
+    """Scans of equal units but different medians: only the absolute threshold is exact."""
+    lesion = np.zeros((1, 20, 20), dtype=bool)
+    lesion[:, :4] = True
+    scans = [np.where(lesion, 12.0, background) for background in (2.0, 8.0)]
+    rule = best_threshold({"Tmax": scans}, [lesion, lesion])
+    assert not rule.relative and rule.side == "above"
+    assert rule.mean_dice == 1.0 and str(rule) == f"Tmax above {rule.threshold:.3g}"
 
 
 def test_lesion_outside_the_brain_counts_as_missed():
