@@ -77,6 +77,24 @@ def _draw(axis: plt.Axes, panel: Panel, row: Row) -> None:
             axis.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=1.0)
 
 
+def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2.4) -> Figure:
+    """One image alone, without margins or title, with an R on the patient's right.
+
+    Args:
+        panel: what to draw; its image is not None.
+        row: the scan it belongs to, for the outlines.
+        aspect: pixel height / pixel width.
+        inches: width of the figure.
+    """
+    n_rows, n_columns = panel.image.shape
+    figure = Figure(figsize=(inches, inches * aspect * n_rows / n_columns))
+    axes = figure.add_axes((0, 0, 1, 1))
+    _draw(axes, panel, row)
+    axes.set_aspect(aspect)
+    axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
+    return figure
+
+
 def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6) -> Figure:
     """A figure with one row per scan; the first row's panels give the column titles."""
     n_columns = len(rows[0].panels)

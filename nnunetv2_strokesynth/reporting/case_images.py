@@ -1,0 +1,122 @@
+"""The pictures of one case: every channel, feature, pseudo-DWI and DWI of the widest slice.
+
+Volumes are turned to radiological orientation by their headers before a slice is taken: the
+patient's right is on the left of the picture and anterior is up, however the file stores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunetv2_strokesynth.evaluation.volumes import (
+    Volume,
+    check_same_grid,
+    read_image,
+    read_mask,
+)
+from nnunetv2_strokesynth.reporting.panels import Panel, robust_window, widest_lesion_slice
+
+# Grey windows in HU of the channels that have them, by the beginning of the name.
+HU_WINDOWS = {"CTA": (0.0, 120.0), "CT": (0.0, 80.0), "MIP": (0.0, 160.0)}
+SECONDS = ("MTT", "Tmax")
+FEATURE, PSEUDO_DWI, DWI, OUTLINES = "feature", "pseudo-DWI", "DWI", "outlines"
+
+
+class CaseFiles(NamedTuple):
+    """Files of one case; ``channels`` and the optional ones may be empty or None."""
+
+    case_id: str
+    gt: Path
+    pred: Path
+    channels: Sequence[tuple[str, Path]] = ()
+    feature: Path | None = None
+    pseudo_dwi: Path | None = None
+    dwi: Path | None = None
+
+
+class CasePanels(NamedTuple):
+    """What to draw of one case.
+
+    Attributes:
+        panels: every image with its grey window; ``image`` is None where there is no file.
+        lesion_gt, lesion_pred: bool ``(Y, X)`` of the same slice.
+        slice_number: counted from the feet, from 1.
+        n_slices: of the scan.
+        aspect: pixel height / pixel width.
+    """
+
+    panels: Sequence[Panel]
+    lesion_gt: np.ndarray
+    lesion_pred: np.ndarray
+    slice_number: int
+    n_slices: int
+    aspect: float
+
+
+def _itk(volume: Volume) -> sitk.Image:
+    array = volume.array
+    image = sitk.GetImageFromArray(array.astype(np.uint8 if array.dtype == bool else np.float32))
+    image.SetSpacing(tuple(reversed(volume.spacing_mm)))
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    return image
+
+
+def to_radiological(volume: Volume) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Array ``(Z, Y, X)`` from feet to head, anterior to posterior, right to left; spacing."""
+    image = sitk.DICOMOrient(_itk(volume), "LPS")
+    return sitk.GetArrayFromImage(image), tuple(reversed(image.GetSpacing()))
+
+
+def grey_window(channel: str, image: np.ndarray) -> tuple[float, float]:
+    """HU window of CT-like channels, percentiles of the slice otherwise."""
+    for beginning, window in HU_WINDOWS.items():
+        if channel.startswith(beginning):
+            return window
+    return robust_window(image)
+
+
+def case_panels(files: CaseFiles) -> CasePanels:
+    """Read one case and cut the slice with the widest true lesion (else the widest predicted).
+
+    Raises:
+        ValueError: names the case and the file that cannot be used.
+    """
+    try:
+        gt = read_mask(files.gt)
+        lesion, spacing = to_radiological(gt)
+        pred = _slices(read_mask(files.pred), gt)
+        z = widest_lesion_slice(lesion if lesion.any() else pred)
+        images = [*files.channels, (FEATURE, files.feature), (PSEUDO_DWI, files.pseudo_dwi)]
+        panels = [_panel(name, path, gt, z) for name, path in [*images, (DWI, files.dwi)]]
+    except (ValueError, OSError) as error:
+        raise ValueError(f"case {files.case_id}: {error}") from error
+    panels.append(_outline_panel(panels, lesion[z].shape))
+    return CasePanels(
+        panels, lesion[z] > 0, pred[z] > 0, z + 1, len(lesion), spacing[1] / spacing[2]
+    )
+
+
+def _slices(volume: Volume, reference: Volume) -> np.ndarray:
+    check_same_grid(reference, volume)
+    return to_radiological(volume)[0]
+
+
+def _panel(name: str, path: Path | None, reference: Volume, z: int) -> Panel:
+    if path is None:
+        return Panel(name, None)
+    image = _slices(read_image(path), reference)[z]
+    return Panel(name, image, grey_window(name, image))
+
+
+def _outline_panel(panels: Sequence[Panel], shape: tuple[int, int]) -> Panel:
+    """Outlines on the DWI; without one on the first image there is, or on black."""
+    shown = [panel for panel in (panels[-1], *panels) if panel.image is not None]
+    if not shown:
+        return Panel(OUTLINES, np.zeros(shape, dtype=np.float32), (0.0, 1.0))
+    return Panel(f"{OUTLINES} on {shown[0].title}", shown[0].image, shown[0].window)
