@@ -39,8 +39,7 @@ SHOWN = {
     "MIP": (0.0, 160.0),
     "CTA_2": (0.0, 120.0),
 }
-# For small machines: few worker processes, and threads that sleep while they wait for each other.
-QUIET = {"nnUNet_n_proc_DA": "2", "nnUNet_def_n_proc": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+FEW_PROCESSES = {"nnUNet_n_proc_DA": "2", "nnUNet_def_n_proc": "2"}  # each takes seconds to start
 
 
 class Folders(NamedTuple):
@@ -104,7 +103,12 @@ def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, lis
     steps.append(("predict", [*predict, "-npp", "2", "-nps", "2", *device], {}))
     synthesize = ["strokesynth", "synthesize", "-m", str(folders.model), "-f", *folds]
     synthesize += ["-i", test_images, "-o", str(folders.pseudo_dwi)]
-    steps.append(("synthesize", synthesize + device, {}))
+    steps.append(("synthesize", [*synthesize, "--feature", *device], {}))
+    report = ["strokesynth", "report", "-m", str(folders.model), "--raw", str(folders.raw)]
+    report += ["--pred", str(folders.predictions), "--gt", str(folders.truth / "labels")]
+    report += ["--dwi", str(folders.truth / "dwi"), "--pseudo-dwi", str(folders.pseudo_dwi)]
+    report += ["-o", str(folders.out / "report.html"), "--overwrite"]
+    steps.append(("report", report, one_thread))
     return steps
 
 
@@ -175,8 +179,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-cases", type=int, default=16, help="held-out scans (default: 16)")
     parser.add_argument("--size", type=int, default=64, help="pixels per side (default: 64)")
     parser.add_argument("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5")
-    parser.add_argument("--epochs", type=int, default=10, help="per fold (default: 10)")
-    parser.add_argument("--iterations", type=int, default=20, help="per epoch (default: 20)")
+    parser.add_argument("--epochs", type=int, default=20, help="per fold (default: 20)")
+    parser.add_argument("--iterations", type=int, default=25, help="per epoch (default: 25)")
     parser.add_argument("--seed", type=int, default=0, help="of the phantom (default: 0)")
     parser.add_argument(
         "-device", choices=("cuda", "cpu", "mps"), default="cpu", help="default: cpu"
@@ -187,7 +191,7 @@ def run(args: argparse.Namespace) -> None:
     """Run all steps that are not done yet, then write ``table.md`` and ``demo.png``."""
     started = time.monotonic()
     folders = Folders(args.output.resolve())
-    variables = environment(folders.out, **QUIET)
+    variables = environment(folders.out, **FEW_PROCESSES)
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (folders.out / name).mkdir(parents=True, exist_ok=True)
         LOGGER.info("export %s=%s", name, folders.out / name)
@@ -199,4 +203,5 @@ def run(args: argparse.Namespace) -> None:
     write_text(folders.out / "table.md", table)
     _picture(folders, folders.out / "demo.png")
     LOGGER.info("\n%s", table)
-    LOGGER.info("table: %s\npicture: %s", folders.out / "table.md", folders.out / "demo.png")
+    for name in ("table.md", "demo.png", "report.html"):
+        LOGGER.info("%s", folders.out / name)

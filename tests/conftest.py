@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import pytest
 
-from nnunetv2_strokesynth.nnunet_commands import command_path, environment
+from nnunetv2_strokesynth.nnunet_commands import command_path, environment, trainers_folder
 
 # Before nnU-Net is imported anywhere: it reads these once.
 os.environ.setdefault("nnUNet_n_proc_DA", "0")
 os.environ.setdefault("nnUNet_def_n_proc", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("nnUNet_extTrainer", str(trainers_folder()))
 
 DATASET = "Dataset018_ISLES2018"
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
@@ -87,7 +88,5 @@ def nnunet_folders(pipeline, tmp_path, monkeypatch) -> Pipeline:
         ("nnUNet_results", results),
     ):
         monkeypatch.setenv(name, str(folder))
-    variables = environment(pipeline.out)
-    monkeypatch.setenv("nnUNet_extTrainer", variables["nnUNet_extTrainer"])
     yield pipeline
     shutil.rmtree(results)
