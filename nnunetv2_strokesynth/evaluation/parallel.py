@@ -31,15 +31,29 @@ def map_cases(
     """
     if workers < 1:
         raise ValueError(f"--workers is {workers}, expected 1 or more")
-    bar = {"desc": description, "unit": "case", "total": len(items)}
-    if workers == 1 or len(items) < 2:
-        return [function(item) for item in tqdm(items, **bar)]
+    # Closed before an error leaves this function, so that its message gets a line of its own.
+    with tqdm(desc=description, unit="case", total=len(items)) as bar:
+        if workers == 1 or len(items) < 2:
+            return [_counted(function, item, bar) for item in items]
+        return _map_in_processes(function, items, min(workers, len(items)), bar)
+
+
+def _counted(function: Callable[[Item], Result], item: Item, bar: tqdm) -> Result:
+    result = function(item)
+    bar.update()
+    return result
+
+
+def _map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, bar: tqdm
+) -> list[Result]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = [pool.submit(function, item) for item in items]
         try:
-            for future in tqdm(as_completed(futures), **bar):
+            for future in as_completed(futures):
                 future.result()
+                bar.update()
         except BrokenProcessPool as error:
             raise OSError("a worker process was killed; try again with --workers 1") from error
         except BaseException:
