@@ -74,20 +74,58 @@ def best_threshold(
         The best rule among ``N_THRESHOLDS`` quantiles per map, both sides, as it is and relative to
         the scan's median.
     """
-    brains = [
-        np.any([scan != 0 for scan in scans], axis=0) for scans in zip(*maps.values(), strict=True)
-    ]
+    brains = _brains(maps)
     rules = []
     for name, scans in maps.items():
         for relative in (False, True):
-            values = [
-                (relative_map(scan, brain) if relative else scan)[brain]
-                for scan, brain in zip(scans, brains, strict=True)
-            ]
+            values = _brain_values(scans, brains, relative=relative)
             for side in ("below", "above"):
                 threshold, mean_dice = _best_cut(values, lesions, brains, side)
                 rules.append(ThresholdRule(name, side, threshold, relative, mean_dice))
     return max(rules, key=lambda rule: rule.mean_dice)
+
+
+def mean_dice_of_rule(
+    rule: ThresholdRule, maps: dict[str, Sequence[np.ndarray]], lesions: Sequence[np.ndarray]
+) -> float:
+    """Mean Dice of a rule on other scans than those it was chosen on. Arguments as above."""
+    brains = _brains(maps)
+    values = _brain_values(maps[rule.map_name], brains, relative=rule.relative)
+    return float(np.mean(_dice_per_scan(values, lesions, brains, rule.side, [rule.threshold])))
+
+
+def _brains(maps: dict[str, Sequence[np.ndarray]]) -> list[np.ndarray]:
+    return [
+        np.any([scan != 0 for scan in scans], axis=0) for scans in zip(*maps.values(), strict=True)
+    ]
+
+
+def _brain_values(
+    scans: Sequence[np.ndarray], brains: Sequence[np.ndarray], *, relative: bool
+) -> list[np.ndarray]:
+    """Brain voxels ``(N,)`` of each scan."""
+    return [
+        (relative_map(scan, brain) if relative else scan)[brain]
+        for scan, brain in zip(scans, brains, strict=True)
+    ]
+
+
+def _dice_per_scan(
+    values: Sequence[np.ndarray],
+    lesions: Sequence[np.ndarray],
+    brains: Sequence[np.ndarray],
+    side: str,
+    thresholds: Sequence[float],
+) -> np.ndarray:
+    """Dice ``(scans, thresholds)``."""
+    sign = 1.0 if side == "below" else -1.0
+    cuts = sign * np.asarray(thresholds)
+    return np.array(
+        [
+            _dice_below(sign * voxels, lesion[brain], int(lesion.sum()), cuts)
+            for voxels, lesion, brain in zip(values, lesions, brains, strict=True)
+        ]
+    )
 
 
 def _best_cut(
@@ -97,14 +135,7 @@ def _best_cut(
     side: str,
 ) -> tuple[float, float]:
     """Best threshold on brain voxels ``(N,)`` per scan, and its mean Dice."""
-    sign = 1.0 if side == "below" else -1.0
     thresholds = np.quantile(np.concatenate(values), np.linspace(0.005, 0.995, N_THRESHOLDS))
-    dice = np.mean(
-        [
-            _dice_below(sign * voxels, lesion[brain], int(lesion.sum()), sign * thresholds)
-            for voxels, lesion, brain in zip(values, lesions, brains, strict=True)
-        ],
-        axis=0,
-    )
+    dice = _dice_per_scan(values, lesions, brains, side, thresholds).mean(axis=0)
     top = int(np.argmax(dice))
     return float(thresholds[top]), float(dice[top])

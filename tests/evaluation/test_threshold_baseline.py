@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from nnunetv2_strokesynth.evaluation.threshold_baseline import best_threshold, relative_map
+from nnunetv2_strokesynth.evaluation.threshold_baseline import (
+    best_threshold,
+    mean_dice_of_rule,
+    relative_map,
+)
 
 
 def _scans(seed=0, n=4):
@@ -70,3 +74,19 @@ def test_lesion_outside_the_brain_counts_as_missed():
     for scan in (maps["CBF"][0], maps["Tmax"][0]):
         scan[1] = 0  # not brain
     assert best_threshold(maps, lesions).mean_dice <= 2 * 49 / (49 + 98) + 1e-9
+
+
+def test_rule_on_other_scans():
+    """On its own scans a rule gives the Dice it reports; on others, what a plain loop gives."""
+    maps, lesions = _scans(seed=4)
+    rule = best_threshold(maps, lesions)
+    assert mean_dice_of_rule(rule, maps, lesions) == rule.mean_dice
+    others, other_lesions = _scans(seed=5)
+    brain = np.ones_like(other_lesions[0])
+    expected = np.mean(
+        [
+            _dice(relative_map(scan, brain) < rule.threshold, lesion)
+            for scan, lesion in zip(others["CBF"], other_lesions, strict=True)
+        ]
+    )
+    np.testing.assert_allclose(mean_dice_of_rule(rule, others, other_lesions), expected)
