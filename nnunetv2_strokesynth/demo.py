@@ -96,11 +96,12 @@ def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, lis
     for fold in folds:
         if (folders.model / f"fold_{fold}" / "validation" / "summary.json").is_file():
             continue
-        train = f"nnUNetv2_train {DATASET_ID} {CONFIGURATION} {fold} -tr {TRAINER} --c".split()
-        steps.append((f"train_fold_{fold}", train + device, short))
+        train = f"nnUNetv2_train {DATASET_ID} {CONFIGURATION} {fold} -tr {TRAINER} --c --npz"
+        steps.append((f"train_fold_{fold}", train.split() + device, short))
     predict = f"nnUNetv2_predict -d {DATASET_ID} -c {CONFIGURATION} -tr {TRAINER}".split()
     predict += ["-f", *folds, "-i", test_images, "-o", str(folders.predictions)]
-    steps.append(("predict", [*predict, "-npp", "2", "-nps", "2", *device], {}))
+    predict += ["-npp", "2", "-nps", "2", "--save_probabilities"]
+    steps.append(("predict", predict + device, {}))
     synthesize = ["strokesynth", "synthesize", "-m", str(folders.model), "-f", *folds]
     synthesize += ["-i", test_images, "-o", str(folders.pseudo_dwi)]
     steps.append(("synthesize", [*synthesize, "--feature", *device], {}))
@@ -198,7 +199,7 @@ def _picture(folders: Folders, path: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sizes of the demo; the defaults fit two CPU cores and twelve minutes."""
     parser.add_argument("output", type=Path, help="folder for everything the demo makes")
-    parser.add_argument("--cases", type=int, default=40, help="training scans (default: 40)")
+    parser.add_argument("--cases", type=int, default=64, help="training scans (default: 64)")
     parser.add_argument("--test-cases", type=int, default=16, help="held-out scans (default: 16)")
     parser.add_argument("--size", type=int, default=64, help="pixels per side (default: 64)")
     parser.add_argument("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5")
