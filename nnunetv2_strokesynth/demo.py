@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK as sitk
 
 from nnunetv2_strokesynth.atomic import write_text
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.evaluation.metrics import dice
 from nnunetv2_strokesynth.evaluation.threshold_baseline import best_threshold, mean_dice_of_rule
-from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.evaluation.volumes import read_image
+from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES, environment, run_command
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows, widest_lesion_slice
 
 HELP = "phantom, conversion, training, prediction and a picture, in one command"
@@ -83,14 +83,15 @@ def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, lis
         "strokesynth_num_val_iterations_per_epoch": str(max(1, args.iterations // 5)),
     }
     one_thread = {"OMP_NUM_THREADS": "1"}
-    phantom = f"strokesynth phantom {folders.phantom} --cases {args.cases}".split()
+    phantom = ["strokesynth", "phantom", str(folders.phantom), "--cases", str(args.cases)]
     phantom += f"--test-cases {args.test_cases} --size {args.size} --seed {args.seed}".split()
     steps = [
         ("phantom", phantom, one_thread),
         ("convert", ["strokesynth", "convert", "isles2018", str(folders.phantom)], one_thread),
     ]
     steps[-1][1].extend(["-d", str(DATASET_ID), "--preset", PRESET])
-    if not (folders.out / "nnUNet_preprocessed" / DATASET / "nnUNetPlans_2d").is_dir():
+    preprocessed = folders.out / "nnUNet_preprocessed" / DATASET / "nnUNetPlans_2d"
+    if len(list(preprocessed.glob("*.pkl"))) < args.cases:  # nnU-Net writes it last of a case
         plan = f"nnUNetv2_plan_and_preprocess -d {DATASET_ID} -c {CONFIGURATION} -np 2 -npfp 2"
         steps.append(("plan", plan.split(), one_thread))
     for fold in folds:
@@ -114,7 +115,7 @@ def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, lis
 
 
 def _read(path: Path) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    return read_image(path).array
 
 
 def _channel(folders: Folders, case_id: str, name: str, images: str = "imagesTs") -> np.ndarray:
@@ -188,11 +189,9 @@ def _picture(folders: Folders, path: Path) -> None:
         panels.append(Panel("pseudo-DWI", _read(folders.pseudo_dwi / f"{case}.nii.gz")[z]))
         dwi = _read(folders.truth / "dwi" / f"{case}.nii.gz")[z]
         panels += [Panel("DWI", dwi), Panel("outlines", dwi)]
-        prediction = _read(folders.predictions / f"{case}.nii.gz")[z] > 0
-        score = dice(lesion, _read(folders.predictions / f"{case}.nii.gz") > 0)
-        rows.append(
-            Row(f"{case}\nDice {score:.2f}", panels, lesion[z], prediction, outlined=("outlines",))
-        )
+        prediction = _read(folders.predictions / f"{case}.nii.gz") > 0
+        label = f"{case}\nDice {dice(lesion, prediction):.2f}"
+        rows.append(Row(label, panels, lesion[z], prediction[z], outlined=("outlines",)))
     save_rows(rows, path, title="Held-out phantoms: the slice with the widest lesion")
 
 
@@ -216,7 +215,7 @@ def run(args: argparse.Namespace) -> None:
     started = time.monotonic()
     folders = Folders(args.output.resolve())
     variables = environment(folders.out, **FEW_PROCESSES)
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+    for name in FOLDER_VARIABLES:
         (folders.out / name).mkdir(parents=True, exist_ok=True)
         LOGGER.info("export %s=%s", name, folders.out / name)
     for name, command, shown in _commands(args, folders):

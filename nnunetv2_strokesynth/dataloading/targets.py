@@ -33,6 +33,17 @@ def targets_folder(preprocessed_folder: str | Path) -> Path:
     return folder.with_name(f"{folder.name}_targets")
 
 
+def spacings_mm(
+    properties: dict, plans_manager: PlansManager, configuration_manager: ConfigurationManager
+) -> tuple[list[float], list[float]]:
+    """Voxel spacing of a case before and after nnU-Net's resampling, in its transposed axes."""
+    before = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
+    after = list(configuration_manager.spacing)
+    if len(after) == 2:  # a 2-D configuration keeps the distance between slices
+        after = [before[0], *after]
+    return before, after
+
+
 def preprocess_target(
     dwi: np.ndarray,
     properties: dict,
@@ -61,10 +72,7 @@ def preprocess_target(
         )
     crop = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
     volume = volume[(slice(None), *crop)]
-    old_spacing = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
-    new_spacing = list(configuration_manager.spacing)
-    if len(new_spacing) == 2:  # a 2-D configuration keeps the distance between slices
-        new_spacing = [old_spacing[0], *new_spacing]
+    old_spacing, new_spacing = spacings_mm(properties, plans_manager, configuration_manager)
     shape = compute_new_shape(volume.shape[1:], old_spacing, new_spacing)
     volume = configuration_manager.resampling_fn_data(volume, shape, old_spacing, new_spacing)
     return np.clip(np.asarray(volume, dtype=np.float32), 0.0, 1.0)

@@ -1,0 +1,4 @@
+"""Inference beyond nnU-Net's own."""
+
+# Where ``strokesynth synthesize --feature`` puts the feature, beside the pseudo-DWI.
+FEATURE_FOLDER = "feature"

@@ -22,6 +22,8 @@ from torch import nn
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.atomic import atomic_file
+from nnunetv2_strokesynth.dataloading.targets import spacings_mm
+from nnunetv2_strokesynth.inference import FEATURE_FOLDER
 
 HELP = "write the pseudo-DWI (and the extractor's feature) of scans in nnU-Net format"
 EXAMPLE = (
@@ -30,7 +32,6 @@ EXAMPLE = (
     "-i $nnUNet_raw/Dataset018_ISLES2018/imagesTs -o pseudo_dwi"
 )
 LOGGER = logging.getLogger(__name__)
-FEATURE_FOLDER = "feature"
 
 
 class SynthesisHead(nn.Module):
@@ -115,10 +116,7 @@ def revert_preprocessing(
     Returns:
         float32 ``(C, Z, Y, X)``; voxels outside nnU-Net's crop are 0.
     """
-    old_spacing = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
-    spacing = list(configuration_manager.spacing)
-    if len(spacing) == 2:  # a 2-D configuration keeps the distance between slices
-        spacing = [old_spacing[0], *spacing]
+    old_spacing, spacing = spacings_mm(properties, plans_manager, configuration_manager)
     cropped = configuration_manager.resampling_fn_probabilities(
         volumes, properties["shape_after_cropping_and_before_resampling"], spacing, old_spacing
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnunetv2_strokesynth.atomic import write_text
 from nnunetv2_strokesynth.evaluation.output import refuse_existing_file
+from nnunetv2_strokesynth.inference import FEATURE_FOLDER
 from nnunetv2_strokesynth.reporting.content import CROSS_VALIDATION, HELD_OUT, Sources, collect
 from nnunetv2_strokesynth.reporting.model_folder import read_model
 from nnunetv2_strokesynth.reporting.render import render
@@ -18,8 +19,6 @@ EXAMPLE = (
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
     "--raw $nnUNet_raw/Dataset018_ISLES2018 -o report.html"
 )
-# Where ``strokesynth synthesize --feature`` puts it; that module imports nnU-Net.
-FEATURE_FOLDER = "feature"
 LOG = logging.getLogger(__name__)
 
 
