@@ -47,6 +47,7 @@ SUBPACKAGES = (
     "nnunet_ext",
     "phantom",
     "reporting",
+    "reproduction",
     "trainers",
 )
 

@@ -27,7 +27,9 @@ DESCRIPTION = {
     "Lessons From the ISLES Challenge, Stroke 52(7), 2021, doi 10.1161/STROKEAHA.120.030696",
     "licence": "Open Database License (ODbL)",
     "release": "2018",
+    "origin": "ISLES 2018",
 }
+NO_DWI = "the release of today (July 2018) has none; the first release (June 2018) has it as MR_DWI"
 
 # Matched as a whole: "CT" alone is part of every other name.
 _MODALITY = re.compile(r"\.O\.(\w+)\.\d+$")

@@ -68,7 +68,13 @@ def can_build(preset: Preset) -> bool:
 
 
 def build_channels(
-    preset: Preset, ct: np.ndarray, maps: np.ndarray, *, series: np.ndarray, window: PerfusionWindow
+    preset: Preset,
+    ct: np.ndarray,
+    maps: np.ndarray,
+    *,
+    series: np.ndarray,
+    window: PerfusionWindow,
+    dwi: np.ndarray | None = None,
 ) -> np.ndarray:
     """The input channels of a preset.
 
@@ -78,12 +84,15 @@ def build_channels(
         maps: (4, Z, Y, X), in the order of ``PERFUSION_MAPS``.
         series: the CTP, (T, Z, Y, X), HU.
         window: where to take the frames.
+        dwi: (Z, Y, X), as measured; a preset that reads the DWI needs it.
 
     Returns:
         (C, Z, Y, X), float32.
     """
     channels = {CT: ct, **dict(zip(PERFUSION_MAPS, maps, strict=True))}
     channels["MIP"] = ctp_series.mip_time(series)
+    if dwi is not None:
+        channels[DWI] = dwi
     if preset.n_frames:
         frames = ctp_series.sample_frames(series, window.t_start, window.t_end, preset.n_frames)
         channels["MIP_P"] = ctp_series.mip_time(frames)
@@ -138,14 +147,14 @@ def _convert(job: CaseJob) -> dict:
     preset = PRESETS[job.preset]
     window = ctp_series.find_perfusion_window(curve, smooth_first=preset.smooth_window)
     ct = _finite(CT, read_volume(files[CT]))
-    channels = build_channels(preset, ct, maps, series=series, window=window)
+    channels = build_channels(preset, ct, maps, series=series, window=window, dwi=dwi)
     if job.mask:
         channels = np.where(mask, channels, np.float32(0))
         dwi = None if dwi is None else np.where(mask, dwi, np.float32(0))
     outputs = {job.output("images", f"_{i:04d}"): image for i, image in enumerate(channels)}
     if lesion is not None:
         outputs[job.output("labels")] = lesion.astype(np.uint8)
-    if dwi is not None:
+    if dwi is not None and DWI not in preset.names:
         outputs[job.output("targets")] = dwi
     for path, volume in outputs.items():
         write_volume(path, volume, spacing)

@@ -14,19 +14,23 @@ from tqdm import tqdm
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataset_conversion import raw_dataset
 from nnunetv2_strokesynth.dataset_conversion.case import can_build
+from nnunetv2_strokesynth.dataset_conversion.origin import describe
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
 from nnunetv2_strokesynth.dataset_conversion.scans import (
+    DWI,
     TRAIN,
     Scan,
     header_problems,
     raise_problems,
+    with_dwi,
 )
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
 
 HELP = "convert a public data set into nnU-Net's raw format"
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 
-# A kind's module has EXAMPLE, DATASET_ID, NAME, PATIENTS_FILE, DESCRIPTION and find_scans(src).
+# A kind's module has EXAMPLE, DATASET_ID, NAME, PATIENTS_FILE, DESCRIPTION (for dataset.json),
+# NO_DWI (where a DWI could come from) and find_scans(src).
 KINDS: dict[str, str] = {
     "isles2018": "nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018",
 }
@@ -98,32 +102,42 @@ def run(args: argparse.Namespace) -> None:
     if args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
     folder = raw_dataset.dataset_folder(args.dataset_id, args.name)
-    scans, problems = module.find_scans(args.src)
+    found, problems = module.find_scans(args.src)
+    scans = with_dwi(found, module.NO_DWI) if DWI in PRESETS[args.preset].names else found
     for scan in tqdm(scans, desc="checking", unit="scan"):
         problems += header_problems(scan)
     raise_problems(problems)
-    patients = assign_patients(scans, args.patients, module.PATIENTS_FILE)
+    # Of all scans: the built-in map is recognised by the complete set of cases.
+    patients = assign_patients(found, args.patients, module.PATIENTS_FILE)
     n_patients = len({patients[scan.case_id] for scan in scans if scan.split == TRAIN})
     if n_patients:
         check_folds(n_patients, args.folds)
     settings = raw_dataset.Settings(args.preset, not args.no_brain_mask, args.folds, args.seed)
     raw_dataset.prepare_folder(folder, scans, settings, overwrite=args.overwrite)
     records = raw_dataset.convert_cases(folder, scans, settings, workers=args.workers)
-    raw_dataset.write_dataset_files(
+    paper = raw_dataset.write_dataset_files(
         folder,
         scans,
         settings,
         records=records,
         patients=patients,
-        description=module.DESCRIPTION,
+        description=describe(module.DESCRIPTION, scans),
     )
     if args.plots:
         raw_dataset.write_plots(folder, records)
-    _summarise(folder, scans, records, n_patients=n_patients, dataset_id=args.dataset_id)
+    _summarise(folder, scans, records, n_patients=n_patients)
+    if paper:
+        logger.info(
+            "fold %d is a split like Wang et al. 2020's: %d training, %d validation, %d test scans",
+            args.folds,
+            *(len(paper[group]) for group in ("train", "val", "test")),
+        )
+    if n_patients:
+        logger.info("next: nnUNetv2_plan_and_preprocess -d %d -c 2d", args.dataset_id)
 
 
 def _summarise(
-    folder: Path, scans: list[Scan], records: dict[str, dict], *, n_patients: int, dataset_id: int
+    folder: Path, scans: list[Scan], records: dict[str, dict], *, n_patients: int
 ) -> None:
     train = [scan.case_id for scan in scans if scan.split == TRAIN]
     n_dwi = sum(records[case_id]["row"]["dwi_present"] for case_id in train)
@@ -144,4 +158,3 @@ def _summarise(
         return
     if n_dwi == 0:
         logger.info("no scan has a DWI, so StrokeSynthTrainer_NoDWI is the trainer to use")
-    logger.info("next: nnUNetv2_plan_and_preprocess -d %d -c 2d", dataset_id)

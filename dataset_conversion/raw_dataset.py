@@ -3,7 +3,7 @@
 ``imagesTr labelsTr targetsTr imagesTs [labelsTs targetsTs]``, ``dataset.json``,
 ``splits_final.json``, ``conversion_report.csv``, and ``conversion/`` with a record per finished
 case, by which a run that was cut off goes on. ``targetsTr`` holds the DWI as measured, where there
-is one; nnU-Net ignores that folder.
+is one and it is no input channel; nnU-Net ignores that folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ from nnunetv2_strokesynth.dataset_conversion.case import (
 )
 from nnunetv2_strokesynth.dataset_conversion.report import write_report
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
-from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
+from nnunetv2_strokesynth.dataset_conversion.splits import (
+    nnunet_splits,
+    paper_split,
+    patient_folds,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -147,17 +151,34 @@ def write_dataset_files(
     records: dict[str, dict],
     patients: dict[str, str],
     description: dict[str, str],
-) -> None:
-    """Write ``splits_final.json``, ``conversion_report.csv`` and, last, ``dataset.json``."""
+) -> dict[str, list[str]]:
+    """Write ``splits_final.json``, ``conversion_report.csv`` and, last, ``dataset.json``.
+
+    ``splits_final.json`` holds the folds and after them, as one more fold, the paper's split; its
+    ``test`` cases are a key that nnU-Net does not read.
+
+    Returns:
+        The paper's split, see ``paper_split``; empty where it is not written.
+    """
     train = [scan.case_id for scan in scans if scan.split == TRAIN]
     folds: dict[str, int] = {}
+    paper: dict[str, list[str]] = {}
     if train:
         volumes = {case_id: records[case_id]["row"]["lesion_volume_ml"] for case_id in train}
         folds = patient_folds(volumes, patients, settings.folds, settings.seed)
-        _write_splits(folder / SPLITS_FILE, nnunet_splits(folds, settings.folds))
+        paper = paper_split(volumes, patients, settings.seed)
+        splits = nnunet_splits(folds, settings.folds) + ([paper] if paper else [])
+        _write_splits(folder / SPLITS_FILE, splits)
     (folder / "imagesTr").mkdir(exist_ok=True)
     (folder / "labelsTr").mkdir(exist_ok=True)
-    write_report(folder / REPORT_FILE, scans, records=records, patients=patients, folds=folds)
+    write_report(
+        folder / REPORT_FILE,
+        scans,
+        records=records,
+        patients=patients,
+        folds=folds,
+        paper=paper,
+    )
     preset = PRESETS[settings.preset]
     content = {
         "name": folder.name.split("_", 1)[1],
@@ -171,6 +192,7 @@ def write_dataset_files(
         "brain_mask": settings.brain_mask,
     }
     write_json(folder / "dataset.json", content)
+    return paper
 
 
 def write_plots(folder: Path, records: dict[str, dict]) -> None:
@@ -247,8 +269,8 @@ def _leave_interrupts_to_the_parent() -> None:
 def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:
     if path.is_file() and _read_json(path) != splits:
         logger.warning(
-            "warning: %s has changed, because scans or patients have. If nnU-Net has planned this "
-            "data set, delete its copy in nnUNet_preprocessed and train again",
+            "warning: %s has changed, because scans, patients or this package have. If nnU-Net "
+            "has planned this data set, delete its copy in nnUNet_preprocessed and train again",
             path,
         )
     write_json(path, splits)

@@ -25,6 +25,7 @@ COLUMNS = (
     "dwi_present",
     "brain_volume_ml",
     "fold",
+    "paper_split",
 )
 
 
@@ -35,6 +36,7 @@ def write_report(
     records: dict[str, dict],
     patients: dict[str, str],
     folds: dict[str, int],
+    paper: dict[str, list[str]],
 ) -> None:
     """Write one line per scan, in the order of ``scans``; a cell is empty where there is no value.
 
@@ -44,7 +46,9 @@ def write_report(
         records: case id -> record of ``convert_case``.
         patients: case id -> patient.
         folds: case id -> the fold that validates on it, for training scans.
+        paper: ``paper_split``'s groups of training scans; empty if there are none.
     """
+    groups = {case_id: group for group, case_ids in paper.items() for case_id in case_ids}
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -55,6 +59,7 @@ def write_report(
             "patient": patients[scan.case_id],
             "split": scan.split,
             "fold": folds.get(scan.case_id, ""),
+            "paper_split": groups.get(scan.case_id, ""),
             **records[scan.case_id]["row"],
         }
         writer.writerow({name: _cell(value) for name, value in row.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
 
+logger = logging.getLogger(__name__)
+
 CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 TRAIN, TEST = "train", "test"
 INPUTS = (CT, CTP, *PERFUSION_MAPS)
+SPLIT_NAMES = {TRAIN: "training", TEST: "testing"}
 
 _PROBLEMS_SHOWN = 5
 _SPACING_TOLERANCE = 0.01
@@ -33,6 +37,34 @@ class Scan:
     split: str
     source: str
     files: dict[str, Path]
+
+
+def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
+    """The scans that have a DWI; one warning line per split says which are left out.
+
+    Args:
+        scans: the scans.
+        hint: where a DWI could come from, for the error.
+
+    Raises:
+        ValueError: no training scan has one, or, without training scans, no testing scan.
+    """
+    kept = [scan for scan in scans if DWI in scan.files]
+    for split, name in SPLIT_NAMES.items():
+        members = [scan for scan in scans if scan.split == split]
+        absent = [scan.case_id for scan in members if scan not in kept]
+        if absent and len(absent) == len(members) and (split == TRAIN or not kept):
+            raise ValueError(f"none of the {len(absent)} {name} scans has a DWI: {hint}")
+        if absent:
+            more = ", ..." if len(absent) > _PROBLEMS_SHOWN else ""
+            logger.warning(
+                "warning: %d of %d %s scans have no DWI and are left out: %s",
+                len(absent),
+                len(members),
+                name,
+                ", ".join(absent[:_PROBLEMS_SHOWN]) + more,
+            )
+    return kept
 
 
 def read_headers(scan: Scan) -> dict[str, VolumeHeader]:

@@ -5,7 +5,7 @@ order, ``dataset.json`` repeats their names, and a trainer checks the names agai
 before it starts.
 
 Units: CT, MIP, MIP_P and CTA_k in HU; Tmax and MTT in s; CBF and CBV in the units of the release's
-software (the ISLES 2018 maps come from RAPID; its CBF is not in mL/100 g/min).
+software (the ISLES 2018 maps come from RAPID; its CBF is not in mL/100 g/min); DWI as measured.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ PRESETS: dict[str, Preset] = {
         False,
         "Clerigues et al. 2019, section 2.2",
     ),
+    "real_dwi": Preset(("DWI",), 0, False, "Wang et al. 2020, Tables 2 and 5 (real DWI as input)"),
 }
 
 

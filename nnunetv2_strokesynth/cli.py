@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "tune": "nnunetv2_strokesynth.evaluation.tune",
     "postprocess": "nnunetv2_strokesynth.evaluation.postprocess",
     "report": "nnunetv2_strokesynth.reporting.command",
+    "reproduce": "nnunetv2_strokesynth.reproduction.command",
     "demo": "nnunetv2_strokesynth.demo",
 }
 
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("numexpr").setLevel(logging.WARNING)  # it announces its number of threads
     try:
         args = build_parser(argv[0]).parse_args(argv[1:])
         args.run(args)

@@ -20,20 +20,24 @@ def trainers_folder() -> Path:
     return Path(__file__).resolve().parent / "nnunet_ext"
 
 
+def users_environment() -> dict[str, str]:
+    """The environment of a child process: this one's, with our trainers where nnU-Net looks."""
+    variables = dict(os.environ)
+    paths = [path for path in variables.get(EXT_TRAINER, "").split(os.pathsep) if path]
+    if str(trainers_folder()) not in paths:  # an editable install does not set it
+        variables[EXT_TRAINER] = os.pathsep.join([*paths, str(trainers_folder())])
+    return variables
+
+
 def environment(base: Path, **extra: str) -> dict[str, str]:
-    """The environment of a child process whose nnU-Net folders lie in ``base``.
+    """The same with nnU-Net's folders in ``base``.
 
     Args:
         base: holds (or will hold) nnUNet_raw, nnUNet_preprocessed and nnUNet_results.
         extra: further variables.
     """
-    variables = dict(os.environ)
-    variables.update({name: str(base / name) for name in FOLDER_VARIABLES})
-    paths = [path for path in variables.get(EXT_TRAINER, "").split(os.pathsep) if path]
-    if str(trainers_folder()) not in paths:  # an editable install does not set it
-        variables[EXT_TRAINER] = os.pathsep.join([*paths, str(trainers_folder())])
-    variables.update(extra)
-    return variables
+    folders = {name: str(base / name) for name in FOLDER_VARIABLES}
+    return users_environment() | folders | extra
 
 
 def command_path(name: str) -> str:

@@ -11,6 +11,7 @@ def test_presets_have_the_published_channels():
     )
     assert len(PRESETS["song2018"].names) == 18 and PRESETS["song2018"].names[6] == "MIP_P"
     assert PRESETS["clerigues2019"].names[5:] == ("CT_M", "CBF_M", "CBV_M", "MTT_M", "Tmax_M")
+    assert PRESETS["real_dwi"].names == ("DWI",)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values())

@@ -8,7 +8,7 @@ Predictions lie in a plain folder (``nnUNetv2_predict``) or in a trained model's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,12 +84,15 @@ def is_model_folder(folder: Path) -> bool:
     return any(path.is_dir() for path in Path(folder).glob("fold_*"))
 
 
-def _gather_folds(model_folder: Path, endings: tuple[str, ...]) -> Gathered:
+def _gather_folds(
+    model_folder: Path, endings: tuple[str, ...], wanted: Collection[int] | None
+) -> Gathered:
     # fold_all validates on its own training cases: not a prediction of unseen ones.
     numbered = {
         int(match[1]): path / "validation"
         for path in model_folder.glob("fold_*")
         if (match := re.fullmatch(r"fold_(\d+)", path.name))
+        and (wanted is None or int(match[1]) in wanted)
     }
     files: dict[str, Path] = {}
     folds: dict[str, str] = {}
@@ -99,30 +102,43 @@ def _gather_folds(model_folder: Path, endings: tuple[str, ...]) -> Gathered:
             if case_id in files:
                 raise ValueError(
                     f"case {case_id} is in two folds: {files[case_id]} and {path}. The folds "
-                    "were trained with different splits; train them again with one."
+                    "belong to different splits; name those of one split with -f, or train them "
+                    "again."
                 )
             files[case_id], folds[case_id] = path, str(fold)
-    expected = range(max([N_FOLDS - 1, *numbered]) + 1)
+    expected = range(max([N_FOLDS - 1, *numbered]) + 1) if wanted is None else sorted(wanted)
     missing = tuple(str(fold) for fold in expected if str(fold) not in folds.values())
     return Gathered(files, folds, missing)
 
 
-def gather(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> Gathered:
-    """Collect the cases of a plain folder, or of all folds of a model folder.
+def gather(
+    folder: Path,
+    endings: tuple[str, ...] = IMAGE_ENDINGS,
+    *,
+    folds: Collection[int] | None = None,
+) -> Gathered:
+    """Collect the cases of a plain folder, or of the folds of a model folder.
 
     Args:
         folder: a folder of case files, or a trained model's folder (``fold_all`` is left out).
         endings: which files count; ``(".npz",)`` for probabilities.
+        folds: only these folds of a model; None = all.
 
     Raises:
         FileNotFoundError: no folder, or no such file in it; says what would make them.
-        ValueError: a case twice.
+        ValueError: a case twice, or ``folds`` of a plain folder.
     """
     folder = Path(folder)
     model = folder.is_dir() and is_model_folder(folder)
-    result = _gather_folds(folder, endings) if model else Gathered(case_files(folder, endings), {})
+    if model:
+        result = _gather_folds(folder, endings, folds)
+    elif folds is None:
+        result = Gathered(case_files(folder, endings), {})
+    else:
+        raise ValueError(f"{folder} is not a trained model's folder, so it has no folds to name")
     if not result.files:
-        where = f"{folder}/fold_*/validation" if model else f"{folder}"
+        which = "*" if folds is None else f"{{{','.join(map(str, sorted(folds)))}}}"
+        where = f"{folder}/fold_{which}/validation" if model else f"{folder}"
         need = " or ".join(endings)
         hint = "`nnUNetv2_train ... --val --npz`" if model else "`nnUNetv2_predict`"
         if endings == (".npz",) and not model:

@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--gt", type=Path, required=True, help="folder of true lesions (labelsTr, labelsTs)")
     add("--pred", type=Path, required=True, help="folder of predictions, or a trained model's "
         "folder: then fold_*/validation of all folds")  # fmt: skip
+    add("-f", "--folds", type=int, nargs="+", help="only these folds of a trained model "
+        "(default: all)")  # fmt: skip
     add("--compare", type=Path, help="a second folder of predictions or model; differences are "
         "--pred minus --compare, case by case")  # fmt: skip
     add("--names", nargs="+", metavar="NAME", help="how to call --pred (and --compare)")
@@ -91,7 +93,7 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 
 def _pairs(args: argparse.Namespace, folder: Path, images: bool) -> tuple[list[CasePair], Gathered]:
-    gt, pred = case_files(args.gt), gather(folder)
+    gt, pred = case_files(args.gt), gather(folder, folds=args.folds)
     if not gt:
         raise FileNotFoundError(f"{args.gt} holds no label file (.nii.gz)")
     if pred.missing_folds:

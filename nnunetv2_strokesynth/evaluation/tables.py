@@ -151,7 +151,8 @@ def volume_table(cases: pd.DataFrame) -> Table:
     return Table(title, header, tuple(tuple(c.replace("nan", NOTHING) for c in r) for r in rows))
 
 
-def _p_cell(p: float) -> str:
+def p_cell(p: float) -> str:
+    """``0.031``, or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -170,7 +171,7 @@ def comparison_table(comparison: dict[str, PairedDifference], names: Sequence[st
             ahead = names[0] if (value.mean > 0) == (column.better == "high") else names[1]
         interval = f"{low} to {high}"
         counts = (str(value.n), str(value.n_zero), str(value.not_countable))
-        rows.append((column.heading, mean, interval, _p_cell(value.p), *counts, ahead))
+        rows.append((column.heading, mean, interval, p_cell(value.p), *counts, ahead))
     header = (
         "Metric", "Mean difference", "95 % interval", "p (Wilcoxon)", "n", "equal", "n.c.",
         "Better",

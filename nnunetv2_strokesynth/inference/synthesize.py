@@ -11,6 +11,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -35,24 +36,28 @@ LOGGER = logging.getLogger(__name__)
 
 
 class SynthesisHead(nn.Module):
-    """A trained network seen as ``image (B, C, Y, X) -> pseudo-DWI and feature (B, 2, Y, X)``."""
+    """A trained network seen as ``image (B, C, Y, X) -> pseudo-DWI and feature (B, 2, Y, X)``.
+
+    A network without an extractor gives the pseudo-DWI alone, (B, 1, Y, X).
+    """
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.cat(self.network.synthesize(image), dim=1)
+        heads = [head for head in self.network.synthesize(image) if head is not None]
+        return torch.cat(heads, dim=1)
 
     def load_state_dict(self, state_dict: dict, *args, **kwargs):
         """The wrapped network's: nnU-Net's predictor loads one fold after the other through it."""
         return self.network.load_state_dict(state_dict, *args, **kwargs)
 
 
-class _TwoHeads:
+class _Heads(NamedTuple):
     """What nnU-Net's sliding window asks of a label manager: how many channels come out."""
 
-    num_segmentation_heads = 2
+    num_segmentation_heads: int
 
 
 def build_predictor(
@@ -96,8 +101,8 @@ def build_predictor(
             f"{predictor.trainer_name} has no generator, so there is no pseudo-DWI to write; "
             "use a model trained with StrokeSynthTrainer"
         )
+    predictor.label_manager = _Heads(1 if predictor.network.extractor is None else 2)
     predictor.network = SynthesisHead(predictor.network)
-    predictor.label_manager = _TwoHeads()
     return predictor
 
 
@@ -127,7 +132,7 @@ def revert_preprocessing(
 
 
 def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) -> np.ndarray:
-    """Pseudo-DWI and feature of one scan, float32 ``(2, Z, Y, X)``."""
+    """Pseudo-DWI and, if there is an extractor, its feature: float32 ``(2 or 1, Z, Y, X)``."""
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
     data, _, properties = preprocessor.run_case(
@@ -160,8 +165,13 @@ def synthesize_folder(
 
     Raises:
         FileNotFoundError: no folder, or no scans in it.
-        ValueError: a scan lacks channels.
+        ValueError: a scan lacks channels, or the feature is wanted of a network without extractor.
     """
+    if with_feature and predictor.label_manager.num_segmentation_heads == 1:
+        raise ValueError(
+            f"{predictor.trainer_name} has no extractor, so there is no feature to write; "
+            "leave out --feature"
+        )
     ending = predictor.dataset_json["file_ending"]
     if not images.is_dir():
         raise FileNotFoundError(f"{images} is not a folder")
@@ -182,10 +192,10 @@ def synthesize_folder(
         written.append(path)
         if not overwrite and path.is_file() and (feature_path.is_file() or not with_feature):
             continue
-        pseudo_dwi, feature = synthesize_case(predictor, channel_files)
+        pseudo_dwi, *feature = synthesize_case(predictor, channel_files)
         reference = sitk.ReadImage(channel_files[0])
         if with_feature:
-            write_like(feature, reference, feature_path)
+            write_like(feature[0], reference, feature_path)
         write_like(pseudo_dwi, reference, path)
     return written
 

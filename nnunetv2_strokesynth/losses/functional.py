@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -67,6 +67,19 @@ def weighted_l2(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) 
     return weighted_l2_per_sample(pred, target, weight).mean()
 
 
+def l2_per_sample(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``weighted_l2_per_sample`` with A = 1 everywhere (Wang et al. 2020, Table 1, "L2")."""
+    return weighted_l2_per_sample(pred, target, torch.ones_like(weight))
+
+
+def l1_per_sample(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of each sample: (B, 1, Y, X) each -> (B,); ``weight`` is not used.
+
+    Source: Wang et al. 2020, Table 1, "L1": Eq. 7 with the L1 norm and A = 1. Per pixel, as Eq. 7.
+    """
+    return (_wide(pred) - _wide(target)).abs().flatten(1).mean(dim=1)
+
+
 def context_distance_per_sample(
     context_pred: torch.Tensor, context_target: torch.Tensor
 ) -> torch.Tensor:
@@ -75,6 +88,35 @@ def context_distance_per_sample(
     Source: Wang et al. 2020, Eq. 8. Choice: the mean over the 16 entries in place of their sum.
     """
     return (_wide(context_pred) - _wide(context_target)).abs().mean(dim=1)
+
+
+def context_l2_per_sample(
+    context_pred: torch.Tensor, context_target: torch.Tensor
+) -> torch.Tensor:
+    """Root mean square difference of two context vectors: (B, 16) each -> (B,).
+
+    Source: Wang et al. 2020, Table 1, "l_h2": Eq. 8 with the L2 norm. The mean over the entries and
+    the 1e-8 inside the root as in Eq. 7.
+    """
+    error = _wide(context_pred) - _wide(context_target)
+    return error.square().mean(dim=1).add(_ROOT_EPS).sqrt()
+
+
+def lsgan_per_sample(score_maps: Sequence[torch.Tensor], target: float) -> torch.Tensor:
+    """Mean squared distance of a multi-scale discriminator's scores to 1 (real) or 0 (synthesised).
+
+    Args:
+        score_maps: (B, 1, y, x) for each scale.
+        target: 1 or 0.
+
+    Returns:
+        (B,): mean over the pixels of each scale, then over the scales.
+
+    Source: least-squares GAN of Mao et al. 2017, Eq. 9 with a = 0, b = c = 1, with the multi-scale
+    discriminator of Wang et al. 2018 (pix2pixHD), as Wang et al. 2020 use it in Table 1.
+    """
+    scales = [(_wide(scores) - target).square().flatten(1).mean(dim=1) for scores in score_maps]
+    return torch.stack(scales).mean(dim=0)
 
 
 def encode_context(
@@ -124,6 +166,27 @@ def weighted_cross_entropy(
     cross_entropy = F.cross_entropy(_wide(logits), labels.long(), reduction="none")
     weight = _wide(weight)
     return (weight * cross_entropy).sum() / weight.sum()
+
+
+def dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+    """1 - 2 sum(Y P) / (sum Y^2 + sum P^2) of the lesion class, in [0, 1].
+
+    Args:
+        probs: (B, C, *spatial), softmax output; class 0 is the background.
+        onehot: the same shape, 0 or 1.
+
+    Returns:
+        A scalar: 0 for a perfect prediction, the mean over the classes but the background. Sums run
+        over the whole batch. A class that is neither there nor predicted gives 0.
+
+    Source: Milletari et al. 2016, the L_DICE of Wang et al. 2020, Table 4.
+    """
+    probs = _wide(probs)[:, 1:]
+    onehot = onehot[:, 1:].to(probs.dtype)
+    axes = (0, *range(2, probs.ndim))
+    overlap = (onehot * probs).sum(dim=axes)
+    total = (onehot.square() + probs.square()).sum(dim=axes)
+    return 1 - ((2 * overlap + _ROOT_EPS) / (total + _ROOT_EPS)).mean()
 
 
 def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:

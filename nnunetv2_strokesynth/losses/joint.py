@@ -2,33 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from nnunetv2_strokesynth.losses.functional import (
     context_distance_per_sample,
+    context_l2_per_sample,
+    dice_loss,
     encode_context,
+    generalized_dice_loss,
     hardness_aware_dice_loss,
+    l1_per_sample,
+    l2_per_sample,
+    lsgan_per_sample,
     mean_over_valid,
     weighted_cross_entropy,
     weighted_l2_per_sample,
 )
 
 
+class _Segmentation(NamedTuple):
+    """What a segmentation loss may look at."""
+
+    logits: torch.Tensor  # (B, C, Y, X)
+    probs: torch.Tensor  # (B, C, Y, X)
+    labels: torch.Tensor  # (B, Y, X)
+    onehot: torch.Tensor  # (B, C, Y, X)
+    weight: torch.Tensor  # (B, Y, X)
+
+
+# The names that Wang et al. 2020 give the losses of Tables 1 and 4 -> what computes them.
+SEGMENTATION_TERMS: dict[str, Callable[[_Segmentation], torch.Tensor]] = {
+    "L_ce": lambda s: F.cross_entropy(s.logits, s.labels),
+    "L_wce": lambda s: weighted_cross_entropy(s.logits, s.labels, s.weight),  # Eq. 12
+    "L_dice": lambda s: dice_loss(s.probs, s.onehot),
+    "L_gd": lambda s: generalized_dice_loss(s.probs, s.onehot),  # Eq. 14
+    "L_hgd": lambda s: hardness_aware_dice_loss(s.probs, s.onehot),  # Eq. 13
+}
+PIXEL_TERMS: dict[str, Callable[..., torch.Tensor]] = {
+    "L1": l1_per_sample,
+    "L2": l2_per_sample,
+    "w-L2": weighted_l2_per_sample,  # Eq. 7
+}
+CONTEXT_TERMS: dict[str, Callable[..., torch.Tensor]] = {
+    "l_h1": context_distance_per_sample,  # Eq. 8
+    "l_h2": context_l2_per_sample,
+}
+
+
 class SegmentationLoss(nn.Module):
-    """L_s = L_WCE + L_HGD (Wang et al. 2020, Eq. 11).
+    """A sum of segmentation losses; L_s = L_WCE + L_HGD by default (Wang et al. 2020, Eq. 11).
+
+    Args:
+        names: keys of ``SEGMENTATION_TERMS``.
 
     Attributes:
-        terms: after each call the detached ``L_s``, ``L_wce``, ``L_hgd`` on the device, for
-            logging.
+        terms: after each call the detached ``L_s`` and its summands (``L_wce``, ``L_hgd``) on the
+            device, for logging.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = ("L_wce", "L_hgd")) -> None:
         super().__init__()
+        self.names = tuple(names)
         self.terms: dict[str, torch.Tensor] = {}
 
     def forward(
@@ -43,15 +83,12 @@ class SegmentationLoss(nn.Module):
         logits = output if torch.is_tensor(output) else output[0]
         logits = logits if logits.dtype == torch.float64 else logits.float()
         labels = target[0][:, 0].long()
-        cross_entropy = weighted_cross_entropy(logits, labels, target[-1][:, 0])
         onehot = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)
-        dice = hardness_aware_dice_loss(logits.softmax(dim=1), onehot)
-        loss = cross_entropy + dice
-        self.terms = {
-            "L_s": loss.detach(),
-            "L_wce": cross_entropy.detach(),
-            "L_hgd": dice.detach(),
-        }
+        inputs = _Segmentation(logits, logits.softmax(dim=1), labels, onehot, target[-1][:, 0])
+        values = {name: SEGMENTATION_TERMS[name](inputs) for name in self.names}
+        loss = sum(values.values())
+        self.terms = {"L_s": loss.detach()}
+        self.terms |= {name: value.detach() for name, value in values.items()}
         return loss
 
 
@@ -78,14 +115,23 @@ class JointLoss(nn.Module):
         alpha: weight of the pseudo-DWI's loss.
         beta: weight of the extracted feature's loss.
         gamma: weight of the high-level against the low-level term.
+        segmentation: L_s; the default is Eq. 11.
+        pixel: the low-level term, a key of ``PIXEL_TERMS``, or None to leave it out.
+        context: the high-level term, a key of ``CONTEXT_TERMS``.
+        discriminator: adds the adversarial term to the pseudo-DWI's loss, see ``_adversarial``.
+            Referred to, not registered, as the context encoder.
 
     Attributes:
-        terms: after each call, detached scalars on the device, for logging: ``L_s``, ``L_wce``,
-            ``L_hgd``, and when the pseudo-DWI was given ``synthesis_pixel``,
-            ``synthesis_context``, ``feature_pixel``, ``feature_context``, ``context_spread``. The
-            last is the standard deviation of Phi_c(I_d) over the batch, averaged over its 16
-            entries: at 0 the encoder has collapsed to a constant. The last five are NaN for a batch
-            without any DWI.
+        segmentation_weight: 1, or 0 while the synthesis is trained on its own.
+        alpha, beta: may be changed between iterations: a weight of 0 leaves the term in the log but
+            out of the loss.
+        terms: after each call, detached scalars on the device, for logging: ``L_s`` and its
+            summands, and when the pseudo-DWI was given ``synthesis_pixel``,
+            ``synthesis_context``, ``feature_pixel``, ``feature_context``, ``context_spread``,
+            ``adversarial``, ``discriminator`` as far as they exist. ``context_spread`` is the
+            standard deviation of Phi_c(I_d) over the batch, averaged over its 16 entries: at 0 the
+            encoder has collapsed to a constant. All but the first are NaN for a batch without any
+            DWI.
     """
 
     def __init__(
@@ -94,11 +140,20 @@ class JointLoss(nn.Module):
         alpha: float = 1.0,
         beta: float = 1.0,
         gamma: float = 1.2,
+        *,
+        segmentation: SegmentationLoss | None = None,
+        pixel: str | None = "w-L2",
+        context: str = "l_h1",
+        discriminator: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.segmentation = SegmentationLoss()
-        # A tuple hides the module from nn.Module's registration.
+        self.segmentation = segmentation or SegmentationLoss()
+        # Tuples hide the modules from nn.Module's registration.
         self._context_encoder = (context_encoder,)
+        self._discriminator = (discriminator,)
+        self._pixel = PIXEL_TERMS[pixel] if pixel else None
+        self._context = CONTEXT_TERMS[context]
+        self.segmentation_weight = 1.0
         self.alpha = alpha
         self.beta = beta
         self.gamma = gamma
@@ -110,26 +165,32 @@ class JointLoss(nn.Module):
         """The joint loss as a scalar.
 
         Args:
-            output: (logits (B, C, Y, X), pseudo-DWI (B, 1, Y, X), feature (B, 1, Y, X)); logits
+            output: (logits (B, C, Y, X), pseudo-DWI (B, 1, Y, X), feature (B, 1, Y, X) or None,
+                and, for a discriminator, what the pseudo-DWI was made from (B, K, Y, X)); logits
                 alone give L_s.
             target: [labels, DWI (NaN where a sample has none), weight map], (B, 1, Y, X) each.
         """
-        loss = self.segmentation(output, target)
+        segmentation = self.segmentation(output, target)
         self.terms = dict(self.segmentation.terms)
         if torch.is_tensor(output):
-            return loss
-        _, pseudo_dwi, feature = output
+            return segmentation
+        _, pseudo_dwi, feature, *condition = output
         _, dwi, weight = target
         valid = torch.isfinite(dwi).flatten(1).all(dim=1)
         dwi = torch.where(valid[:, None, None, None], dwi, torch.zeros_like(dwi))
-        context_synthesis, context_feature, context_dwi = self._contexts(pseudo_dwi, feature, dwi)
+        images = [image for image in (pseudo_dwi, feature) if image is not None]
+        *contexts, context_dwi = self._contexts(*images, dwi)
         reference = _Reference(dwi, weight, valid, context_dwi)
-        synthesis = self._similarity("synthesis", pseudo_dwi, context_synthesis, reference)
-        explicit = self._similarity("feature", feature, context_feature, reference)
+        losses = [(self.segmentation_weight, segmentation)]
+        names_and_weights = (("synthesis", self.alpha), ("feature", self.beta))
+        for (name, share), image, vector in zip(names_and_weights, images, contexts, strict=False):
+            losses.append((share, self._similarity(name, image, vector, reference)))
+        if self._discriminator[0] is not None:
+            losses.append((self.alpha, self._adversarial(condition[0], pseudo_dwi, reference)))
         if context_dwi is not None:
             self.terms["context_spread"] = _spread(context_dwi.detach(), valid)
         self._mark_missing(valid)
-        return loss + self.alpha * synthesis + self.beta * explicit
+        return sum(share * loss for share, loss in losses if share)
 
     def _mark_missing(self, valid: torch.Tensor) -> None:
         """A batch without any DWI says nothing about the synthesis: log NaN, not a perfect 0."""
@@ -157,13 +218,44 @@ class JointLoss(nn.Module):
     ) -> torch.Tensor:
         """L_g(image, DWI), Eq. 6, over the samples that have a DWI; logs both terms."""
         dwi, weight, valid, context_dwi = reference
-        pixel = mean_over_valid(weighted_l2_per_sample(image, dwi, weight), valid)
-        self.terms[f"{name}_pixel"] = pixel.detach()
-        if context is None:
-            return pixel
-        high_level = mean_over_valid(context_distance_per_sample(context, context_dwi), valid)
-        self.terms[f"{name}_context"] = high_level.detach()
-        return pixel + self.gamma * high_level
+        loss = torch.zeros((), device=dwi.device)
+        if self._pixel is not None:
+            pixel = mean_over_valid(self._pixel(image, dwi, weight), valid)
+            self.terms[f"{name}_pixel"] = pixel.detach()
+            loss = loss + pixel
+        if context is not None:
+            high_level = mean_over_valid(self._context(context, context_dwi), valid)
+            self.terms[f"{name}_context"] = high_level.detach()
+            loss = loss + self.gamma * high_level
+        return loss
+
+    def _adversarial(
+        self, condition: torch.Tensor, pseudo_dwi: torch.Tensor, reference: _Reference
+    ) -> torch.Tensor:
+        """Both sides of the least-squares GAN in one scalar, so that one step serves both.
+
+        The generator's term sees the discriminator's parameters detached, the discriminator's term
+        the pseudo-DWI detached: each gets the gradient of its own loss. That is the simultaneous
+        update of pix2pixHD, which computes both losses before it steps, too.
+
+        Choices: the discriminator sees what the generator saw (conditional, as in pix2pixHD); the
+        adversarial term has weight 1 beside the pixel term. The paper is silent on both.
+        """
+        (discriminator,) = self._discriminator
+        dwi, _, valid, _ = reference
+        condition = condition.to(dwi.dtype)
+        fake = pseudo_dwi.to(dwi.dtype)
+        with torch.autocast(dwi.device.type, enabled=False):
+            detached = {name: value.detach() for name, value in discriminator.named_parameters()}
+            judged = functional_call(discriminator, detached, (torch.cat((condition, fake), 1),))
+            adversarial = mean_over_valid(lsgan_per_sample(judged, 1.0), valid)
+            on_fake = discriminator(torch.cat((condition, fake.detach()), dim=1))
+            on_real = discriminator(torch.cat((condition, dwi), dim=1))
+        errors = lsgan_per_sample(on_real, 1.0) + lsgan_per_sample(on_fake, 0.0)
+        learned = 0.5 * mean_over_valid(errors, valid)
+        self.terms["adversarial"] = adversarial.detach()
+        self.terms["discriminator"] = learned.detach()
+        return adversarial + learned
 
 
 def _spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:

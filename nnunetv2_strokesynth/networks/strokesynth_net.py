@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.planned_unet import planned_unet
 from nnunetv2_strokesynth.networks.switchable_norm import SwitchableNorm2d
@@ -17,6 +18,8 @@ from nnunetv2_strokesynth.networks.unet import SLNet, UNet
 
 # Wang et al. are silent; Song & Huang 2018 give the extractor half the channels.
 EXTRACTOR_WIDTH = 0.5
+# Names of inputs that are made by the network itself; all others are channels of the preset.
+FEATURE, PSEUDO_DWI = "F_h", "DWI^"
 
 
 class StrokeSynthNet(nn.Module):
@@ -24,20 +27,24 @@ class StrokeSynthNet(nn.Module):
 
     F_h = extractor(frames); I_g = generator(maps, MIP, F_h); logits = segmenter(I_g).
 
-    The context encoder takes no part in ``forward``; the joint loss applies it. It is registered
-    here so that optimiser, checkpoint and DistributedDataParallel see its parameters. DDP without
-    ``find_unused_parameters`` waits for a gradient of every parameter, whoever used it: that the
-    loss uses the encoder outside DDP's forward is fine (tried with two processes, gradients equal),
-    as long as every batch does, one without any DWI included (``losses.joint`` sees to that).
+    Context encoder and discriminator take no part in ``forward``; the joint loss applies them. They
+    are registered here so that optimiser, checkpoint and DistributedDataParallel see their
+    parameters. DDP without ``find_unused_parameters`` waits for a gradient of every parameter,
+    whoever used it: that the loss uses the encoder outside DDP's forward is fine (tried with two
+    processes, gradients equal), as long as every batch does, one without any DWI included
+    (``losses.joint`` sees to that).
 
     Args:
-        extractor: (B, frames, Y, X) -> (B, 1, Y, X).
-        generator: (B, maps + 2, Y, X) -> (B, 1, Y, X), channels in the order maps, MIP, F_h.
-        segmenter: (B, 1, Y, X) -> (B, C, Y, X).
-        context_encoder: (B, 1, Y, X) -> (B, 16); None when no synthesis loss is used.
+        extractor: (B, frames, Y, X) -> (B, 1, Y, X); None when the generator reads no F_h.
+        generator: (B, K, Y, X) -> (B, 1, Y, X), channels in the order of ``generator_indices``,
+            then F_h.
+        segmenter: (B, 1 + S, Y, X) -> (B, C, Y, X), channels in the order of ``segmenter_indices``,
+            then the pseudo-DWI.
+        context_encoder: (B, 1, Y, X) -> (B, 16); None when no contextual loss is used.
         frame_indices: input channels that hold the CTP frames, in time order.
-        map_indices: input channels that hold CBF, CBV, MTT, Tmax.
-        mip_index: input channel that holds the MIP.
+        generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
+        segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
+        discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
         return_synthesis: initial value of the attribute of that name.
 
     Attributes:
@@ -48,14 +55,15 @@ class StrokeSynthNet(nn.Module):
 
     def __init__(
         self,
-        extractor: nn.Module,
+        extractor: nn.Module | None,
         generator: nn.Module,
         segmenter: nn.Module,
         context_encoder: nn.Module | None,
         *,
         frame_indices: Sequence[int],
-        map_indices: Sequence[int],
-        mip_index: int,
+        generator_indices: Sequence[int],
+        segmenter_indices: Sequence[int] = (),
+        discriminator: nn.Module | None = None,
         return_synthesis: bool = False,
     ) -> None:
         super().__init__()
@@ -63,23 +71,70 @@ class StrokeSynthNet(nn.Module):
         self.generator = generator
         self.segmenter = segmenter
         self.context_encoder = context_encoder
+        self.discriminator = discriminator
         self.frame_indices = tuple(frame_indices)
-        self.feature_indices = (*map_indices, mip_index)
+        self.generator_indices = tuple(generator_indices)
+        self.segmenter_indices = tuple(segmenter_indices)
         self.return_synthesis = return_synthesis
 
-    def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, C, Y, X) -> pseudo-DWI I_g and feature F_h, (B, 1, Y, X) each."""
-        feature = self.extractor(_select(x, self.frame_indices))
-        pseudo_dwi = self.generator(torch.cat((_select(x, self.feature_indices), feature), dim=1))
-        return pseudo_dwi, feature
+    def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B, C, Y, X) -> pseudo-DWI I_g and feature F_h, (B, 1, Y, X) each.
 
-    def forward(
-        self, x: torch.Tensor
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, C, Y, X) -> logits; with ``return_synthesis`` (logits, pseudo-DWI, feature)."""
+        The feature is None without an extractor.
+        """
+        inputs = _select(x, self.generator_indices)
+        if self.extractor is None:
+            return self.generator(inputs), None
+        feature = self.extractor(_select(x, self.frame_indices))
+        return self.generator(torch.cat((inputs, feature), dim=1)), feature
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
+        """(B, C, Y, X) -> logits.
+
+        With ``return_synthesis``: (logits, pseudo-DWI, feature), and, if there is a discriminator,
+        fourth the channels that the generator saw.
+        """
         pseudo_dwi, feature = self.synthesize(x)
-        logits = self.segmenter(pseudo_dwi)
-        return (logits, pseudo_dwi, feature) if self.return_synthesis else logits
+        inputs = pseudo_dwi
+        if self.segmenter_indices:
+            inputs = torch.cat((_select(x, self.segmenter_indices), pseudo_dwi), dim=1)
+        logits = self.segmenter(inputs)
+        if not self.return_synthesis:
+            return logits
+        if self.discriminator is None:
+            return logits, pseudo_dwi, feature
+        return logits, pseudo_dwi, feature, _select(x, self.generator_indices)
+
+
+class ChannelSegmenter(nn.Module):
+    """A segmenter on some of the channels, without any synthesis (Wang et al. 2020, Tables 3 to 5).
+
+    Args:
+        segmenter: (B, S, Y, X) -> (B, C, Y, X).
+        segmenter_indices: the input channels that it sees.
+        return_synthesis: initial value of the attribute of that name.
+
+    Attributes:
+        return_synthesis: while True, ``forward`` returns a tuple that holds the logits alone, as
+            nnU-Net's deep-supervision protocol wants it in training.
+    """
+
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        segmenter_indices: Sequence[int],
+        *,
+        return_synthesis: bool = False,
+    ) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+        self.segmenter_indices = tuple(segmenter_indices)
+        self.return_synthesis = return_synthesis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
+        """(B, C, Y, X) -> logits; with ``return_synthesis`` (logits,)."""
+        logits = self.segmenter(_select(x, self.segmenter_indices))
+        return (logits,) if self.return_synthesis else logits
 
 
 def _select(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
@@ -87,47 +142,62 @@ def _select(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
     return torch.cat([x[:, index : index + 1] for index in channels], dim=1)
 
 
-def _input_indices(preset_name: str) -> dict[str, Any]:
-    preset = PRESETS[preset_name]
-    return {
-        "frame_indices": preset.frame_indices,
-        "map_indices": preset.index(*PERFUSION_MAPS),
-        "mip_index": preset.index("MIP")[0],
-    }
-
-
 def wang2020_networks(
     num_output_channels: int = 2,
     *,
+    preset: str = "wang2020",
+    generator_inputs: Sequence[str] = (*PERFUSION_MAPS, "MIP", FEATURE),
+    segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
+    segmenter: Callable[[int, int, int], nn.Module] = SLNet,
     base_features: int = 64,
     with_context_encoder: bool = True,
+    with_discriminator: bool = False,
     return_synthesis: bool = False,
-) -> StrokeSynthNet:
-    """The paper's networks with Xavier initialisation, for the channel preset ``wang2020``.
+) -> StrokeSynthNet | ChannelSegmenter:
+    """The networks of Wang et al. 2020 with Xavier initialisation: the proposed ones by default.
 
     Args:
         num_output_channels: classes, background included.
+        preset: a key of ``channels.PRESETS``: where the inputs are found.
+        generator_inputs: names of channels; ``FEATURE`` last adds the extractor.
+        segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
+            it there is no generator, and a ``ChannelSegmenter`` comes back.
+        segmenter: called with input channels, output channels, base features.
         base_features: features of generator and segmenter at full resolution; the extractor has
             half.
-        with_context_encoder: False where no synthesis loss is used.
+        with_context_encoder: False where no contextual loss is used.
+        with_discriminator: True where the adversarial loss is used.
         return_synthesis: see ``StrokeSynthNet``.
     """
-    indices = _input_indices("wang2020")
-    extractor = UNet(
-        len(indices["frame_indices"]), 1, base_features=round(base_features * EXTRACTOR_WIDTH)
-    )
-    generator = UNet(len(indices["map_indices"]) + 2, 1, base_features=base_features)
-    segmenter = SLNet(1, num_output_channels, base_features=base_features)
-    for network in (extractor, generator, segmenter):
-        network.apply(xavier_init)
-    context_encoder = ContextEncoder() if with_context_encoder else None
+    channels = PRESETS[preset]
+    segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
+    segmentation_net = segmenter(len(segmenter_inputs), num_output_channels, base_features)
+    segmentation_net.apply(xavier_init)
+    if PSEUDO_DWI not in segmenter_inputs:
+        return ChannelSegmenter(
+            segmentation_net, segmenter_indices, return_synthesis=return_synthesis
+        )
+    generator_indices = channels.index(*(n for n in generator_inputs if n != FEATURE))
+    generator = UNet(len(generator_inputs), 1, base_features)
+    generator.apply(xavier_init)
+    extractor = None
+    if FEATURE in generator_inputs:
+        extractor = UNet(channels.n_frames, 1, max(1, round(base_features * EXTRACTOR_WIDTH)))
+        extractor.apply(xavier_init)
+    discriminator = None
+    if with_discriminator:
+        discriminator = MultiScaleDiscriminator(len(generator_indices) + 1, base_features)
+        discriminator.apply(xavier_init)
     return StrokeSynthNet(
         extractor,
         generator,
-        segmenter,
-        context_encoder,
+        segmentation_net,
+        ContextEncoder() if with_context_encoder else None,
+        frame_indices=channels.frame_indices,
+        generator_indices=generator_indices,
+        segmenter_indices=segmenter_indices,
+        discriminator=discriminator,
         return_synthesis=return_synthesis,
-        **indices,
     )
 
 
@@ -159,14 +229,16 @@ def planned_networks(
             f"The synthesis networks work on slices, but the plans ask for {conv_op}. "
             "Use nnU-Net's configuration 2d."
         )
-    indices = _input_indices(preset)
+    channels = PRESETS[preset]
+    generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
     return StrokeSynthNet(
-        planned_unet(architecture, len(indices["frame_indices"]), 1, width=EXTRACTOR_WIDTH),
-        planned_unet(architecture, len(indices["map_indices"]) + 2, 1),
+        planned_unet(architecture, channels.n_frames, 1, width=EXTRACTOR_WIDTH),
+        planned_unet(architecture, len(generator_indices) + 1, 1),
         planned_unet(
             architecture, 1, num_output_channels, norm_op=SwitchableNorm2d, squeeze_excite=True
         ),
         ContextEncoder() if with_context_encoder else None,
+        frame_indices=channels.frame_indices,
+        generator_indices=generator_indices,
         return_synthesis=return_synthesis,
-        **indices,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from nnunetv2_strokesynth.networks.image_sides import check_sides
 from nnunetv2_strokesynth.networks.squeeze_excite import SqueezeExcite
 from nnunetv2_strokesynth.networks.switchable_norm import SwitchableNorm2d
 
@@ -71,12 +72,7 @@ class UNet(nn.Module):
         Raises:
             ValueError: Y or X is not a multiple of 16.
         """
-        divisor = 2 ** (N_LEVELS - 1)
-        if x.shape[-2] % divisor or x.shape[-1] % divisor:
-            raise ValueError(
-                f"The U-Net needs image sides that are multiples of {divisor}, found "
-                f"{tuple(x.shape[-2:])}. Pad the image, or choose such a patch size."
-            )
+        check_sides(x, 2 ** (N_LEVELS - 1), "U-Net")
         skips = []
         for level, block in enumerate(self.encoder):
             x = block(x if level == 0 else self.pool(x))
@@ -90,8 +86,7 @@ class UNet(nn.Module):
 class SLNet(UNet):
     """Wang et al. 2020, section 3.3: the U-Net with switchable norm and squeeze-and-excitation.
 
-    33.84 M parameters for 4 -> 2 channels. The ablations without SE and without SN (Table 3) are
-    ``UNet(..., norm_op=SwitchableNorm2d)`` and ``UNet(..., squeeze_excite=True)``.
+    33.84 M parameters for 4 -> 2 channels (33,841,710).
     """
 
     def __init__(self, in_channels: int, out_channels: int, base_features: int = 64) -> None:
@@ -102,3 +97,17 @@ class SLNet(UNet):
             norm_op=SwitchableNorm2d,
             squeeze_excite=True,
         )
+
+
+class SLNetNoSE(UNet):
+    """SLNet without squeeze-and-excitation (Wang et al. 2020, Table 3: 31.04 M)."""
+
+    def __init__(self, in_channels: int, out_channels: int, base_features: int = 64) -> None:
+        super().__init__(in_channels, out_channels, base_features, norm_op=SwitchableNorm2d)
+
+
+class SLNetNoSN(UNet):
+    """SLNet with batch norm in place of switchable norm (Wang et al. 2020, Table 3: 33.84 M)."""
+
+    def __init__(self, in_channels: int, out_channels: int, base_features: int = 64) -> None:
+        super().__init__(in_channels, out_channels, base_features, squeeze_excite=True)

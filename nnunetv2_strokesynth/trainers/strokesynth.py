@@ -9,7 +9,6 @@ what nnU-Net's online Dice reads.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -30,6 +29,7 @@ from nnunetv2_strokesynth.dataloading.targets import (
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.networks import planned_networks
+from nnunetv2_strokesynth.trainers.environment import apply_overrides
 from nnunetv2_strokesynth.trainers.loss_log import (
     TermMeans,
     history_of_terms,
@@ -37,14 +37,6 @@ from nnunetv2_strokesynth.trainers.loss_log import (
     plot_terms,
     write_csv,
 )
-
-# Shorter runs than the recipe's, for a demo or a check: what is set is written into the training
-# log.
-ENVIRONMENT_OVERRIDES = {
-    "strokesynth_num_epochs": "num_epochs",
-    "strokesynth_num_iterations_per_epoch": "num_iterations_per_epoch",
-    "strokesynth_num_val_iterations_per_epoch": "num_val_iterations_per_epoch",
-}
 
 
 class StrokeSynthTrainer(nnUNetTrainer):
@@ -73,10 +65,7 @@ class StrokeSynthTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
     ):
         super().__init__(plans, configuration, fold, dataset_json, device)
-        for variable, attribute in ENVIRONMENT_OVERRIDES.items():
-            if variable in os.environ:
-                setattr(self, attribute, _positive_integer(variable))
-                self.print_to_log_file(f"{attribute} = {os.environ[variable]} from {variable}")
+        apply_overrides(self)
         self._train_terms, self._val_terms = TermMeans(), TermMeans()
 
     @classmethod
@@ -96,7 +85,18 @@ class StrokeSynthTrainer(nnUNetTrainer):
         Raises:
             ValueError: a 3-D configuration, or another number of channels than the preset's.
         """
-        if len(configuration_manager.patch_size) != 2:
+        cls._check_inputs(configuration_manager, num_input_channels)
+        return planned_networks(
+            configuration_manager.configuration["architecture"],
+            cls.preset,
+            num_output_channels,
+            with_context_encoder=cls.uses_dwi,
+            return_synthesis=enable_deep_supervision,
+        )
+
+    @classmethod
+    def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
+        if len(configuration.patch_size) != 2:
             raise ValueError(
                 f"{cls.__name__} works on slices, as Wang et al. 2020: use the configuration 2d"
             )
@@ -106,13 +106,6 @@ class StrokeSynthTrainer(nnUNetTrainer):
                 f"{cls.__name__} reads {n_expected} channels (preset {cls.preset}), "
                 f"the data set has {num_input_channels}"
             )
-        return planned_networks(
-            configuration_manager.configuration["architecture"],
-            cls.preset,
-            num_output_channels,
-            with_context_encoder=cls.uses_dwi,
-            return_synthesis=enable_deep_supervision,
-        )
 
     def initialize(self) -> None:
         """Check the channels against the preset, then set everything up as nnU-Net does."""
@@ -240,8 +233,20 @@ class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
     uses_dwi = False
 
 
-def _positive_integer(variable: str) -> int:
-    text = os.environ[variable]
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{variable} is '{text}', expected a whole number of at least 1")
-    return int(text)
+class StrokeSynthTrainer_Stock(nnUNetTrainer):
+    """nnU-Net's own trainer on all channels, nothing changed: for comparisons of equal length.
+
+    It differs from ``nnUNetTrainer`` in one point: it honours ``strokesynth_num_epochs`` and the
+    other two variables of that kind.
+    """
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
+    ):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        apply_overrides(self)

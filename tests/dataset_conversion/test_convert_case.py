@@ -92,10 +92,24 @@ def test_song2018(scans, job_of):
     assert record["row"]["window_rule"] == "kernel5"
 
 
+@pytest.mark.parametrize("mask", [True, False])
+def test_real_dwi(scans, job_of, mask):
+    """The DWI as measured is the only channel, and not a target as well."""
+    scans.add(1, dwi=True)
+    job = job_of("real_dwi", mask)
+    outputs = convert_case(job)["outputs"]
+    assert list(outputs) == ["imagesTr/case_001_0000.nii.gz", "labelsTr/case_001.nii.gz"]
+    arrays = scans.arrays(1)
+    inside = mask_of(arrays) if mask else True
+    np.testing.assert_array_equal(channels(job)["DWI"], arrays["DWI"].T * inside)
+    np.testing.assert_array_equal(read(job, "labels"), arrays["OT"].T)
+
+
 def test_mirrored_channels_are_not_built_here():
     assert [name for name, preset in PRESETS.items() if can_build(preset)] == [
         "wang2020",
         "song2018",
+        "real_dwi",
     ]
 
 

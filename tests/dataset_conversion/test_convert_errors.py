@@ -249,6 +249,15 @@ def test_patients_file_without_a_case(scans, fails, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("split", "name"), [("TRAINING", "training"), ("TESTING", "testing")])
+def test_real_dwi_without_any_dwi(scans, fails, nnunet_raw, split, name):
+    scans.add(1, split).add(2, split)
+    message = fails("--preset", "real_dwi")
+    assert f"none of the 2 {name} scans has a DWI: the release of today" in message
+    assert "June 2018) has it as MR_DWI" in message
+    assert list(nnunet_raw.iterdir()) == []
+
+
 def test_mirrored_channels_are_not_offered_yet(scans, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["convert", "isles2018", str(scans.root), "--preset", "clerigues2019"])

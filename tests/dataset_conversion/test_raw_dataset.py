@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,10 +57,112 @@ def test_files_of_the_data_set(three_patients, convert):
 
 def test_splits_keep_patients_together(three_patients, convert):
     splits = json.loads((convert() / "splits_final.json").read_text())
-    assert len(splits) == 2
-    for split in splits:
+    assert len(splits) == 3
+    for split in splits[:2]:
+        assert split.keys() == {"train", "val"}
         assert sorted(split["train"] + split["val"]) == [f"case_{n:03d}" for n in range(1, 5)]
         assert ("case_001" in split["val"]) == ("case_002" in split["val"])
+
+
+def test_the_paper_s_split_is_one_more_fold(three_patients, convert, caplog):
+    caplog.set_level("INFO")
+    folder = convert()
+    paper = json.loads((folder / "splits_final.json").read_text())[2]
+    assert list(paper) == ["train", "val", "test"]
+    assert sorted(sum(paper.values(), [])) == [f"case_{n:03d}" for n in range(1, 5)]
+    assert any({"case_001", "case_002"} <= set(case_ids) for case_ids in paper.values())
+    assert "fold 2 is a split like Wang et al. 2020's: 2 training, 1 validation, 1 test" in (
+        caplog.text
+    )
+    with open(folder / "conversion_report.csv", newline="") as file:
+        column = {row["case_id"]: row["paper_split"] for row in csv.DictReader(file)}
+    assert column.pop("test_001") == ""
+    assert all(case_id in paper[group] for case_id, group in column.items())
+
+
+def test_nnunet_trains_the_paper_s_split(three_patients, convert, nnunet_raw):
+    """nnU-Net's own copy of the file and its own choice of cases."""
+    planner = pytest.importorskip(
+        "nnunetv2.experiment_planning.experiment_planners.default_experiment_planner"
+    )
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    source = convert() / "splits_final.json"
+    target = nnunet_raw.parent / "nnUNet_preprocessed" / "splits_final.json"
+    for _ in range(2):  # the second call compares the copy
+        planner._maybe_copy_splits_file(str(source), str(target))
+    trainer = SimpleNamespace(
+        dataset_class=lambda *args, **options: None,
+        preprocessed_dataset_folder_base=str(target.parent),
+        preprocessed_dataset_folder="",
+        folder_with_segs_from_previous_stage=None,
+        fold=2,
+        print_to_log_file=lambda *lines: None,
+    )
+    paper = json.loads(source.read_text())[2]
+    assert nnUNetTrainer.do_split(trainer) == (paper["train"], paper["val"])
+
+
+def test_two_patients_have_no_paper_s_split(scans, convert, caplog):
+    caplog.set_level("INFO")
+    scans.add(1).add(2)
+    assert len(json.loads((convert() / "splits_final.json").read_text())) == 2
+    assert "Wang" not in caplog.text
+
+
+def test_real_dwi_has_the_same_folds(scans, convert, nnunet_raw):
+    for number in range(1, 7):
+        scans.add(number, dwi=True, sidecar=f"Train_{(number + 1) // 2:02d}_A", lesion=number)
+    scans.add(1, "TESTING")
+    other = convert()
+    convert("--preset", "real_dwi", "-d", "19", "--name", "ISLES2018_DWI")
+    folder = nnunet_raw / "Dataset019_ISLES2018_DWI"
+    name = "splits_final.json"
+    assert (folder / name).read_bytes() == (other / name).read_bytes()
+    description = json.loads((folder / "dataset.json").read_text())
+    assert description["channel_names"] == {"0": "DWI"} and description["numTraining"] == 6
+    assert description["preset"] == "real_dwi"
+    assert not (folder / "targetsTr").exists() and not (folder / "imagesTs").exists()
+    assert len(list((folder / "imagesTr").iterdir())) == 6
+    before = contents(folder)
+    convert("--preset", "real_dwi", "-d", "19", "--name", "ISLES2018_DWI")
+    assert contents(folder) == before
+
+
+def test_real_dwi_leaves_out_scans_without_one(scans, convert, caplog):
+    for number in range(1, 11):
+        scans.add(number, dwi=number > 6, sidecar=f"Train_{number:02d}_A")
+    scans.add(1, "TESTING").add(2, "TESTING")
+    scans.write(2, "MR_DWI", scans.arrays(2)["DWI"], split="TESTING")
+    folder = convert("--preset", "real_dwi")
+    assert (
+        "6 of 10 training scans have no DWI and are left out: "
+        "case_001, case_002, case_003, case_004, case_005, ..."
+    ) in caplog.text
+    assert "1 of 2 testing scans have no DWI and are left out: test_001" in caplog.text
+    with open(folder / "conversion_report.csv", newline="") as file:
+        rows = {row["case_id"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["case_007", "case_008", "case_009", "case_010", "test_002"]
+    assert {row["dwi_present"] for row in rows.values()} == {"yes"}
+    assert rows["case_009"]["patient"] == "train_09"
+    images = sorted(path.name for path in folder.glob("images*/*"))
+    assert images == [f"{case_id}_0000.nii.gz" for case_id in rows]
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 4
+
+
+def test_real_dwi_knows_the_challenge_s_patients(scans, convert):
+    """The built-in map holds for the 94 scans, however few of them have a DWI."""
+    for number in range(1, 95):
+        scans.add(number, dwi=number < 5)
+    folder = convert("--preset", "real_dwi")
+    with open(folder / "conversion_report.csv", newline="") as file:
+        patients = {row["case_id"]: row["patient"] for row in csv.DictReader(file)}
+    assert patients == {
+        "case_001": "train_01",
+        "case_002": "train_01",
+        "case_003": "train_02",
+        "case_004": "train_02",
+    }
 
 
 def test_report(three_patients, convert):

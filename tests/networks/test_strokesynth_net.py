@@ -41,8 +41,7 @@ def test_wiring_by_channel_name():
         segmenter,
         None,
         frame_indices=[6, 7, 8, 9, 10, 11],
-        map_indices=[1, 2, 3, 4],
-        mip_index=5,
+        generator_indices=[1, 2, 3, 4, 5],
         return_synthesis=True,
     )
     x = torch.arange(12.0)[None, :, None, None].expand(2, 12, 3, 3)

@@ -1,0 +1,41 @@
+"""A data set in which every slice is as likely as any other: an epoch is one pass over them."""
+
+from __future__ import annotations
+
+import math
+
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+
+from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
+
+
+class OnePassDataset:
+    """A preprocessed data set whose ``identifiers`` name each case once per slice.
+
+    nnU-Net's loader draws a case from ``identifiers`` and then one of its slices, both at random:
+    without the repetition, the slices of a scan with two of them would be seen eleven times as
+    often as those of a scan with 22. Departure from "one epoch": slices are drawn with replacement,
+    because nnU-Net's loader has several processes that do not know of each other.
+
+    Args:
+        dataset: has ``identifiers`` and ``load_case``.
+    """
+
+    def __init__(self, dataset: nnUNetBaseDataset | PairedDataset):
+        self.dataset = dataset
+        self.identifiers = [
+            case_id
+            for case_id in dataset.identifiers
+            for _ in range(dataset.load_case(case_id)[0].shape[1])
+        ]
+
+    def load_case(self, case_id: str) -> tuple:
+        """As the data set's own."""
+        return self.dataset.load_case(case_id)
+
+    def __getitem__(self, case_id: str) -> tuple:
+        return self.load_case(case_id)
+
+    def n_batches(self, batch_size: int) -> int:
+        """Iterations of one pass; the last batch is filled up."""
+        return math.ceil(len(self.identifiers) / batch_size)

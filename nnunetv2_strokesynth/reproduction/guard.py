@@ -1,0 +1,163 @@
+"""Refuse to mix results: what was run with other settings is not continued, and not tabulated."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.reproduction.data_set import CONFIGURATION, DataSet
+from nnunetv2_strokesynth.reproduction.plan import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+    PAPER,
+    RECIPE_OPTIONS,
+    Plan,
+    measured_cases,
+)
+from nnunetv2_strokesynth.reproduction.rows import TableRow
+
+SETTINGS_FILE = "reproduce.json"
+PAPER_BASE_FEATURES = 64
+RECIPE = "the paper's recipe"
+# Our trainers say so in the first lines of their log; without the line the recipe's value was used.
+LOGGED = {EPOCHS: "num_epochs", ITERATIONS: "num_iterations_per_epoch"}
+_LOG_LINES = 100
+
+
+def settings_of(plan: Plan) -> dict:
+    """What two runs into one folder must agree on, as JSON."""
+    sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
+    return {
+        "table": plan.table.number,
+        "dataset": plan.data.name,
+        "folds": plan.folds if plan.folds == PAPER else list(plan.folds),
+        **{option: plan.recipe.get(name) for option, name in RECIPE_OPTIONS.items()},
+        "measured": {
+            data.name: {str(k): v for k, v in measured_cases(data, plan.folds).items()}
+            for data in sets
+        },
+    }
+
+
+def read_settings(out: Path) -> dict:
+    """The settings of an earlier run into this folder; empty if there was none.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    path = out / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); choose another -o") from error
+
+
+def check_settings(plan: Plan, stored: dict) -> None:
+    """Raise ``ValueError`` if an earlier run into the folder had other settings."""
+    if not stored:
+        return
+    now = settings_of(plan)
+    for name in ("table", "dataset", "folds", *RECIPE_OPTIONS):
+        if stored.get(name) != now[name]:
+            before, after = (RECIPE if v is None else v for v in (stored.get(name), now[name]))
+            raise ValueError(
+                f"{plan.out / SETTINGS_FILE}: was made with {name.replace('_', '-')} {before}, now "
+                f"it is {after}; use the same, or another -o"
+            )
+    for name, folds in now["measured"].items():
+        if stored["measured"].get(name, folds) != folds:
+            raise ValueError(
+                f"{plan.out / SETTINGS_FILE}: the splits of {name} have changed since it was made; "
+                "use another -o and another nnUNet_results"
+            )
+
+
+def write_settings(plan: Plan, stored: dict, *, is_run: bool) -> list[str]:
+    """Remember the settings, the further rows and the devices of all runs into this folder.
+
+    Args:
+        plan: of this run.
+        stored: result of ``read_settings``.
+        is_run: whether this run has anything to do on its device.
+
+    Returns:
+        The devices.
+    """
+    devices = set(stored.get("devices", []))
+    devices = sorted(devices | {plan.device} if is_run or not devices else devices)
+    also = [row.trainer for row in plan.table.rows if row.published is None]
+    content = {**settings_of(plan), "also": also, "devices": devices}
+    content["measured"] = stored.get("measured", {}) | content["measured"]
+    write_json(plan.out / SETTINGS_FILE, content)
+    return devices
+
+
+def check_model(plan: Plan, row: TableRow) -> None:
+    """Raise ``ValueError`` if a row's model was, or is being, trained with another recipe.
+
+    Trainers that are not ours do not read the recipe and are not checked.
+    """
+    data = plan.data_of(row)
+    model = data.model(row.trainer)
+    if not row.trainer.startswith("StrokeSynthTrainer") or not model.is_dir():
+        return
+    # For lines of a message: option, what was used, what is asked for.
+    used_features = _base_features(model)
+    wanted = plan.recipe.get(BASE_FEATURES, str(PAPER_BASE_FEATURES))
+    if used_features is not None and used_features != wanted:
+        raise _other_recipe(model, "--base-features", used_features, wanted)
+    for fold in measured_cases(data, plan.folds):
+        for name, attribute in LOGGED.items():
+            used = _logged_values(model / f"fold_{fold}", attribute)
+            if used and plan.recipe.get(name) not in used:
+                option = {EPOCHS: "--epochs", ITERATIONS: "--iterations"}[name]
+                first = sorted(value or RECIPE for value in used)[0]
+                folder = model / f"fold_{fold}"
+                raise _other_recipe(folder, option, first, plan.recipe.get(name) or RECIPE)
+
+
+def _other_recipe(folder: Path, option: str, used: str, wanted: str) -> ValueError:
+    return ValueError(
+        f"{folder} was trained with {option} {used}, now it is {wanted}; use the same, or set "
+        "nnUNet_results to another folder (and give another -o)"
+    )
+
+
+def _base_features(model: Path) -> str | None:
+    path = model / "plans.json"
+    if not path.is_file():
+        return None
+    plans = json.loads(path.read_text(encoding="utf-8"))
+    value = plans["configurations"].get(CONFIGURATION, {}).get(BASE_FEATURES)
+    return None if value is None else str(value)
+
+
+def _logged_values(fold: Path, attribute: str) -> set[str | None]:
+    """Values of a setting in the logs of a fold that has checkpoints; None: the recipe's own.
+
+    Several logs belong to one training that was continued, or validated by hand later on.
+    """
+    if not any(fold.glob("checkpoint_*.pth")):
+        return set()
+    values = set()
+    for path in fold.glob("training_log_*.txt"):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = "".join(line for line, _ in zip(file, range(_LOG_LINES), strict=False))
+        match = re.search(rf"\b{attribute} = (\d+) from ", head)
+        values.add(match[1] if match else None)
+    return values
+
+
+def check_preprocessed(data: DataSet) -> None:
+    """Raise ``FileNotFoundError`` if nnU-Net has not planned and preprocessed a data set."""
+    folder = data.roots.preprocessed / data.name
+    if not (folder / "nnUNetPlans.json").is_file() or not any(folder.glob("nnUNetPlans_2d/*.pkl")):
+        raise FileNotFoundError(
+            f"{folder} holds no preprocessed scans; run `nnUNetv2_plan_and_preprocess "
+            f"-d {data.number} -c 2d` first"
+        )

@@ -1,0 +1,181 @@
+"""The finished table as markdown: first what it was made from, then ours beside the paper's."""
+
+from __future__ import annotations
+
+from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
+from nnunetv2_strokesynth.evaluation.statistics import N_RESAMPLES, PairedDifference
+from nnunetv2_strokesynth.evaluation.tables import (
+    NOTHING,
+    RULES,
+    Table,
+    p_cell,
+    spread_cell,
+    to_markdown,
+)
+from nnunetv2_strokesynth.reporting.published import Published, value_cell
+from nnunetv2_strokesynth.reporting.published_ablations import PARAMETERS
+from nnunetv2_strokesynth.reproduction.data_set import DataSet, shares_patients
+from nnunetv2_strokesynth.reproduction.plan import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+    PAPER,
+    Plan,
+    measured_cases,
+)
+from nnunetv2_strokesynth.reproduction.results import DONE, HIDDEN, NOT_OURS, Measured, RowResult
+
+PHANTOM = "DIGITAL PHANTOM, not ISLES 2018"
+SAYS_NOTHING = f"{PHANTOM}: figures say nothing about patients"
+
+
+def is_phantom(data: DataSet) -> bool:
+    """Whether ``dataset.json`` says that the scans are simulated."""
+    return "phantom" in data.origin.lower()
+
+
+def data_note(data: DataSet) -> str:
+    """Where the scans come from, in a few words, for titles."""
+    return PHANTOM if is_phantom(data) else data.origin or "origin not stated"
+
+
+def split_note(plan: Plan) -> str:
+    """How the measured scans were kept out of training."""
+    if plan.on_test_set:
+        n_scans = len(plan.data.case_ids("imagesTs"))
+        return f"{n_scans} test scans, predicted by an ensemble of {len(plan.folds)} folds"
+    folds = measured_cases(plan.data, plan.folds)
+    n_scans = sum(map(len, folds.values()))
+    if plan.folds == PAPER:
+        text = f"the paper's split, {n_scans} test scans (paper: 23)"
+    else:
+        n_folds = sum("test" not in split for split in plan.data.splits)
+        text = f"{n_folds}-fold cross-validation"
+        if len(folds) < n_folds:
+            text += f", only fold {', '.join(map(str, folds))}"
+        text += f", {n_scans} scans measured"
+    shared = [shares_patients(plan.data, fold, case_ids) for fold, case_ids in folds.items()]
+    if any(shared):
+        return text + ", **NOT at patient level: patients are in training and measured**"
+    return text + (", patients unknown" if None in shared else ", at patient level")
+
+
+def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> list[str]:
+    """The block above the table."""
+    data, recipe = plan.data, plan.recipe
+    n_patients = len({data.patients.get(i) for i in data.case_ids("labelsTr")} - {None})
+    patients = f" of {n_patients} patients" if n_patients else ", patients unknown"
+    ours = [result for result in results if result.status != NOT_OURS]
+    finished = sum(result.status in (DONE, HIDDEN) for result in ours)
+    lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(data) else []
+    if recipe:
+        lines += ["**Not the paper's recipe: a shorter or smaller training**", ""]
+    epochs = recipe.get(EPOCHS)
+    lines += [
+        f"- data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
+        f"{len(data.case_ids('labelsTr'))} training scans{patients}",
+        f"- split: {split_note(plan)}",
+        f"- epochs: {epochs or 300} (paper: 300; of each stage where modules are trained one after "
+        "another)",
+        f"- iterations per epoch: {recipe.get(ITERATIONS, 'one pass over the training slices')} "
+        "(paper: one pass over the training slices)",
+        f"- base features: {recipe.get(BASE_FEATURES, 64)} (paper: 64)",
+        f"- device: {', '.join(devices)}",
+        f"- finished: {finished} of {len(ours)} rows",
+    ]
+    return [f"> {line}".rstrip() for line in lines]
+
+
+def our_cell(value: Measured, column: Column) -> str:
+    """``62.11 ± 17.18 [54.90 to 68.80]``, with the number of scans that are not countable."""
+    text = spread_cell(value.spread, column)
+    if value.spread.n < 2:
+        return text
+    low, high = (f"{v * column.factor:.{column.digits}f}" for v in (value.low, value.high))
+    return f"{text} [{low} to {high}]"
+
+
+def _difference_cell(difference: PairedDifference | None) -> str:
+    if difference is None or not difference.n:
+        return NOTHING
+    mean, low, high = (f"{100 * v:+.2f}" for v in difference[:3])
+    return f"{mean} [{low} to {high}], {p_cell(difference.p)}"
+
+
+def _published_cell(published: Published | None, key: str) -> str:
+    return NOTHING if published is None else value_cell(published, key) or NOTHING
+
+
+def _compared_with(plan: Plan) -> str:
+    """Label of the proposed row; empty if no other row of the table can be ours."""
+    if len(plan.table.trainers) < 2:
+        return ""
+    return next(r.label for r in plan.table.rows if r.trainer == plan.table.proposed)
+
+
+def build_table(plan: Plan, results: list[RowResult]) -> Table:
+    """Text in cells: for each metric our column, then the paper's."""
+    table, proposed = plan.table, _compared_with(plan)
+    columns = [COLUMN_BY_KEY[key] for key in table.keys]
+    has_sizes = any(r.row.published and PARAMETERS in r.row.published.values for r in results)
+    header = ["Method", "Trainer"]
+    header += [f"Parameters (M), {table.published_on}"] if has_sizes else []
+    for column in columns:
+        header += [f"{column.heading}, ours", f"{column.heading}, {table.published_on}"]
+    header += [f"Δ Dice to {proposed} (%) [95 %], p"] if proposed else []
+    rows = []
+    for result in results:
+        row = result.row
+        cells = [row.label, f"`{row.trainer}`" if row.trainer else NOTHING]
+        cells += [_published_cell(row.published, PARAMETERS)] if has_sizes else []
+        for column in columns:
+            ours = result.values.get(column.key)
+            missing = NOTHING if result.status == DONE else result.status
+            cells += [missing if ours is None else our_cell(ours, column)]
+            cells += [_published_cell(row.published, column.key)]
+        cells += [_difference_cell(result.dice_difference)] if proposed else []
+        rows.append(tuple(cell.replace("*", "\\*") for cell in cells))
+    title = "Ours: mean ± sd over scans [95 % interval of the mean]. Paper: mean ± sd, as printed"
+    return Table(title, tuple(header), tuple(rows))
+
+
+def notes(plan: Plan, results: list[RowResult]) -> list[str]:
+    """What the reader has to know, below the table."""
+    lines = [
+        f'Columns headed "{plan.table.published_on}" are copied from the paper. They were measured '
+        "on its scans, with its code; nothing of them enters our columns.",
+        RULES,
+        f"Intervals: percentile bootstrap over scans, {N_RESAMPLES} resamples. Scans count as "
+        "independent, although two may be of one patient.",
+    ]
+    if _compared_with(plan):
+        lines.append(
+            f"Δ Dice: mean over scans of a row's Dice minus that of {_compared_with(plan)}, paired "
+            "by scan, with bootstrap interval and two-sided Wilcoxon signed-rank p, not corrected "
+            "for the number of rows."
+        )
+    if not plan.on_test_set and plan.folds != PAPER:
+        lines.append(
+            "Each training ends with the checkpoint that was best on its fold's validation scans, "
+            "as in the paper, and in a cross-validation these are the scans measured: our figures "
+            "are too good by that choice. `--folds paper` measures scans that had no part in it."
+        )
+    if any(result.status == HIDDEN for result in results):
+        where = plan.out / plan.table.proposed / "predictions"
+        lines.append(f"The truth of the test scans is hidden. Predictions to submit: `{where}`.")
+    further = [row.trainer for row in plan.table.rows if row.published is None]
+    if further:
+        lines.append(
+            f"Not in the paper: {', '.join(further)}. nnU-Net's own trainers read neither epochs "
+            "nor iterations from us, and a trainer with the topology of the plans no base features."
+        )
+    return [f"- {line}" for line in lines]
+
+
+def to_page(plan: Plan, results: list[RowResult], devices: list[str]) -> str:
+    """The whole page."""
+    table = plan.table
+    lines = [f"# Wang et al. 2020, Table {table.number}: {table.title}", ""]
+    lines += [*header_lines(plan, results, devices), ""]
+    lines += [to_markdown(build_table(plan, results)), *notes(plan, results), ""]
+    return "\n".join([*lines, f"![Dice](table{table.number}.png)", ""])

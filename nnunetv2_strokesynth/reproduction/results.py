@@ -1,0 +1,141 @@
+"""From per-case tables to rows: ours, the paper's, and the difference to the proposed row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
+from nnunetv2_strokesynth.evaluation.statistics import (
+    PairedDifference,
+    Spread,
+    bootstrap_interval,
+    paired_difference,
+    spread,
+)
+from nnunetv2_strokesynth.reproduction.commands import row_steps, truth_is_known
+from nnunetv2_strokesynth.reproduction.plan import Plan, measured_cases
+from nnunetv2_strokesynth.reproduction.rows import TableRow
+
+DONE, NOT_RUN, HIDDEN, NOT_OURS = "done", "not run", "truth hidden", "–"
+
+
+class Measured(NamedTuple):
+    """One quantity over the scans of a row: spread and 95 % bootstrap interval of the mean."""
+
+    spread: Spread
+    low: float
+    high: float
+
+
+class RowResult(NamedTuple):
+    """One row.
+
+    Attributes:
+        row: what it is.
+        status: ``DONE``; ``NOT_RUN`` also if it is not complete; ``HIDDEN``: predicted, but the
+            truth is not public; ``NOT_OURS``: a method that only the paper's table has.
+        cases: per-case table of ``evaluation.measure``; None unless done.
+        values: by column key; empty unless done.
+        dice_difference: Dice minus the proposed row's, scan by scan; None for the proposed row, or
+            where either is missing.
+    """
+
+    row: TableRow
+    status: str
+    cases: pd.DataFrame | None
+    values: dict[str, Measured]
+    dice_difference: PairedDifference | None = None
+
+
+def measure(cases: pd.DataFrame, key: str) -> Measured:
+    """Summarise the countable scans of one column."""
+    values = cases[key].to_numpy(float)
+    return Measured(spread(values), *bootstrap_interval(values[np.isfinite(values)]))
+
+
+def collect(plan: Plan) -> list[RowResult]:
+    """The results of all rows as far as they are finished."""
+    results = [_row_result(plan, row) for row in plan.table.rows]
+    proposed = next(r for r in results if r.row.trainer == plan.table.proposed)
+    return [
+        result._replace(dice_difference=_dice_difference(result, proposed)) for result in results
+    ]
+
+
+def _row_result(plan: Plan, row: TableRow) -> RowResult:
+    if not row.trainer:
+        return RowResult(row, NOT_OURS, None, {})
+    if plan.data_of(row) is None or row_steps(plan, row):
+        return RowResult(row, NOT_RUN, None, {})
+    if plan.on_test_set and not truth_is_known(plan.data):
+        return RowResult(row, HIDDEN, None, {})
+    path = plan.folder(row) / "evaluation" / "cases.csv"
+    cases = pd.read_csv(path, dtype={"case_id": str, "fold": str})
+    _check_cases(plan, row, set(cases["case_id"]), path)
+    keys = [key for key in plan.table.keys if cases[key].notna().any()]
+    return RowResult(row, DONE, cases, {key: measure(cases, key) for key in keys})
+
+
+def _check_cases(plan: Plan, row: TableRow, found: set[str], path: Path) -> None:
+    """Raise ``ValueError`` unless exactly the planned scans were measured."""
+    if plan.on_test_set:
+        expected = set(plan.data.case_ids("labelsTs"))
+    else:
+        by_fold = measured_cases(plan.data_of(row), plan.folds)
+        expected = {case_id for case_ids in by_fold.values() for case_id in case_ids}
+    wrong = sorted(found ^ expected)
+    if wrong:
+        raise ValueError(
+            f"{path} has {len(found)} scans, the splits have {len(expected)} (see {wrong[0]}): the "
+            "model was trained with other splits; train it again, with another nnUNet_results"
+        )
+
+
+def _dice_difference(result: RowResult, proposed: RowResult) -> PairedDifference | None:
+    if result.cases is None or proposed.cases is None or result.row is proposed.row:
+        return None
+    first, second = (r.cases.set_index("case_id")["dice"] for r in (result, proposed))
+    shared = first.index.intersection(second.index, sort=None)
+    if shared.empty:
+        return None
+    return paired_difference(first.loc[shared], second.loc[shared])
+
+
+def to_frame(plan: Plan, results: list[RowResult], data_note: str) -> pd.DataFrame:
+    """All numbers, one line per row, in the units of the table; empty where there is none.
+
+    Args:
+        data_note: where the scans come from, repeated in every line.
+    """
+    rows = []
+    for result in results:
+        line = {
+            "method": result.row.label,
+            "trainer": result.row.trainer,
+            "status": result.status if result.row.trainer else "paper only",
+            "scans": None if result.cases is None else len(result.cases),
+            "data": data_note,
+        }
+        published = {} if result.row.published is None else result.row.published.values
+        for key in plan.table.keys:
+            factor = COLUMN_BY_KEY[key].factor
+            ours = result.values.get(key)
+            if ours is not None:
+                line[f"{key}_mean"], line[f"{key}_sd"] = (
+                    value * factor for value in ours.spread[:2]
+                )
+                line[f"{key}_low"], line[f"{key}_high"] = ours.low * factor, ours.high * factor
+                line[f"{key}_not_countable"] = ours.spread.not_countable
+            line[f"{key}_published_mean"], line[f"{key}_published_sd"] = published.get(
+                key, (None, None)
+            )
+        if (difference := result.dice_difference) is not None:
+            for name in ("mean", "low", "high"):
+                line[f"dice_difference_{name}"] = 100 * getattr(difference, name)
+            line["dice_difference_p"], line["dice_difference_n"] = difference.p, difference.n
+        rows.append(line)
+    return pd.DataFrame(rows)

@@ -1,0 +1,209 @@
+"""The tables as data: which trainer is which row, and what the paper printed there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nnunetv2_strokesynth.reporting.published import (
+    KEYS,
+    PUBLISHED,
+    Published,
+)
+from nnunetv2_strokesynth.reporting.published_ablations import (
+    ABLATIONS,
+    SEGMENTATION_KEYS,
+    SYNTHESIS_KEYS,
+)
+
+PREFIX = "StrokeSynthTrainer_"
+PROPOSED = f"{PREFIX}Wang2020"
+
+
+class TableRow(NamedTuple):
+    """One row.
+
+    Attributes:
+        label: as the paper calls it.
+        trainer: what ``nnUNetv2_train -tr`` is given; empty for a method that is not ours.
+        published: what the paper printed; None for a row that the paper does not have.
+        real_dwi: reads the data set whose image is the measured DWI.
+        synthesis: SSIM and PSNR of its pseudo-DWI are columns of the table.
+    """
+
+    label: str
+    trainer: str
+    published: Published | None = None
+    real_dwi: bool = False
+    synthesis: bool = False
+
+
+class PaperTable(NamedTuple):
+    """One table of Wang et al. 2020.
+
+    Attributes:
+        number: in the paper.
+        title: what its rows compare.
+        keys: columns, keys of ``evaluation.columns``.
+        rows: in the paper's order.
+        proposed: trainer of the row that the others are compared with.
+        published_on: heading of the published columns, with their data.
+    """
+
+    number: int
+    title: str
+    keys: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    proposed: str
+    published_on: str = "paper (ISLES 2018, 23 scans)"
+
+    @property
+    def trainers(self) -> tuple[str, ...]:
+        """The trainers of our rows, in order."""
+        return tuple(row.trainer for row in self.rows if row.trainer)
+
+
+def _published(number: int) -> tuple[Published, ...]:
+    return tuple(
+        row
+        for row in (*ABLATIONS, *PUBLISHED)
+        if (row.paper, row.where) == ("Wang et al. 2020", f"Table {number}")
+    )
+
+
+def _rows(
+    number: int, *names: tuple[str, str], real_dwi: str = "", synthesis: bool = False
+) -> tuple[TableRow, ...]:
+    """Pairs of label and trainer (without the common prefix) with the published rows, in order."""
+    return tuple(
+        TableRow(
+            label,
+            f"{PREFIX}{name}" if name else "",
+            published,
+            real_dwi=name == real_dwi and bool(name),
+            synthesis=synthesis and name != real_dwi,
+        )
+        for (label, name), published in zip(names, _published(number), strict=True)
+    )
+
+
+TABLES: dict[str, PaperTable] = {
+    "table1": PaperTable(
+        1,
+        "loss functions of the pseudo-DWI synthesis (from F_o), segmented by a U-Net with CE",
+        SYNTHESIS_KEYS,
+        _rows(
+            1,
+            ("L1", "SynthL1"),
+            ("L2", "SynthL2"),
+            ("GAN", "SynthGAN"),
+            ("L2 + GAN", "SynthL2GAN"),
+            ("w-L2", "SynthWL2"),
+            ("w-L2 + l_h1", "SynthWL2H1"),
+            ("w-L2 + l_h2", "SynthWL2H2"),
+            synthesis=True,
+        ),
+        f"{PREFIX}SynthWL2H1",
+    ),
+    "table2": PaperTable(
+        2,
+        "inputs of the pseudo-DWI synthesis, segmented by a U-Net with CE",
+        SYNTHESIS_KEYS,
+        _rows(
+            2,
+            ("F_o", "SynthWL2H1"),
+            ("F_o, F_l", "SynthFoFl"),
+            ("F_o, F_l, F_h*", "SynthFoFlFhStar"),
+            ("F_o, F_l, F_h", "SynthFoFlFh"),
+            ("Real DWI", "RealDWIUNet"),
+            real_dwi="RealDWIUNet",
+            synthesis=True,
+        ),
+        f"{PREFIX}SynthFoFlFh",
+    ),
+    "table3": PaperTable(
+        3,
+        "segmentation networks (F_o, CE)",
+        SEGMENTATION_KEYS,
+        _rows(
+            3,
+            ("FCN", "SegFCN"),
+            ("UNet", "SegUNet"),
+            ("R2UNet", "SegR2UNet"),
+            ("ResUNet", "SegResUNet"),
+            ("SLNet", "SegSLNet"),
+            ("SLNet (w/o SE)", "SegNoSE"),
+            ("SLNet (w/o SN)", "SegNoSN"),
+        ),
+        f"{PREFIX}SegSLNet",
+    ),
+    "table4": PaperTable(
+        4,
+        "segmentation losses (SLNet, F_o)",
+        SEGMENTATION_KEYS,
+        _rows(
+            4,
+            ("L_CE", "SegSLNet"),
+            ("L_DICE", "LossDice"),
+            ("L_GD", "LossGD"),
+            ("L_HGD", "LossHGD"),
+            ("L_CE + L_HGD", "LossCEHGD"),
+            ("L_WCE + L_HGD", "LossWCEHGD"),
+        ),
+        f"{PREFIX}LossWCEHGD",
+    ),
+    "table5": PaperTable(
+        5,
+        "inputs of the segmentation (SLNet, L_s)",
+        KEYS,
+        _rows(
+            5,
+            ("CTA", "FromCTA"),
+            ("F_o", "LossWCEHGD"),
+            ("DWI^o", "FromDWIo"),
+            ("DWI^{o,l}", "FromDWIol"),
+            ("DWI^{o,l,h}", "Wang2020"),
+            ("DWI^{o,l,h}(s)", "Sequential"),
+            ("F_o + DWI^{o,l,h}", "FromFoAndDWI"),
+            ("Real DWI", "RealDWI"),
+            real_dwi="RealDWI",
+        ),
+        PROPOSED,
+    ),
+    "table6": PaperTable(
+        6,
+        "test set of ISLES 2018, trained on all training scans",
+        ("dice", "precision", "recall"),
+        _rows(
+            6,
+            ("Wang et al. (in the paper: Ours)", "Wang2020"),
+            ("Liu (2018)", ""),
+            ("Chen et al.", ""),
+            ("Hu et al.", ""),
+            ("Garcia et al.", ""),
+        ),
+        PROPOSED,
+        "paper (ISLES 2018 test set, 62 scans)",
+    ),
+}
+
+REAL_DWI_TRAINERS = frozenset(
+    row.trainer for table in TABLES.values() for row in table.rows if row.real_dwi
+)
+
+
+def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
+    """The table with rows that the paper does not have at its end, one per trainer.
+
+    Their pseudo-DWI is not measured: not every trainer has one.
+
+    Raises:
+        ValueError: a trainer is a row already.
+    """
+    for trainer in trainers:
+        if trainer in table.trainers:
+            raise ValueError(f"--also {trainer}: it is a row of Table {table.number} already")
+    further = (
+        TableRow(trainer, trainer, real_dwi=trainer in REAL_DWI_TRAINERS)
+        for trainer in dict.fromkeys(trainers)
+    )
+    return table._replace(rows=(*table.rows, *further))

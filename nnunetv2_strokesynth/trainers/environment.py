@@ -1,0 +1,42 @@
+"""Shorter runs than the recipe's, for a demo or a check: settings taken from the environment.
+
+What is set is written into the training log; the width also into the model's ``plans.json``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+OVERRIDES = {
+    "strokesynth_num_epochs": "num_epochs",
+    "strokesynth_num_iterations_per_epoch": "num_iterations_per_epoch",
+    "strokesynth_num_val_iterations_per_epoch": "num_val_iterations_per_epoch",
+}
+BASE_FEATURES = "strokesynth_base_features"
+
+
+def apply_overrides(trainer: nnUNetTrainer) -> None:
+    """Set the attributes whose variable is set; ``ValueError`` for anything but a number."""
+    for variable, attribute in OVERRIDES.items():
+        if variable in os.environ:
+            setattr(trainer, attribute, positive_integer(variable))
+            trainer.print_to_log_file(f"{attribute} = {os.environ[variable]} from {variable}")
+
+
+def is_overridden(attribute: str) -> bool:
+    """Whether the environment sets this attribute of a trainer."""
+    return any(name == attribute and key in os.environ for key, name in OVERRIDES.items())
+
+
+def positive_integer(variable: str) -> int:
+    """The value of an environment variable that is set.
+
+    Raises:
+        ValueError: it is no whole number of at least 1.
+    """
+    text = os.environ[variable]
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{variable} is '{text}', expected a whole number of at least 1")
+    return int(text)

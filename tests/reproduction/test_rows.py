@@ -1,0 +1,112 @@
+"""The registry: complete, ours, and with the paper's own figures."""
+
+import inspect
+
+import pytest
+
+from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
+from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
+from nnunetv2_strokesynth.reporting.published import PUBLISHED, value_cell
+from nnunetv2_strokesynth.reporting.published_ablations import ABLATIONS, PARAMETERS
+from nnunetv2_strokesynth.reproduction.rows import TABLES, with_further_rows
+
+# Typed from the paper: table, row, column, as printed.
+PRINTED = (
+    ("table1", "L1", "ssim_global", "0.82 ± 0.11"),
+    ("table1", "GAN", "ssim_local", "0.37 ± 0.17"),
+    ("table1", "L2 + GAN", "psnr_local_db", "13.22 ± 4.52"),
+    ("table1", "w-L2", "psnr_global_db", "19.43 ± 3.42"),
+    ("table1", "w-L2 + l_h1", "dice", "51.25 ± 17.43"),
+    ("table1", "w-L2 + l_h2", "dice", "51.02 ± 21.41"),
+    ("table2", "F_o", "psnr_local_db", "13.20 ± 3.38"),
+    ("table2", "F_o, F_l", "dice", "53.94 ± 14.39"),
+    ("table2", "F_o, F_l, F_h*", "ssim_local", "0.58 ± 0.16"),
+    ("table2", "F_o, F_l, F_h", "psnr_global_db", "20.02 ± 3.51"),
+    ("table2", "Real DWI", "dice", "72.17 ± 19.54"),
+    ("table2", "Real DWI", "ssim_global", ""),
+    ("table3", "FCN", "hausdorff_mm", "48.75 ± 30.83"),
+    ("table3", "UNet", "precision", "63.50 ± 22.22"),
+    ("table3", "R2UNet", PARAMETERS, "39.09"),
+    ("table3", "ResUNet", "assd_mm", "2.22 ± 2.04"),
+    ("table3", "SLNet", "recall", "64.20 ± 23.99"),
+    ("table3", "SLNet (w/o SE)", "dice", "53.41 ± 14.31"),
+    ("table3", "SLNet (w/o SN)", "assd_mm", "2.57 ± 2.78"),
+    ("table4", "L_CE", "dice", "54.45 ± 21.23"),
+    ("table4", "L_DICE", "recall", "45.45 ± 21.81"),
+    ("table4", "L_GD", "hausdorff_mm", "36.87 ± 29.61"),
+    ("table4", "L_HGD", "precision", "52.40 ± 20.71"),
+    ("table4", "L_CE + L_HGD", "assd_mm", "1.96 ± 1.84"),
+    ("table4", "L_WCE + L_HGD", "dice", "59.37 ± 15.73"),
+    ("table5", "CTA", "relative_volume_error", "0.73 ± 0.74"),
+    ("table5", "F_o", "recall", "73.51 ± 17.48"),
+    ("table5", "DWI^o", "dice", "58.32 ± 15.74"),
+    ("table5", "DWI^{o,l}", "dice", "60.49 ± 16.26"),
+    ("table5", "DWI^{o,l,h}", "dice", "62.11 ± 17.18"),
+    ("table5", "DWI^{o,l,h}(s)", "dice", "62.23 ± 15.47"),
+    ("table5", "F_o + DWI^{o,l,h}", "hausdorff_mm", "22.42 ± 19.58"),
+    ("table5", "Real DWI", "dice", "79.72 ± 15.53"),
+    ("table6", "Wang et al. (in the paper: Ours)", "precision", "55 ± 36"),
+    ("table6", "Chen et al.", "recall", "46 ± 33"),
+)  # fmt: skip
+
+
+def _row(table: str, label: str):
+    return next(row for row in TABLES[table].rows if row.label == label)
+
+
+@pytest.mark.parametrize(("table", "label", "key", "text"), PRINTED)
+def test_published_figures_as_printed(table, label, key, text):
+    assert value_cell(_row(table, label).published, key) == text
+
+
+def test_tables_are_complete():
+    assert {name: len(table.rows) for name, table in TABLES.items()} == {
+        "table1": 7, "table2": 5, "table3": 7, "table4": 6, "table5": 8, "table6": 5,
+    }  # fmt: skip
+    for name, table in TABLES.items():
+        assert name == f"table{table.number}" and table.proposed in table.trainers
+        assert all(key in COLUMN_BY_KEY for key in table.keys)
+        for row in table.rows:
+            assert row.published.where == f"Table {table.number}"
+            # Every published figure has its column, and every column its figure.
+            assert set(row.published.values) - {PARAMETERS} <= set(table.keys)
+            assert row.label == "Real DWI" or set(table.keys) <= set(row.published.values)
+
+
+def test_rows_that_the_paper_repeats_agree():
+    same = (
+        (("table1", "w-L2 + l_h1"), ("table2", "F_o")),
+        (("table3", "SLNet"), ("table4", "L_CE")),
+        (("table4", "L_WCE + L_HGD"), ("table5", "F_o")),
+    )
+    for first, second in same:
+        one, two = _row(*first), _row(*second)
+        assert one.trainer == two.trainer
+        shared = set(one.published.values) & set(two.published.values)
+        assert len(shared) >= 5
+        assert all(one.published.values[key] == two.published.values[key] for key in shared)
+
+
+def test_every_trainer_is_found_by_nnunet():
+    exported = {name for name, _ in inspect.getmembers(strokesynth_trainers, inspect.isclass)}
+    assert {name for table in TABLES.values() for name in table.trainers} <= exported
+
+
+def test_only_dwi_rows_read_the_real_dwi_and_only_synthesising_rows_are_measured_on_it():
+    for table in TABLES.values():
+        for row in table.rows:
+            assert row.real_dwi == (row.label == "Real DWI")
+            assert row.synthesis == (table.number < 3 and not row.real_dwi)
+
+
+def test_ablations_stay_out_of_the_report():
+    printed = [(row.paper, row.where) for row in PUBLISHED]
+    assert not {(row.paper, row.where) for row in ABLATIONS} & set(printed)
+
+
+def test_further_rows_have_no_published_figures():
+    table = with_further_rows(TABLES["table3"], ["nnUNetTrainer", "StrokeSynthTrainer_RealDWI"])
+    assert [row.published for row in table.rows[-2:]] == [None, None]
+    assert [row.real_dwi for row in table.rows[-2:]] == [False, True]
+    with pytest.raises(ValueError, match="is a row of Table 3 already"):
+        with_further_rows(TABLES["table3"], ["StrokeSynthTrainer_SegFCN"])
