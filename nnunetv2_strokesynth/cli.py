@@ -50,6 +50,15 @@ def _overview() -> str:
     return "\n".join([*lines, "", "`strokesynth COMMAND --help` shows options and an example."])
 
 
+class _Console(logging.StreamHandler):
+    """Ends the command quietly when its output is piped into `head`."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after one line on stderr for input that cannot be used."""
     argv = sys.argv[1:] if argv is None else argv
@@ -61,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
             f"strokesynth: unknown command '{argv[0]}'; one of {', '.join(COMMANDS)}\n"
         )
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Console(sys.stdout)])
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # it announces its number of threads
     try:
         args = build_parser(argv[0]).parse_args(argv[1:])

@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("nnUNet_extTrainer", str(trainers_folder()))
 
 DATASET = "Dataset018_ISLES2018"
+DATASET_DWI = "Dataset019_ISLES2018_DWI"
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
@@ -75,6 +76,19 @@ def pipeline(tmp_path_factory) -> Pipeline:
         logs = "\n".join(path.read_text()[-3000:] for path in out.glob("logs/*.txt"))
         pytest.fail(f"demo failed\n{result.stdout}\n{result.stderr}\n{logs}")
     return Pipeline(out, result.stdout)
+
+
+@pytest.fixture(scope="session")
+def real_dwi(pipeline) -> Path:
+    """The phantom's DWIs as input channel, planned and preprocessed: data set 19."""
+    raw = pipeline.out / "nnUNet_raw" / DATASET_DWI
+    if not (pipeline.out / "nnUNet_preprocessed" / DATASET_DWI / "nnUNetPlans_2d").is_dir():
+        phantom = str(pipeline.out / "ISLES2018_phantom")
+        options = "-d 19 --name ISLES2018_DWI --preset real_dwi --folds 2 --workers 1".split()
+        pipeline.run("strokesynth", "convert", "isles2018", phantom, *options)
+        plan = "-d 19 -c 2d -np 2 -npfp 2".split()
+        pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
+    return raw
 
 
 @pytest.fixture

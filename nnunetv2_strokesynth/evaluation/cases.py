@@ -102,8 +102,8 @@ def _gather_folds(
             if case_id in files:
                 raise ValueError(
                     f"case {case_id} is in two folds: {files[case_id]} and {path}. The folds "
-                    "belong to different splits; name those of one split with -f, or train them "
-                    "again."
+                    "belong to different splits; measure one of them with `strokesynth evaluate "
+                    "-f 0 1 2 3 4`, or move the folds of the other away."
                 )
             files[case_id], folds[case_id] = path, str(fold)
     expected = range(max([N_FOLDS - 1, *numbered]) + 1) if wanted is None else sorted(wanted)
@@ -137,7 +137,8 @@ def gather(
     else:
         raise ValueError(f"{folder} is not a trained model's folder, so it has no folds to name")
     if not result.files:
-        which = "*" if folds is None else f"{{{','.join(map(str, sorted(folds)))}}}"
+        names = ["*"] if folds is None else [str(fold) for fold in sorted(folds)]
+        which = names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
         where = f"{folder}/fold_{which}/validation" if model else f"{folder}"
         need = " or ".join(endings)
         hint = "`nnUNetv2_train ... --val --npz`" if model else "`nnUNetv2_predict`"

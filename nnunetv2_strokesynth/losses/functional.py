@@ -90,9 +90,7 @@ def context_distance_per_sample(
     return (_wide(context_pred) - _wide(context_target)).abs().mean(dim=1)
 
 
-def context_l2_per_sample(
-    context_pred: torch.Tensor, context_target: torch.Tensor
-) -> torch.Tensor:
+def context_l2_per_sample(context_pred: torch.Tensor, context_target: torch.Tensor) -> torch.Tensor:
     """Root mean square difference of two context vectors: (B, 16) each -> (B,).
 
     Source: Wang et al. 2020, Table 1, "l_h2": Eq. 8 with the L2 norm. The mean over the entries and

@@ -180,7 +180,7 @@ def write_table(plan: Plan, devices: list[str]) -> None:
     results, name = collect(plan), f"table{plan.table.number}"
     save_png(dice_figure(plan, results), plan.out / f"{name}.png")
     with atomic_file(plan.out / f"{name}.csv") as temporary:
-        to_frame(plan, results, data_note(plan.data)).to_csv(temporary, index=False)
+        to_frame(plan, results, data_note(plan)).to_csv(temporary, index=False)
     write_text(plan.out / f"{name}.md", to_page(plan, results, devices))
 
 
@@ -215,7 +215,8 @@ def run(args: argparse.Namespace) -> None:
         for data in {plan.data_of(row).number: plan.data_of(row) for row in rows}.values():
             check_preprocessed(data)
     devices = write_settings(plan, stored, is_run=is_run)
-    write_table(plan, devices)
-    _run_steps(plan, steps, devices)
+    write_table(plan, devices)  # of what earlier runs have finished
+    if is_run:
+        _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
         LOGGER.info("%s", plan.out / f"table{plan.table.number}.{ending}")

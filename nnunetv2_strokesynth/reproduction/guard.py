@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.reproduction.plan import (
     EPOCHS,
     ITERATIONS,
     PAPER,
+    PAPER_RECIPE,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
@@ -20,8 +21,7 @@ from nnunetv2_strokesynth.reproduction.plan import (
 from nnunetv2_strokesynth.reproduction.rows import TableRow
 
 SETTINGS_FILE = "reproduce.json"
-PAPER_BASE_FEATURES = 64
-RECIPE = "the paper's recipe"
+RECIPE = "those of its recipe"
 # Our trainers say so in the first lines of their log; without the line the recipe's value was used.
 LOGGED = {EPOCHS: "num_epochs", ITERATIONS: "num_iterations_per_epoch"}
 _LOG_LINES = 100
@@ -34,7 +34,10 @@ def settings_of(plan: Plan) -> dict:
         "table": plan.table.number,
         "dataset": plan.data.name,
         "folds": plan.folds if plan.folds == PAPER else list(plan.folds),
-        **{option: plan.recipe.get(name) for option, name in RECIPE_OPTIONS.items()},
+        **{
+            option: plan.recipe.get(name, PAPER_RECIPE.get(name))
+            for option, name in RECIPE_OPTIONS.items()
+        },
         "measured": {
             data.name: {str(k): v for k, v in measured_cases(data, plan.folds).items()}
             for data in sets
@@ -106,19 +109,19 @@ def check_model(plan: Plan, row: TableRow) -> None:
     model = data.model(row.trainer)
     if not row.trainer.startswith("StrokeSynthTrainer") or not model.is_dir():
         return
-    # For lines of a message: option, what was used, what is asked for.
     used_features = _base_features(model)
-    wanted = plan.recipe.get(BASE_FEATURES, str(PAPER_BASE_FEATURES))
+    wanted = (PAPER_RECIPE | plan.recipe)[BASE_FEATURES]
     if used_features is not None and used_features != wanted:
         raise _other_recipe(model, "--base-features", used_features, wanted)
     for fold in measured_cases(data, plan.folds):
         for name, attribute in LOGGED.items():
-            used = _logged_values(model / f"fold_{fold}", attribute)
-            if used and plan.recipe.get(name) not in used:
+            folder = model / f"fold_{fold}"
+            default = RECIPE if row.published is None else PAPER_RECIPE.get(name, RECIPE)
+            used = {value or default for value in _logged_values(folder, attribute)}
+            wanted = plan.recipe.get(name, default)
+            if used and wanted not in used:
                 option = {EPOCHS: "--epochs", ITERATIONS: "--iterations"}[name]
-                first = sorted(value or RECIPE for value in used)[0]
-                folder = model / f"fold_{fold}"
-                raise _other_recipe(folder, option, first, plan.recipe.get(name) or RECIPE)
+                raise _other_recipe(folder, option, min(used), wanted)
 
 
 def _other_recipe(folder: Path, option: str, used: str, wanted: str) -> ValueError:

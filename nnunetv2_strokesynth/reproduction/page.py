@@ -14,7 +14,7 @@ from nnunetv2_strokesynth.evaluation.tables import (
 )
 from nnunetv2_strokesynth.reporting.published import Published, value_cell
 from nnunetv2_strokesynth.reporting.published_ablations import PARAMETERS
-from nnunetv2_strokesynth.reproduction.data_set import DataSet, shares_patients
+from nnunetv2_strokesynth.reproduction.data_set import shares_patients
 from nnunetv2_strokesynth.reproduction.plan import (
     BASE_FEATURES,
     EPOCHS,
@@ -28,15 +28,18 @@ from nnunetv2_strokesynth.reproduction.results import DONE, HIDDEN, NOT_OURS, Me
 PHANTOM = "DIGITAL PHANTOM, not ISLES 2018"
 SAYS_NOTHING = f"{PHANTOM}: figures say nothing about patients"
 
-
-def is_phantom(data: DataSet) -> bool:
-    """Whether ``dataset.json`` says that the scans are simulated."""
-    return "phantom" in data.origin.lower()
+NOT_THE_RECIPE = "NOT the paper's recipe: epochs, iterations or base features differ"
 
 
-def data_note(data: DataSet) -> str:
+def is_phantom(plan: Plan) -> bool:
+    """Whether a ``dataset.json`` says that the scans are simulated."""
+    sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
+    return any("phantom" in data.origin.lower() for data in sets)
+
+
+def data_note(plan: Plan) -> str:
     """Where the scans come from, in a few words, for titles."""
-    return PHANTOM if is_phantom(data) else data.origin or "origin not stated"
+    return PHANTOM if is_phantom(plan) else plan.data.origin or "origin not stated"
 
 
 def split_note(plan: Plan) -> str:
@@ -67,9 +70,9 @@ def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> li
     patients = f" of {n_patients} patients" if n_patients else ", patients unknown"
     ours = [result for result in results if result.status != NOT_OURS]
     finished = sum(result.status in (DONE, HIDDEN) for result in ours)
-    lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(data) else []
-    if recipe:
-        lines += ["**Not the paper's recipe: a shorter or smaller training**", ""]
+    lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(plan) else []
+    if not plan.is_papers_recipe:
+        lines += [f"**{NOT_THE_RECIPE}**", ""]
     epochs = recipe.get(EPOCHS)
     lines += [
         f"- data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
@@ -166,8 +169,9 @@ def notes(plan: Plan, results: list[RowResult]) -> list[str]:
     further = [row.trainer for row in plan.table.rows if row.published is None]
     if further:
         lines.append(
-            f"Not in the paper: {', '.join(further)}. nnU-Net's own trainers read neither epochs "
-            "nor iterations from us, and a trainer with the topology of the plans no base features."
+            f"Not in the paper: {', '.join(further)}. The recipe above is that of the paper's "
+            "rows. Where nothing was set, further rows have their trainer's own recipe; nnU-Net's "
+            "own trainers always have theirs."
         )
     return [f"- {line}" for line in lines]
 

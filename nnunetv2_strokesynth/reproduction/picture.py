@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.reporting.figures import COLOURS
-from nnunetv2_strokesynth.reproduction.page import data_note, split_note
+from nnunetv2_strokesynth.reproduction.page import NOT_THE_RECIPE, data_note, split_note
 from nnunetv2_strokesynth.reproduction.plan import Plan
 from nnunetv2_strokesynth.reproduction.results import DONE, RowResult
 
@@ -33,16 +34,18 @@ def dice_figure(plan: Plan, results: list[RowResult]) -> Figure:
     axes.set_yticks(range(len(results)), [result.row.label for result in results])
     axes.set(xlim=(-2, 102), ylim=(len(results) - 0.4, -0.6), xlabel="Dice (%)")
     axes.grid(axis="x", alpha=0.25)
-    figure.suptitle(
-        f"Wang et al. 2020, Table {plan.table.number}. Ours: {data_note(plan.data)}\n"
-        f"{split_note(plan).replace('*', '')}",
-        fontsize=10.5,
-    )
+    axes.set_yticks(np.arange(1, len(results)) - 0.5, minor=True)
+    axes.grid(axis="y", which="minor", alpha=0.25)
+    axes.tick_params(axis="y", which="minor", length=0)
+    title = f"Wang et al. 2020, Table {plan.table.number}. Ours: {data_note(plan)}\n"
+    title += split_note(plan).replace("*", "")
+    title += "" if plan.is_papers_recipe else f"\n{NOT_THE_RECIPE}"
+    figure.suptitle(title, fontsize=10.5)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_ours(axes, result: RowResult, height: int) -> None:
+def _draw_ours(axes: Axes, result: RowResult, height: int) -> None:
     values = 100 * result.cases["dice"].to_numpy(float)
     # A fixed spread instead of a random one: the same data give the same picture.
     offsets = 0.14 * np.cos(np.arange(values.size) * 2.4)

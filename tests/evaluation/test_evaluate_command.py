@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,28 @@ def test_missing_predictions_are_an_error_unless_allowed(data, capsys):
     summary = json.loads((data / "out" / "summary.json").read_text())["predictions"]["model"]
     assert summary["missing_cases"] == ["case_001"] and summary["missing_folds"] == ["1"]
     assert "case_001" in (data / "out" / "summary.md").read_text()
+
+
+def test_only_the_named_folds_are_measured(data, capsys):
+    """A sixth fold may belong to another split, whose cases are in the first five too."""
+    extra = data / "model" / "fold_5" / "validation"
+    extra.mkdir(parents=True)
+    shutil.copy(data / "model" / "fold_2" / "validation" / "case_002.nii.gz", extra)
+    assert _evaluate(data) == 2
+    assert "case_002 is in two folds" in capsys.readouterr().err
+    assert _evaluate(data, "-f", "0", "1", "2", "3", "4") == 0
+    cases = pd.read_csv(data / "out" / "cases.csv", dtype={"fold": str})
+    assert cases["fold"].tolist() == ["0", "1", "2", "3", "4", "0"]
+    assert _evaluate(data, "-f", "5", "3", "--allow-missing", "--overwrite") == 0
+    summary = json.loads((data / "out" / "summary.json").read_text())["predictions"]["model"]
+    assert summary["folds"] == ["3", "5"] and summary["n_cases"] == 2
+    assert summary["missing_folds"] == []
+    assert _evaluate(data, "-f", "3", "7", "--overwrite") == 2
+    assert "Folds without predictions: 7" in capsys.readouterr().err
+    assert _evaluate(data, "-f", "7", "--overwrite") == 2
+    assert "fold_7/validation" in capsys.readouterr().err
+    assert _evaluate(data, "-f", "0", "--overwrite", pred="other") == 2
+    assert "has no folds to name" in capsys.readouterr().err
 
 
 def test_unusable_case_is_named(data, capsys, write_volume):

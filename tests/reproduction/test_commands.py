@@ -238,14 +238,18 @@ def test_model_of_another_recipe_is_refused(world, dry_run):
     log = folder / "training_log_2026_1_1_00_00_00.txt"
     log.write_text("cite\n2026: num_epochs = 1 from strokesynth_num_epochs \n")
     (error,) = dry_run("table3", "--rows", UNET, rc=2)
-    assert "trained with --epochs 1, now it is the paper's recipe" in error
+    assert "trained with --epochs 1, now it is 300" in error
     assert "nnUNet_results" in error
     assert dry_run("table3", "--rows", UNET, "--epochs", "1")
-    (error,) = dry_run("table3", "--epochs", "1", "--iterations", "2", rc=2)
-    assert "--iterations the paper's recipe, now it is 2" in error
+    (world.fold(UNET, 1, "checkpoint_final.pth") / "training_log_2026.txt").write_text("cite\n")
+    (error,) = dry_run("table3", "--epochs", "1", "--folds", "1", rc=2)
+    assert "trained with --epochs 300, now it is 1" in error
+    assert dry_run("table3", "--epochs", "300", "--folds", "1")
+    (error,) = dry_run("table3", "--epochs", "1", "--iterations", "2", "--folds", "0", rc=2)
+    assert "--iterations those of its recipe, now it is 2" in error
     plans = {"configurations": {"2d": {"strokesynth_base_features": 4}}}
     (world.model(UNET) / "plans.json").write_text(json.dumps(plans))
-    (error,) = dry_run("table3", "--epochs", "1", rc=2)
+    (error,) = dry_run("table3", "--epochs", "1", "--folds", "0", rc=2)
     assert "--base-features 4, now it is 64" in error
-    assert dry_run("table3", "--epochs", "1", "--base-features", "4")
+    assert dry_run("table3", "--epochs", "1", "--folds", "0", "--base-features", "4")
     assert dry_run("table4", "--rows", "StrokeSynthTrainer_LossGD")  # the row is not in this table

@@ -1,6 +1,9 @@
-"""Every trainer we export: found by nnU-Net, trains a step, and its checkpoint predicts."""
+"""Every trainer we export: found by nnU-Net, trains, resumes, validates, and predicts."""
 
+import functools
 import inspect
+import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 import torch
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from nnunetv2.run.run_training import get_trainer_from_args
+from nnunetv2.run.run_training import get_trainer_from_args, run_training
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
@@ -18,36 +21,74 @@ TRAINERS = sorted(
 )
 
 
+class Interrupted(Exception):
+    """Stands for the end of a job's time."""
+
+
 @pytest.fixture
 def short_run(monkeypatch):
-    for name in ("epochs", "iterations_per_epoch", "val_iterations_per_epoch"):
+    for name in ("iterations_per_epoch", "val_iterations_per_epoch"):
         monkeypatch.setenv(f"strokesynth_num_{name}", "1")
+    monkeypatch.setenv("strokesynth_base_features", "4")
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    # A spawned worker takes seconds to import nnU-Net; the pipeline's run has them as they are.
+    forked = multiprocessing.get_context("fork")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: forked)
+
+
+def _interrupt_before_the_last_epoch(monkeypatch, trainer_class):
+    original = trainer_class.on_epoch_start
+
+    @functools.wraps(original)
+    def on_epoch_start(self):
+        self.save_every = 1
+        if self.current_epoch == self.num_epochs - 1:
+            raise Interrupted
+        original(self)
+
+    monkeypatch.setattr(trainer_class, "on_epoch_start", on_epoch_start)
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_step_checkpoint_and_prediction(name, nnunet_folders, short_run):
-    trainer = get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
-    assert type(trainer).__name__ == name
-    assert type(trainer).__module__.startswith("nnunetv2_strokesynth.trainers")
-    trainer.initialize()
-    before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
-    trainer.run_training()
+def test_trains_resumes_validates_and_predicts(name, nnunet_folders, real_dwi, short_run):
+    trainer_class = getattr(strokesynth_trainers, name)
+    assert trainer_class.__module__.startswith("nnunetv2_strokesynth.trainers")
+    dataset = "19" if getattr(trainer_class, "preset", "") == "real_dwi" else "18"
+    n_stages = len(getattr(trainer_class, "stages", "1"))
+    train = functools.partial(
+        run_training, dataset, "2d", 0, name, device=torch.device("cpu"), val_with_best=False
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("strokesynth_num_epochs", "2" if n_stages == 1 else "1")
+        with pytest.MonkeyPatch.context() as interruption:
+            _interrupt_before_the_last_epoch(interruption, trainer_class)
+            with pytest.raises(Interrupted):
+                train()
+        train(continue_training=True)
 
+        trainer = get_trainer_from_args(dataset, "2d", 0, name, device=torch.device("cpu"))
+    trainer.initialize()
+    fresh = {key: value.clone() for key, value in trainer.network.state_dict().items()}
+    fold = Path(trainer.output_folder)
+    trainer.load_checkpoint(str(fold / "checkpoint_final.pth"))
     history = trainer.logger.local_logger.my_fantastic_logging
+    assert len(history["train_losses"]) == max(2, n_stages)
     assert np.isfinite(history["train_losses"]).all() and np.isfinite(history["val_losses"]).all()
-    changed = {
+    learned = {
         key.split(".")[0]
         for key, value in trainer.network.state_dict().items()
-        if not torch.equal(value, before[key])
+        if not torch.equal(value, fresh[key])
     }
-    assert changed == {key.split(".")[0] for key in before}, "a part of the network did not learn"
+    assert learned == {key.split(".")[0] for key in fresh}
+    validated = json.loads((fold / "validation" / "summary.json").read_text())
+    assert len(validated["metric_per_case"]) == len(trainer.do_split()[1])
 
-    model = Path(trainer.output_folder_base)
     predictor = nnUNetPredictor(
         use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False, use_gaussian=False
     )
-    predictor.initialize_from_trained_model_folder(str(model), ("0",), "checkpoint_final.pth")
+    predictor.initialize_from_trained_model_folder(
+        trainer.output_folder_base, ("0",), "checkpoint_final.pth"
+    )
     image = torch.randn(trainer.num_input_channels, 1, *trainer.configuration_manager.patch_size)
     logits = predictor.predict_logits_from_preprocessed_data(image)
     trainer.set_deep_supervision_enabled(False)

@@ -1,0 +1,47 @@
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+
+from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
+
+
+class Cases:
+    """Three cases of 2, 5 and 1 slices."""
+
+    slices = {"a": 2, "b": 5, "c": 1}
+    identifiers = list(slices)
+
+    def load_case(self, case_id):
+        return SimpleNamespace(shape=(12, self.slices[case_id], 8, 8)), case_id, None, {}
+
+
+def test_every_slice_is_listed_once():
+    dataset = OnePassDataset(Cases())
+    assert Counter(dataset.identifiers) == Cases.slices
+    assert dataset.load_case("b")[1] == dataset["b"][1] == "b"
+
+
+def test_batches_of_one_pass():
+    dataset = OnePassDataset(Cases())
+    assert [dataset.n_batches(size) for size in (1, 3, 4, 5, 8, 9)] == [8, 3, 2, 2, 1, 1]
+
+
+def test_nnunets_loader_draws_slices_evenly(nnunet_folders):
+    """nnU-Net's own loader on the preprocessed phantom: cases come in proportion to slices."""
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    trainer = get_trainer_from_args(
+        "18", "2d", 0, "StrokeSynthTrainer_SegSLNet", device=torch.device("cpu")
+    )
+    trainer.initialize()
+    loader, _ = trainer.get_dataloaders()
+    dataset = loader.generator._data if hasattr(loader, "generator") else loader.data_loader._data
+    np.random.seed(0)
+    wanted = Counter(dataset.identifiers)
+    keys = np.random.choice(dataset.identifiers, 20000)
+    found = Counter(keys)
+    for case_id, n in wanted.items():
+        assert abs(found[case_id] / 20000 - n / len(dataset.identifiers)) < 0.02
+    assert len(wanted) < len(dataset.identifiers)
