@@ -7,6 +7,7 @@ Predictions lie in a plain folder (``nnUNetv2_predict``) or in a trained model's
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 N_FOLDS = 5
+LOGGER = logging.getLogger(__name__)
 
 
 class Gathered(NamedTuple):
@@ -84,16 +86,34 @@ def is_model_folder(folder: Path) -> bool:
     return any(path.is_dir() for path in Path(folder).glob("fold_*"))
 
 
-def _gather_folds(
-    model_folder: Path, endings: tuple[str, ...], wanted: Collection[int] | None
-) -> Gathered:
+def _validation_folders(model_folder: Path) -> dict[int, Path]:
     # fold_all validates on its own training cases: not a prediction of unseen ones.
-    numbered = {
+    return {
         int(match[1]): path / "validation"
         for path in model_folder.glob("fold_*")
         if (match := re.fullmatch(r"fold_(\d+)", path.name))
-        and (wanted is None or int(match[1]) in wanted)
     }
+
+
+def _gather_folds(
+    model_folder: Path, endings: tuple[str, ...], wanted: Collection[int] | None
+) -> Gathered:
+    numbered = _validation_folders(model_folder)
+    if wanted is not None:
+        numbered = {fold: path for fold, path in numbered.items() if fold in wanted}
+    try:
+        return _collect(numbered, endings, wanted)
+    except ValueError:
+        # Five folds and one more, as the converter writes it: the paper's split, on the same cases.
+        if wanted is not None or N_FOLDS not in numbered or not set(range(N_FOLDS)) & set(numbered):
+            raise
+        LOGGER.info("%s: folds 0 to %d, without the later ones", model_folder, N_FOLDS - 1)
+        return _gather_folds(model_folder, endings, range(N_FOLDS))
+
+
+def _collect(
+    numbered: dict[int, Path], endings: tuple[str, ...], wanted: Collection[int] | None
+) -> Gathered:
     files: dict[str, Path] = {}
     folds: dict[str, str] = {}
     for fold, validation in sorted(numbered.items()):
@@ -122,7 +142,8 @@ def gather(
     Args:
         folder: a folder of case files, or a trained model's folder (``fold_all`` is left out).
         endings: which files count; ``(".npz",)`` for probabilities.
-        folds: only these folds of a model; None = all.
+        folds: only these folds of a model; None: all, or the first five where a case is in two
+            folds because the paper's split was trained as well.
 
     Raises:
         FileNotFoundError: no folder, or no such file in it; says what would make them.

@@ -147,7 +147,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
         """Freeze what the stage does not train; go on from the best state of the stage before."""
         first_epoch = self.stages.index(stage) * self.epochs_per_stage
         if self.current_epoch == first_epoch and first_epoch > 0:
-            self._load_weights(self._stage_checkpoint(self.stages.index(stage) - 1))
+            self._load_weights(self._best_checkpoint(self.stages.index(stage) - 1))
             self.optimizer.state.clear()
             self._best_ema = None  # of predictions by a segmenter that had not learned yet
         changed = False
@@ -171,21 +171,31 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             self.print_to_log_file(f"stage '{stage.name}': {', '.join(stage.trained)} learn")
 
     def on_epoch_end(self) -> None:
-        """Keep the best state of a stage that others follow; then as nnU-Net."""
-        stage = self.current_epoch // self.epochs_per_stage
-        if stage < len(self.stages) - 1:
-            losses = self.logger.local_logger.my_fantastic_logging["val_losses"]
-            if losses[-1] <= min(losses[stage * self.epochs_per_stage :]):
-                self.save_checkpoint(str(self._stage_checkpoint(stage)))
+        """Keep the best state of each stage; then as nnU-Net."""
+        number = self.current_epoch // self.epochs_per_stage
+        scores = self._validation_scores(self.stages[number])
+        if scores[-1] >= max(scores[number * self.epochs_per_stage :]):
+            self.save_checkpoint(str(self._best_checkpoint(number)))
         super().on_epoch_end()
+
+    def _validation_scores(self, stage: Stage) -> list[float]:
+        """One number per epoch, higher is better: online Dice, or minus the loss of a synthesis.
+
+        nnU-Net's own ``checkpoint_best.pth`` follows a moving average of the Dice, which starts at
+        the first epoch's and lags; the paper speaks of the best checkpoint.
+        """
+        history = self.logger.local_logger.my_fantastic_logging
+        if stage.segmentation:
+            return history["mean_fg_dice"]
+        return [-loss for loss in history["val_losses"]]
 
     def on_train_end(self) -> None:
         """Go back to the best checkpoint, which then is the final one (section 5 of the paper)."""
-        self._load_weights(Path(self.output_folder) / "checkpoint_best.pth")
+        self._load_weights(self._best_checkpoint(len(self.stages) - 1))
         super().on_train_end()
 
-    def _stage_checkpoint(self, stage: int) -> Path:
-        return Path(self.output_folder) / f"checkpoint_best_{self.stages[stage].name}.pth"
+    def _best_checkpoint(self, number: int) -> Path:
+        return Path(self.output_folder) / f"checkpoint_best_{self.stages[number].name}.pth"
 
     def _load_weights(self, path: Path) -> None:
         if self.is_ddp:

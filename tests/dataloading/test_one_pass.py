@@ -1,7 +1,8 @@
 from collections import Counter
 from types import SimpleNamespace
 
-import numpy as np
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args
 
 from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
 
@@ -27,21 +28,18 @@ def test_batches_of_one_pass():
     assert [dataset.n_batches(size) for size in (1, 3, 4, 5, 8, 9)] == [8, 3, 2, 2, 1, 1]
 
 
-def test_nnunets_loader_draws_slices_evenly(nnunet_folders):
+def test_nnunets_loader_draws_slices_evenly(nnunet_folders, monkeypatch):
     """nnU-Net's own loader on the preprocessed phantom: cases come in proportion to slices."""
-    import torch
-    from nnunetv2.run.run_training import get_trainer_from_args
-
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
     trainer = get_trainer_from_args(
         "18", "2d", 0, "StrokeSynthTrainer_SegSLNet", device=torch.device("cpu")
     )
     trainer.initialize()
-    loader, _ = trainer.get_dataloaders()
-    dataset = loader.generator._data if hasattr(loader, "generator") else loader.data_loader._data
-    np.random.seed(0)
-    wanted = Counter(dataset.identifiers)
-    keys = np.random.choice(dataset.identifiers, 20000)
-    found = Counter(keys)
+    loader = trainer.get_dataloaders()[0].data_loader
+    wanted = Counter(loader._data.identifiers)
+    assert min(wanted.values()) < max(wanted.values())
+    n_draws = 4000
+    found = Counter(case_id for _ in range(n_draws) for case_id in loader.get_indices())
     for case_id, n in wanted.items():
-        assert abs(found[case_id] / 20000 - n / len(dataset.identifiers)) < 0.02
-    assert len(wanted) < len(dataset.identifiers)
+        share = n / sum(wanted.values())
+        assert abs(found[case_id] / (5 * n_draws) - share) < 0.02

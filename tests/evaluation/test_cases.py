@@ -51,6 +51,13 @@ def test_more_than_five_folds(tmp_path):
     assert gather(tmp_path).missing_folds == ("5", "7", "8", "9")
 
 
+def test_the_papers_split_beside_the_five_folds_is_left_out(tmp_path):
+    for fold, case_id in ((0, "a"), (1, "b"), (5, "a")):
+        _touch(tmp_path / f"fold_{fold}" / "validation", f"{case_id}.nii.gz")
+    assert gather(tmp_path).folds == {"a": "0", "b": "1"}
+    assert gather(tmp_path, folds=[5]).folds == {"a": "5"}
+
+
 def test_case_in_two_folds(tmp_path):
     for fold in (0, 1):
         _touch(tmp_path / f"fold_{fold}" / "validation", "a.nii.gz")

@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import multiprocessing
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,14 @@ def test_every_exported_name_is_what_nnunet_finds(monkeypatch):
 def test_every_exported_trainer_explains_itself():
     for name in TRAINERS:
         assert inspect.getdoc(vars(strokesynth_trainers)[name])
+
+
+def test_readme_lists_every_trainer():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    section = readme.split("## Trainers")[1].split("\n## ")[0]
+    listed = set(re.findall(r"`(\w+)`", section))
+    listed |= {f"StrokeSynthTrainer_{name}" for name in listed}
+    assert set(TRAINERS) <= listed
 
 
 def test_data_set_of_the_pipeline_matches_the_preset(pipeline):

@@ -214,13 +214,34 @@ def test_the_final_checkpoint_is_the_best_one(trainer):
     weight = next(made.unwrapped_network.parameters())
     with torch.no_grad():
         weight.fill_(3.0)
-    made.save_checkpoint(str(Path(made.output_folder) / "checkpoint_best.pth"))
+    made.save_checkpoint(str(Path(made.output_folder) / "checkpoint_best_joint.pth"))
     with torch.no_grad():
         weight.fill_(4.0)
     made.on_train_end()
     final = torch.load(Path(made.output_folder) / "checkpoint_final.pth", weights_only=False)
     assert (next(iter(final["network_weights"].values())) == 3.0).all()
     assert (weight == 3.0).all()
+
+
+def test_best_is_the_epoch_with_the_highest_dice_not_the_highest_moving_average(trainer):
+    made = trainer("SegUNet", epochs_per_stage=3, num_epochs=3)
+    made.on_train_start()
+    log = made.logger.local_logger.my_fantastic_logging
+    weight = next(made.unwrapped_network.parameters())
+    for epoch, (dice, average) in enumerate(((0.5, 0.5), (0.6, 0.4), (0.1, 0.3))):
+        made.on_epoch_start()
+        made.on_train_epoch_start()
+        with torch.no_grad():
+            weight.fill_(epoch)
+        for key, value in (("mean_fg_dice", dice), ("ema_fg_dice", average)):
+            log[key].append(value)
+        for key in ("train_losses", "val_losses"):
+            log[key].append(1.0)
+        log["dice_per_class_or_region"].append([dice])
+        made._train_terms.add({"L_s": torch.tensor(1.0)})
+        made.on_epoch_end()
+    made.on_train_end()
+    assert (weight == 1).all()
 
 
 def test_frozen_context_encoder_does_not_move(trainer):
