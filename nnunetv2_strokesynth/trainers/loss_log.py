@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first
 CSV_NAME = "loss_terms.csv"
 PNG_NAME = "loss_terms.png"
 PREFIX = "terms"
+ONLINE_DICE = "val/online_dice"  # nnU-Net's pseudo Dice on validation patches
 
 
 class TermMeans:
@@ -63,13 +64,14 @@ def log_terms(logger: MetaLogger, phase: str, terms: dict[str, float], epoch: in
 
 
 def history_of_terms(logger: MetaLogger) -> dict[str, list[float]]:
-    """``{"train/L_s": [one value per epoch], ...}``."""
+    """``{"train/L_s": [one value per epoch], ..., "val/online_dice": [...]}``."""
     history = logger.local_logger.my_fantastic_logging
-    return {
+    terms = {
         key.removeprefix(f"{PREFIX}/"): list(values)
         for key, values in history.items()
         if key.startswith(f"{PREFIX}/")
     }
+    return {**terms, ONLINE_DICE: list(history["mean_fg_dice"])}
 
 
 def write_csv(folder: Path, history: dict[str, list[float]]) -> None:

@@ -197,8 +197,15 @@ class StrokeSynthTrainer(nnUNetTrainer):
 
         if not self.is_ddp:
             return prepare()
-        found = [prepare() if self.local_rank == 0 else None]
+        found: list[list[str] | Exception | None] = [None]
+        if self.local_rank == 0:
+            try:
+                found = [prepare()]
+            except (ValueError, OSError) as error:  # the other ranks wait: tell them, too
+                found = [error]
         dist.broadcast_object_list(found, src=0)
+        if isinstance(found[0], Exception):
+            raise found[0]
         return found[0]
 
     def train_step(self, batch: dict) -> dict:

@@ -123,6 +123,8 @@ def test_loss_terms_are_logged(pipeline):
             for name, value in row.items()
             if name.startswith(phase)
         }
+        online_dice = term.pop("online_dice", None)
+        assert (online_dice is None) == (phase == "train")
         assert set(term) == {
             "L_s",
             "L_wce",

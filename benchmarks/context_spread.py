@@ -1,0 +1,66 @@
+"""Does the context encoder collapse while it learns? Reads the logs of two or more trainings.
+
+Eq. 8 of Wang et al. 2020 is the distance between two outputs of an encoder that is trained to make
+this distance small; nothing in the loss keeps its output from becoming a constant. ``context_spread``
+in a fold's ``loss_terms.csv`` is the standard deviation of Phi_c(I_d) over the real DWIs of a batch.
+
+    python benchmarks/context_spread.py MODEL/fold_5 OTHER_MODEL/fold_5 -o context_spread.png
+
+prints, for the first and the last epoch, the spread on validation batches and the distance between
+pseudo-DWI and DWI in units of it, and draws the spread over the epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+
+
+def read(fold: Path) -> pd.DataFrame:
+    """Spread and distance of each epoch."""
+    terms = pd.read_csv(fold / "loss_terms.csv")
+    spread = terms["val/context_spread"]
+    return pd.DataFrame(
+        {
+            "epoch": terms["epoch"],
+            "spread": spread,
+            "distance": terms["val/synthesis_context"],
+            "distance in spreads": terms["val/synthesis_context"] / spread,
+        }
+    )
+
+
+def main() -> None:
+    """Print the table, draw the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folds", nargs="+", type=Path, help="folders with a loss_terms.csv")
+    parser.add_argument("-o", "--output", type=Path, default=Path("context_spread.png"))
+    args = parser.parse_args()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    rows = []
+    for fold in args.folds:
+        name = fold.parent.name.split("__")[0].removeprefix("StrokeSynthTrainer_")
+        history = read(fold)
+        left.plot(history["epoch"], history["spread"], marker=".", label=name)
+        right.plot(history["epoch"], history["distance in spreads"], marker=".", label=name)
+        rows += [
+            {"trainer": name, **history.iloc[index].to_dict()} for index in (0, len(history) - 1)
+        ]
+    left.set(title="spread of the context vector over real DWIs", xlabel="epoch", yscale="log")
+    right.set(title="distance pseudo-DWI to DWI / spread", xlabel="epoch")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(args.output, dpi=120)
+    sys.stdout.write(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".4g") + "\n")
+
+
+if __name__ == "__main__":
+    main()
