@@ -1,8 +1,8 @@
 """Does the context encoder collapse while it learns? Reads the logs of two or more trainings.
 
 Eq. 8 of Wang et al. 2020 is the distance between two outputs of an encoder that is trained to make
-this distance small; nothing in the loss keeps its output from becoming a constant. ``context_spread``
-in a fold's ``loss_terms.csv`` is the standard deviation of Phi_c(I_d) over the real DWIs of a batch.
+this distance small; nothing in the loss keeps its output from becoming a constant. The column
+``context_spread`` in ``loss_terms.csv`` is the standard deviation of Phi_c(I_d) over real DWIs.
 
     python benchmarks/context_spread.py MODEL/fold_5 OTHER_MODEL/fold_5 -o context_spread.png
 
@@ -59,7 +59,7 @@ def main() -> None:
         axis.grid(alpha=0.3)
         axis.legend()
     figure.savefig(args.output, dpi=120)
-    sys.stdout.write(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".4g") + "\n")
+    sys.stdout.write(pd.DataFrame(rows).to_string(index=False, float_format="%.4g") + "\n")
 
 
 if __name__ == "__main__":
