@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("nnUNet_extTrainer", str(trainers_folder()))
 
 DATASET = "Dataset018_ISLES2018"
-DATASET_DWI = "Dataset019_ISLES2018_DWI"
+FURTHER_DATA = {"real_dwi": (19, "ISLES2018_DWI"), "song2018": (20, "ISLES2018_SONG")}
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
@@ -79,16 +79,18 @@ def pipeline(tmp_path_factory) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def real_dwi(pipeline) -> Path:
-    """The phantom's DWIs as input channel, planned and preprocessed: data set 19."""
-    raw = pipeline.out / "nnUNet_raw" / DATASET_DWI
-    if not (pipeline.out / "nnUNet_preprocessed" / DATASET_DWI / "nnUNetPlans_2d").is_dir():
-        phantom = str(pipeline.out / "ISLES2018_phantom")
-        options = "-d 19 --name ISLES2018_DWI --preset real_dwi --folds 2 --workers 1".split()
+def data_sets(pipeline) -> dict[str, int]:
+    """The phantom converted with every preset, planned and preprocessed: id by preset."""
+    phantom = str(pipeline.out / "ISLES2018_phantom")
+    for preset, (number, name) in FURTHER_DATA.items():
+        folder = f"Dataset{number:03d}_{name}"
+        if (pipeline.out / "nnUNet_preprocessed" / folder / "nnUNetPlans_2d").is_dir():
+            continue
+        options = f"-d {number} --name {name} --preset {preset} --folds 2 --workers 1".split()
         pipeline.run("strokesynth", "convert", "isles2018", phantom, *options)
-        plan = "-d 19 -c 2d -np 2 -npfp 2".split()
+        plan = f"-d {number} -c 2d -np 2 -npfp 2".split()
         pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
-    return raw
+    return {"wang2020": 18, **{preset: number for preset, (number, _) in FURTHER_DATA.items()}}
 
 
 @pytest.fixture

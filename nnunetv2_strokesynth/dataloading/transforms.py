@@ -8,6 +8,9 @@ reads.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
@@ -31,16 +34,18 @@ class PackTargets(BasicTransform):
     The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so
     that its distances are in pixels of the patch that the network sees. Without a DWI in the sample
     dictionary the list is ``[labels, weight]``.
+
+    Args:
+        weight_map: bool (Y, X) -> float32 (Y, X).
     """
 
-    def __init__(self, foreground_weight: float = 1.5, decay_px: float = 50.0):
+    def __init__(self, weight_map: Callable[[np.ndarray], np.ndarray] = lesion_weight_map):
         super().__init__()
-        self.foreground_weight = foreground_weight
-        self.decay_px = decay_px
+        self.weight_map = weight_map
 
     def apply(self, data_dict: dict, **params) -> dict:
         labels = data_dict["segmentation"]
-        weight = lesion_weight_map(labels[0].numpy() > 0, self.foreground_weight, self.decay_px)
+        weight = self.weight_map(labels[0].numpy() > 0)
         dwi = data_dict.pop("regression_target", None)
         targets = [labels, dwi, torch.from_numpy(weight)[None]]
         data_dict["segmentation"] = [target for target in targets if target is not None]
@@ -48,8 +53,16 @@ class PackTargets(BasicTransform):
 
 
 def with_targets(
-    augmentation: ComposeTransforms, pack: PackTargets, *, has_dwi: bool
+    augmentation: ComposeTransforms,
+    pack: PackTargets,
+    *,
+    has_dwi: bool,
+    first: Sequence[BasicTransform] = (),
 ) -> ComposeTransforms:
-    """nnU-Net's transforms with the target handled before and after them."""
+    """nnU-Net's transforms with the target handled before and after them.
+
+    Args:
+        first: further augmentation, before nnU-Net's.
+    """
     split = [SplitTarget()] if has_dwi else []
-    return ComposeTransforms([*split, *augmentation.transforms, pack])
+    return ComposeTransforms([*split, *first, *augmentation.transforms, pack])

@@ -45,6 +45,38 @@ def lesion_weight_map(lesion: np.ndarray, w: float = 1.5, decay_px: float = 50.0
     return weight
 
 
+def signed_distance_weight_map(lesion: np.ndarray, decay_px: float = 50.0) -> np.ndarray:
+    """Weight map W: above 1 inside the lesion, highest at its core, below 1 outside.
+
+    Args:
+        lesion: bool (Y, X), or (..., Y, X) for a stack, in which distances stay within the slice.
+        decay_px: D, in pixels.
+
+    Returns:
+        float32 of the same shape: ``0.5 + sigmoid(phi / decay_px)``, phi the Euclidean distance in
+        pixels to the other side of the lesion's edge, positive inside. 0.5 everywhere in a slice
+        without lesion, 1.5 in one that is all lesion.
+
+    Source: Song & Huang 2018, section 2.3 and Fig. 3, a heat map from the signed distance. Choice:
+    the paper gives no formula; this is Eq. 9 of Wang et al. 2020 continued into the lesion.
+    """
+    lesion = np.asarray(lesion, dtype=bool)
+    if lesion.ndim < 2 or decay_px <= 0:
+        raise ValueError(
+            "signed_distance_weight_map expects a (..., Y, X) array and decay_px > 0, found shape "
+            f"{lesion.shape}, decay_px = {decay_px}."
+        )
+    weight = np.empty(lesion.shape, dtype=np.float32)
+    for index in np.ndindex(lesion.shape[:-2]):
+        inside = lesion[index]
+        if inside.all() or not inside.any():
+            weight[index] = 1.5 if inside.all() else 0.5
+            continue
+        distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
+        weight[index] = 0.5 + expit(distance / decay_px)
+    return weight
+
+
 def _wide(x: torch.Tensor) -> torch.Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
@@ -134,6 +166,17 @@ def context_l1(
     """High-level synthesis loss, mean over the samples (Eq. 8): (B, 1, Y, X) each -> scalar."""
     context_pred = encode_context(encoder, pred)
     return context_distance_per_sample(context_pred, encode_context(encoder, target)).mean()
+
+
+def context_spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """How far context vectors differ between samples: (B, K), bool (B,) -> scalar.
+
+    The standard deviation over the valid samples, averaged over the entries: at 0 the encoder has
+    collapsed to a constant.
+    """
+    share = valid.to(context.dtype) / valid.sum().clamp_min(1)
+    centre = (share[:, None] * context).sum(dim=0)
+    return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()
 
 
 def mean_over_valid(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from nnunetv2_strokesynth.losses.functional import (
     context_distance_per_sample,
     context_l2_per_sample,
+    context_spread,
     dice_loss,
     encode_context,
     generalized_dice_loss,
@@ -188,7 +189,7 @@ class JointLoss(nn.Module):
         if self._discriminator[0] is not None:
             losses.append((self.alpha, self._adversarial(condition[0], pseudo_dwi, reference)))
         if context_dwi is not None:
-            self.terms["context_spread"] = _spread(context_dwi.detach(), valid)
+            self.terms["context_spread"] = context_spread(context_dwi.detach(), valid)
         self._mark_missing(valid)
         return sum(share * loss for share, loss in losses if share)
 
@@ -256,10 +257,3 @@ class JointLoss(nn.Module):
         self.terms["adversarial"] = adversarial.detach()
         self.terms["discriminator"] = learned.detach()
         return adversarial + learned
-
-
-def _spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Standard deviation over valid samples, mean over entries: (B, 16), (B,) -> scalar."""
-    share = valid.to(context.dtype) / valid.sum().clamp_min(1)
-    centre = (share[:, None] * context).sum(dim=0)
-    return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()

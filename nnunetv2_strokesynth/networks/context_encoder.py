@@ -26,16 +26,19 @@ class ContextEncoder(nn.Module):
     on average (Xavier's distribution is symmetric, so sizes stay): no dead start was left at 96 px
     and above, 1 % at 64 px. The map can still die during training: the joint loss logs the spread
     of its output.
+
+    Args:
+        length: of the output, even; Song & Huang 2018 pool to 7x1 and 1x7, so theirs is 14.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, length: int = CONTEXT_LENGTH) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width_in, width in zip(_CHANNELS[:-1], _CHANNELS[1:], strict=True):
             layers += [nn.Conv2d(width_in, width, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.rows = nn.AdaptiveAvgPool2d((CONTEXT_LENGTH // 2, 1))
-        self.columns = nn.AdaptiveAvgPool2d((1, CONTEXT_LENGTH // 2))
+        self.rows = nn.AdaptiveAvgPool2d((length // 2, 1))
+        self.columns = nn.AdaptiveAvgPool2d((1, length // 2))
         self.reset_parameters()
 
     @torch.no_grad()

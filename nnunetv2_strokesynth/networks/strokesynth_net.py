@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
-from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
 from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.planned_unet import planned_unet
@@ -45,6 +45,8 @@ class StrokeSynthNet(nn.Module):
         generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
         discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
+        real_context_encoder: as the context encoder, for the real DWI alone (Song & Huang 2018);
+            None where one encoder serves all images.
         return_synthesis: initial value of the attribute of that name.
 
     Attributes:
@@ -64,6 +66,7 @@ class StrokeSynthNet(nn.Module):
         generator_indices: Sequence[int],
         segmenter_indices: Sequence[int] = (),
         discriminator: nn.Module | None = None,
+        real_context_encoder: nn.Module | None = None,
         return_synthesis: bool = False,
     ) -> None:
         super().__init__()
@@ -72,6 +75,7 @@ class StrokeSynthNet(nn.Module):
         self.segmenter = segmenter
         self.context_encoder = context_encoder
         self.discriminator = discriminator
+        self.real_context_encoder = real_context_encoder
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
@@ -148,10 +152,14 @@ def wang2020_networks(
     preset: str = "wang2020",
     generator_inputs: Sequence[str] = (*PERFUSION_MAPS, "MIP", FEATURE),
     segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
+    frames: Sequence[str] | None = None,
     segmenter: Callable[[int, int, int], nn.Module] = SLNet,
     base_features: int = 64,
     with_context_encoder: bool = True,
+    with_real_context_encoder: bool = False,
+    context_length: int = CONTEXT_LENGTH,
     with_discriminator: bool = False,
+    normalise_inputs: bool = False,
     return_synthesis: bool = False,
 ) -> StrokeSynthNet | ChannelSegmenter:
     """The networks of Wang et al. 2020 with Xavier initialisation: the proposed ones by default.
@@ -162,28 +170,44 @@ def wang2020_networks(
         generator_inputs: names of channels; ``FEATURE`` last adds the extractor.
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
             it there is no generator, and a ``ChannelSegmenter`` comes back.
+        frames: names of the channels that the extractor sees; None: all CTP frames of the preset.
         segmenter: called with input channels, output channels, base features.
         base_features: features of generator and segmenter at full resolution; the extractor has
             half.
         with_context_encoder: False where no contextual loss is used.
+        with_real_context_encoder: True where the real DWI has an encoder of its own (Song & Huang
+            2018).
+        context_length: numbers that the encoders return.
         with_discriminator: True where the adversarial loss is used.
+        normalise_inputs: a batch norm without learned parameters in front of each network (Song &
+            Huang 2018).
         return_synthesis: see ``StrokeSynthNet``.
     """
     channels = PRESETS[preset]
+
+    def initialised(network: nn.Module, n_inputs: int) -> nn.Module:
+        network.apply(xavier_init)
+        if not normalise_inputs:
+            return network
+        return nn.Sequential(nn.BatchNorm2d(n_inputs, affine=False), network)
+
+    n_inputs = len(segmenter_inputs)
+    segmentation_net = initialised(
+        segmenter(n_inputs, num_output_channels, base_features), n_inputs
+    )
     segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
-    segmentation_net = segmenter(len(segmenter_inputs), num_output_channels, base_features)
-    segmentation_net.apply(xavier_init)
     if PSEUDO_DWI not in segmenter_inputs:
         return ChannelSegmenter(
             segmentation_net, segmenter_indices, return_synthesis=return_synthesis
         )
+    n_inputs = len(generator_inputs)
+    generator = initialised(UNet(n_inputs, 1, base_features), n_inputs)
     generator_indices = channels.index(*(n for n in generator_inputs if n != FEATURE))
-    generator = UNet(len(generator_inputs), 1, base_features)
-    generator.apply(xavier_init)
+    frame_indices = channels.index(*frames) if frames else channels.frame_indices
     extractor = None
     if FEATURE in generator_inputs:
-        extractor = UNet(channels.n_frames, 1, max(1, round(base_features * EXTRACTOR_WIDTH)))
-        extractor.apply(xavier_init)
+        width = max(1, round(base_features * EXTRACTOR_WIDTH))
+        extractor = initialised(UNet(len(frame_indices), 1, width), len(frame_indices))
     discriminator = None
     if with_discriminator:
         discriminator = MultiScaleDiscriminator(len(generator_indices) + 1, base_features)
@@ -192,8 +216,9 @@ def wang2020_networks(
         extractor,
         generator,
         segmentation_net,
-        ContextEncoder() if with_context_encoder else None,
-        frame_indices=channels.frame_indices,
+        ContextEncoder(context_length) if with_context_encoder else None,
+        real_context_encoder=ContextEncoder(context_length) if with_real_context_encoder else None,
+        frame_indices=frame_indices,
         generator_indices=generator_indices,
         segmenter_indices=segmenter_indices,
         discriminator=discriminator,

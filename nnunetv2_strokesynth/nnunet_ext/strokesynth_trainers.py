@@ -1,5 +1,15 @@
 """What nnU-Net finds through ``nnUNet_extTrainer``. Only re-exports: see ``trainers/``."""
 
+from nnunetv2_strokesynth.trainers.song2018 import (  # noqa: F401
+    Song2018Trainer,
+    Song2018Trainer_AUNetCEGD,
+    Song2018Trainer_G,
+    Song2018Trainer_GSDF,
+    Song2018Trainer_GSDFSN,
+    Song2018Trainer_GSDFSNE,
+    Song2018Trainer_UNetCE,
+    Song2018Trainer_UNetCEGD,
+)
 from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,

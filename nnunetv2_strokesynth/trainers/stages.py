@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import nn
@@ -27,7 +28,13 @@ class Stage(NamedTuple):
     feature: bool
 
 
-_SYNTHESISERS = ("extractor", "generator", "context_encoder", "discriminator")
+_SYNTHESISERS = (
+    "extractor",
+    "generator",
+    "context_encoder",
+    "real_context_encoder",
+    "discriminator",
+)
 JOINT = Stage("joint", (*_SYNTHESISERS, "segmenter"), True, True, True)
 SYNTHESIS = Stage("synthesis", _SYNTHESISERS, False, True, True)
 EXTRACTOR = Stage("extractor", ("extractor", "context_encoder"), False, False, True)
@@ -41,9 +48,18 @@ def parts(network: nn.Module) -> dict[str, nn.Module]:
 
 
 class DropSchedule:
-    """The paper's schedule in each stage: lr, times 0.2 after 60 % of the epochs (180 of 300).
+    """A learning rate that drops by a factor at given shares of each stage's epochs.
 
-    Called as nnU-Net calls its schedulers: ``step(current_epoch)``.
+    The defaults are Wang et al.'s: times 0.2 after 60 % of the epochs (180 of 300). Called as
+    nnU-Net calls its schedulers: ``step(current_epoch)``.
+
+    Args:
+        optimizer: whose learning rate is set.
+        initial_lr: before the first drop.
+        epochs_per_stage: the schedule starts again after so many epochs.
+        drops: shares of a stage's epochs after which the learning rate drops.
+        factor: by which it drops each time.
+        warm_up: share of the epochs in which it grows linearly to ``initial_lr``.
     """
 
     def __init__(
@@ -52,18 +68,22 @@ class DropSchedule:
         initial_lr: float,
         epochs_per_stage: int,
         *,
+        drops: Sequence[float] = (0.6,),
         factor: float = 0.2,
-        drop_at: float = 0.6,
+        warm_up: float = 0.0,
     ) -> None:
         self.optimizer = optimizer
         self.initial_lr = initial_lr
         self.epochs_per_stage = epochs_per_stage
+        self.drops = tuple(drops)
         self.factor = factor
-        self.drop_at = drop_at
+        self.warm_up = warm_up
 
     def step(self, current_epoch: int) -> None:
         """Set the learning rate of an epoch, counted from 0 over all stages."""
         epoch = current_epoch % self.epochs_per_stage
-        dropped = epoch >= self.drop_at * self.epochs_per_stage
+        n_drops = sum(epoch >= share * self.epochs_per_stage for share in self.drops)
+        n_warm_up = self.warm_up * self.epochs_per_stage
+        warmth = min(1.0, (epoch + 1) / (n_warm_up + 1))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.initial_lr * (self.factor if dropped else 1.0)
+            group["lr"] = self.initial_lr * warmth * self.factor**n_drops

@@ -9,9 +9,11 @@ what nnU-Net's online Dice reads.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.paths import nnUNet_raw
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -28,6 +30,7 @@ from nnunetv2_strokesynth.dataloading.targets import (
 )
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
+from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.networks import planned_networks
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
 from nnunetv2_strokesynth.trainers.loss_log import (
@@ -138,13 +141,24 @@ class StrokeSynthTrainer(nnUNetTrainer):
 
     @classmethod
     def _pack_targets(cls) -> PackTargets:
-        return PackTargets(cls.foreground_weight, cls.decay_px)
+        return PackTargets(
+            partial(lesion_weight_map, w=cls.foreground_weight, decay_px=cls.decay_px)
+        )
+
+    @classmethod
+    def _further_augmentation(cls) -> list[BasicTransform]:
+        return []
 
     @classmethod
     def get_training_transforms(cls, *args, **kwargs):
         """nnU-Net's augmentation; the DWI moves along with the image."""
         augmentation = nnUNetTrainer.get_training_transforms(*args, **kwargs)
-        return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
+        return with_targets(
+            augmentation,
+            cls._pack_targets(),
+            has_dwi=cls.uses_dwi,
+            first=cls._further_augmentation(),
+        )
 
     @classmethod
     def get_validation_transforms(cls, *args, **kwargs):

@@ -45,13 +45,20 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     base_features = 64
     generator_inputs = (*PERFUSION_MAPS, "MIP", FEATURE)
     segmenter_inputs = (PSEUDO_DWI,)
+    frames: tuple[str, ...] | None = None  # of the extractor; None: all of the preset
     segmenter = SLNet
+    normalise_inputs = False
     segmentation_terms = ("L_wce", "L_hgd")  # Eq. 11
     pixel_term = "w-L2"  # Eq. 7
     context_term = "l_h1"  # Eq. 8; None: no context encoder
+    context_length = 16
+    two_encoders = False  # Song & Huang 2018: one for the pseudo-DWI, one for the DWI
     adversarial = False
     frozen_context = False
     stages: tuple[Stage, ...] = (JOINT,)
+    default_epochs = 300  # of each stage
+    lr_drops = (0.6,)  # shares of a stage's epochs: 180 of 300
+    lr_warm_up = 0.0
 
     def __init__(
         self,
@@ -70,7 +77,9 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             self.print_to_log_file(f"base_features = {features} from {BASE_FEATURES}")
         self.initial_lr = 0.002
         self.oversample_foreground_percent = 0.0
-        self.epochs_per_stage = self.num_epochs if is_overridden("num_epochs") else 300
+        self.epochs_per_stage = (
+            self.num_epochs if is_overridden("num_epochs") else self.default_epochs
+        )
         self.num_epochs = self.epochs_per_stage * len(self.stages)
         self._stage: Stage | None = None
 
@@ -90,10 +99,14 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             preset=cls.preset,
             generator_inputs=cls.generator_inputs,
             segmenter_inputs=cls.segmenter_inputs,
+            frames=cls.frames,
             segmenter=cls.segmenter,
+            normalise_inputs=cls.normalise_inputs,
             base_features=configuration_manager.configuration[BASE_FEATURES],
             with_context_encoder=cls.context_term is not None,
             with_discriminator=cls.adversarial,
+            with_real_context_encoder=cls.two_encoders,
+            context_length=cls.context_length,
             return_synthesis=enable_deep_supervision,
         )
         if cls.frozen_context:
@@ -117,7 +130,14 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, DropSchedule]:
         """RMSprop and the schedule of section 4.1."""
         optimizer = torch.optim.RMSprop(self.network.parameters(), lr=self.initial_lr)
-        return optimizer, DropSchedule(optimizer, self.initial_lr, self.epochs_per_stage)
+        schedule = DropSchedule(
+            optimizer,
+            self.initial_lr,
+            self.epochs_per_stage,
+            drops=self.lr_drops,
+            warm_up=self.lr_warm_up,
+        )
+        return optimizer, schedule
 
     def get_tr_and_val_datasets(self) -> tuple[OnePassDataset, OnePassDataset]:
         """Every slice equally likely; an epoch is as long as one pass over the slices."""
@@ -162,7 +182,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             self.network = DistributedDataParallel(
                 self.network.module, device_ids=[self.local_rank]
             )
-        if self.uses_dwi:
+        if isinstance(self.loss, JointLoss):
             self.loss.segmentation_weight = float(stage.segmentation)
             self.loss.alpha = self.alpha if stage.synthesis else 0.0
             self.loss.beta = self.beta if stage.feature else 0.0

@@ -22,6 +22,9 @@ TRAINERS = sorted(
 )
 
 
+SYSTEMS = ("StrokeSynthTrainer", "Song2018Trainer")
+
+
 class Interrupted(Exception):
     """Stands for the end of a job's time."""
 
@@ -51,10 +54,10 @@ def _interrupt_before_the_last_epoch(monkeypatch, trainer_class):
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_trains_resumes_validates_and_predicts(name, nnunet_folders, real_dwi, short_run):
+def test_trains_resumes_validates_and_predicts(name, nnunet_folders, data_sets, short_run):
     trainer_class = getattr(strokesynth_trainers, name)
     assert trainer_class.__module__.startswith("nnunetv2_strokesynth.trainers")
-    dataset = "19" if getattr(trainer_class, "preset", "") == "real_dwi" else "18"
+    dataset = str(data_sets[getattr(trainer_class, "preset", "wang2020")])
     n_stages = len(getattr(trainer_class, "stages", "1"))
     train = functools.partial(
         run_training, dataset, "2d", 0, name, device=torch.device("cpu"), val_with_best=False
@@ -117,7 +120,7 @@ def test_readme_lists_every_trainer():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     section = readme.split("## Trainers")[1].split("\n## ")[0]
     listed = set(re.findall(r"`(\w+)`", section))
-    listed |= {f"StrokeSynthTrainer_{name}" for name in listed}
+    listed |= {f"{system}_{name}" for name in listed for system in SYSTEMS}
     assert set(TRAINERS) <= listed
 
 

@@ -1,0 +1,57 @@
+"""Radial distortion, one of the augmentations of Song & Huang 2018."""
+
+from __future__ import annotations
+
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from torch.nn import functional as F
+
+
+class RadialDistortion(BasicTransform):
+    """Barrel or pincushion: a point at radius r shows what was at ``r (1 + k r^2)``.
+
+    r is 1 at the middle of the image's sides. Images and DWI are interpolated linearly and continue
+    with their edge values, labels take their nearest neighbour; outside the image they become 0.
+
+    Source: Song & Huang 2018 name "radial distortion" without a formula or a range. Choice: the
+    first term of Brown's lens model.
+
+    Args:
+        strength: k is drawn uniformly from (-strength, strength).
+    """
+
+    def __init__(self, strength: float = 0.2):
+        super().__init__()
+        self.strength = strength
+
+    def get_parameters(self, **data_dict) -> dict:
+        """The sampling grid (1, Y, X, 2) in the coordinates of ``grid_sample``."""
+        k = (2 * torch.rand(()) - 1) * self.strength
+        return {"grid": distortion_grid(data_dict["image"].shape[-2:], float(k))}
+
+    def _apply_to_image(self, img: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        sampled = F.grid_sample(
+            img[None].float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return sampled[0].to(img.dtype)
+
+    def _apply_to_regr_target(self, regression_target: torch.Tensor, grid: torch.Tensor):
+        return self._apply_to_image(regression_target, grid)
+
+    def _apply_to_segmentation(self, segmentation: torch.Tensor, grid: torch.Tensor):
+        sampled = F.grid_sample(
+            segmentation[None].float(),
+            grid,
+            mode="nearest",
+            padding_mode="zeros",
+            align_corners=False,
+        )
+        return sampled[0].to(segmentation.dtype)
+
+
+def distortion_grid(shape: tuple[int, int], k: float) -> torch.Tensor:
+    """Where each pixel of a (Y, X) image looks, as ``grid_sample`` wants it: (1, Y, X, 2)."""
+    rows, columns = (((torch.arange(n) + 0.5) * 2 / n) - 1 for n in shape)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    scale = 1 + k * (x.square() + y.square())
+    return torch.stack((x * scale, y * scale), dim=-1)[None]
