@@ -1,1 +1,1 @@
-"""The tables of Wang et al. 2020, row by row, through nnU-Net's own commands."""
+"""The papers' tables, row by row, through nnU-Net's own commands."""

@@ -1,4 +1,4 @@
-"""``strokesynth reproduce``: a table of Wang et al. 2020 through nnU-Net's own commands."""
+"""``strokesynth reproduce``: a paper's table through nnU-Net's own commands."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from nnunetv2_strokesynth.reproduction.rows import (
     with_further_rows,
 )
 
-HELP = "run a table of Wang et al. 2020 row by row; ours beside the published figures"
+HELP = "run a paper's table row by row; ours beside the published figures"
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
 LOGGER = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the DWI as image, for the rows 'Real DWI' (default: 19)")  # fmt: skip
     add("--folds", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="folds of "
         "the cross-validation (default: 0 1 2 3 4), or `paper`: the paper's split")  # fmt: skip
-    add("--epochs", type=_positive, help="default: 300 (per stage), as the paper")
+    add("--epochs", type=_positive, help="default: as the paper, 300 (per stage)")
     add("--iterations", type=_positive, help="per epoch; default: one pass over the slices")
     add("--base-features", type=_positive, help="width of the networks; default: 64")
     add("--rows", nargs="+", metavar="TRAINER", help="run only these rows of the table; the others "
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _folds(words: list[str], table: PaperTable) -> str | tuple[int, ...]:
     if words == [PAPER]:
-        if table.number == 6:
+        if table.is_on_test_set:
             raise ValueError("--folds paper: Table 6 is about the test set; name folds instead")
         return PAPER
     if not all(word.isdigit() for word in words):
@@ -167,7 +167,7 @@ def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> Non
         LOGGER.info("export %s=%s", name, shlex.quote(environment[name]))
     for row, commands in steps:
         state = "" if commands else " (finished)"
-        LOGGER.info("# Table %d, %s: %s%s", plan.table.number, row.label, row.trainer, state)
+        LOGGER.info("# %s, %s: %s%s", plan.table.source, row.label, row.trainer, state)
         for step in commands:
             LOGGER.info("%s", step.text)
 
@@ -177,7 +177,7 @@ def write_table(plan: Plan, devices: list[str]) -> None:
     from nnunetv2_strokesynth.reporting.figures import save_png
     from nnunetv2_strokesynth.reproduction.picture import dice_figure
 
-    results, name = collect(plan), f"table{plan.table.number}"
+    results, name = collect(plan), plan.table.file_name
     save_png(dice_figure(plan, results), plan.out / f"{name}.png")
     with atomic_file(plan.out / f"{name}.csv") as temporary:
         to_frame(plan, results, data_note(plan)).to_csv(temporary, index=False)
@@ -219,4 +219,4 @@ def run(args: argparse.Namespace) -> None:
     if is_run:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
-        LOGGER.info("%s", plan.out / f"table{plan.table.number}.{ending}")
+        LOGGER.info("%s", plan.out / f"{plan.table.file_name}.{ending}")

@@ -13,12 +13,11 @@ from nnunetv2_strokesynth.reproduction.plan import (
     EPOCHS,
     ITERATIONS,
     PAPER,
-    PAPER_RECIPE,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
 )
-from nnunetv2_strokesynth.reproduction.rows import TableRow
+from nnunetv2_strokesynth.reproduction.rows import PREFIXES, TableRow
 
 SETTINGS_FILE = "reproduce.json"
 RECIPE = "those of its recipe"
@@ -31,11 +30,11 @@ def settings_of(plan: Plan) -> dict:
     """What two runs into one folder must agree on, as JSON."""
     sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
     return {
-        "table": plan.table.number,
+        "table": plan.table.file_name,
         "dataset": plan.data.name,
         "folds": plan.folds if plan.folds == PAPER else list(plan.folds),
         **{
-            option: plan.recipe.get(name, PAPER_RECIPE.get(name))
+            option: plan.recipe.get(name, plan.papers_recipe.get(name))
             for option, name in RECIPE_OPTIONS.items()
         },
         "measured": {
@@ -107,16 +106,16 @@ def check_model(plan: Plan, row: TableRow) -> None:
     """
     data = plan.data_of(row)
     model = data.model(row.trainer)
-    if not row.trainer.startswith("StrokeSynthTrainer") or not model.is_dir():
+    if not row.trainer.startswith(PREFIXES) or not model.is_dir():
         return
     used_features = _base_features(model)
-    wanted = (PAPER_RECIPE | plan.recipe)[BASE_FEATURES]
+    wanted = (plan.papers_recipe | plan.recipe)[BASE_FEATURES]
     if used_features is not None and used_features != wanted:
         raise _other_recipe(model, "--base-features", used_features, wanted)
     for fold in measured_cases(data, plan.folds):
         for name, attribute in LOGGED.items():
             folder = model / f"fold_{fold}"
-            default = RECIPE if row.published is None else PAPER_RECIPE.get(name, RECIPE)
+            default = RECIPE if row.published is None else plan.papers_recipe.get(name, RECIPE)
             used = {value or default for value in _logged_values(folder, attribute)}
             wanted = plan.recipe.get(name, default)
             if used and wanted not in used:

@@ -73,13 +73,14 @@ def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> li
     lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(plan) else []
     if not plan.is_papers_recipe:
         lines += [f"**{NOT_THE_RECIPE}**", ""]
-    epochs = recipe.get(EPOCHS)
+    epochs, default = recipe.get(EPOCHS), plan.table.epochs
+    stated = f"paper: {default}" if plan.table.epochs_stated else f"paper: silent, ours {default}"
     lines += [
         f"- data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
         f"{len(data.case_ids('labelsTr'))} training scans{patients}",
         f"- split: {split_note(plan)}",
-        f"- epochs: {epochs or 300} (paper: 300; of each stage where modules are trained one after "
-        "another)",
+        f"- epochs: {epochs or plan.table.epochs} ({stated}; of each stage where modules are "
+        "trained one after another)",
         f"- iterations per epoch: {recipe.get(ITERATIONS, 'one pass over the training slices')} "
         "(paper: one pass over the training slices)",
         f"- base features: {recipe.get(BASE_FEATURES, 64)} (paper: 64)",
@@ -179,7 +180,7 @@ def notes(plan: Plan, results: list[RowResult]) -> list[str]:
 def to_page(plan: Plan, results: list[RowResult], devices: list[str]) -> str:
     """The whole page."""
     table = plan.table
-    lines = [f"# Wang et al. 2020, Table {table.number}: {table.title}", ""]
+    lines = [f"# {table.source}: {table.title}", ""]
     lines += [*header_lines(plan, results, devices), ""]
     lines += [to_markdown(build_table(plan, results)), *notes(plan, results), ""]
-    return "\n".join([*lines, f"![Dice](table{table.number}.png)", ""])
+    return "\n".join([*lines, f"![Dice]({table.file_name}.png)", ""])

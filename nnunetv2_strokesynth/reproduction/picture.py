@@ -37,7 +37,7 @@ def dice_figure(plan: Plan, results: list[RowResult]) -> Figure:
     axes.set_yticks(np.arange(1, len(results)) - 0.5, minor=True)
     axes.grid(axis="y", which="minor", alpha=0.25)
     axes.tick_params(axis="y", which="minor", length=0)
-    title = f"Wang et al. 2020, Table {plan.table.number}. Ours: {data_note(plan)}\n"
+    title = f"{plan.table.source}. Ours: {data_note(plan)}\n"
     title += split_note(plan).replace("*", "")
     title += "" if plan.is_papers_recipe else f"\n{NOT_THE_RECIPE}"
     figure.suptitle(title, fontsize=10.5)

@@ -19,8 +19,6 @@ RECIPE_OPTIONS = {
     "iterations": ITERATIONS,
     "base_features": BASE_FEATURES,
 }
-# Section 4.1; iterations follow from the data: one pass over the training slices.
-PAPER_RECIPE = {EPOCHS: "300", BASE_FEATURES: "64"}
 
 
 class Plan(NamedTuple):
@@ -47,12 +45,17 @@ class Plan(NamedTuple):
     @property
     def on_test_set(self) -> bool:
         """Table 6: an ensemble predicts the challenge's test scans."""
-        return self.table.number == 6
+        return self.table.is_on_test_set
+
+    @property
+    def papers_recipe(self) -> dict[str, str]:
+        """What runs if nothing is set; iterations follow from the data (one pass)."""
+        return {EPOCHS: str(self.table.epochs), BASE_FEATURES: "64"}
 
     @property
     def is_papers_recipe(self) -> bool:
         """Whether nothing was set to anything but the paper's value."""
-        return all(PAPER_RECIPE.get(name) == value for name, value in self.recipe.items())
+        return all(self.papers_recipe.get(name) == value for name, value in self.recipe.items())
 
     def data_of(self, row: TableRow) -> DataSet | None:
         """The data set that a row is trained on."""

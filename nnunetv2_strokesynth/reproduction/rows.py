@@ -16,6 +16,8 @@ from nnunetv2_strokesynth.reporting.published_ablations import (
 )
 
 PREFIX = "StrokeSynthTrainer_"
+PREFIXES = ("StrokeSynthTrainer", "Song2018Trainer")  # of our trainers
+WANG, SONG = "Wang et al. 2020", "Song & Huang 2018"
 PROPOSED = f"{PREFIX}Wang2020"
 
 
@@ -38,7 +40,7 @@ class TableRow(NamedTuple):
 
 
 class PaperTable(NamedTuple):
-    """One table of Wang et al. 2020.
+    """One table of a paper.
 
     Attributes:
         number: in the paper.
@@ -47,6 +49,10 @@ class PaperTable(NamedTuple):
         rows: in the paper's order.
         proposed: trainer of the row that the others are compared with.
         published_on: heading of the published columns, with their data.
+        paper: authors and year.
+        epochs: of our reading of the paper's recipe.
+        epochs_stated: whether the paper gives them.
+        name: on the command line; empty: ``table`` and the number.
     """
 
     number: int
@@ -55,6 +61,25 @@ class PaperTable(NamedTuple):
     rows: tuple[TableRow, ...]
     proposed: str
     published_on: str = "paper (ISLES 2018, 23 scans)"
+    paper: str = WANG
+    epochs: int = 300
+    epochs_stated: bool = True
+    name: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Of the results, without ending: the table's name on the command line."""
+        return self.name or f"table{self.number}"
+
+    @property
+    def source(self) -> str:
+        """Paper and table, for titles."""
+        return f"{self.paper}, Table {self.number}"
+
+    @property
+    def is_on_test_set(self) -> bool:
+        """Whether an ensemble predicts the challenge's test scans."""
+        return self.file_name == "table6"
 
     @property
     def trainers(self) -> tuple[str, ...]:
@@ -62,27 +87,32 @@ class PaperTable(NamedTuple):
         return tuple(row.trainer for row in self.rows if row.trainer)
 
 
-def _published(number: int) -> tuple[Published, ...]:
+def _published(paper: str, number: int) -> tuple[Published, ...]:
     return tuple(
         row
         for row in (*ABLATIONS, *PUBLISHED)
-        if (row.paper, row.where) == ("Wang et al. 2020", f"Table {number}")
+        if (row.paper, row.where) == (paper, f"Table {number}")
     )
 
 
 def _rows(
-    number: int, *names: tuple[str, str], real_dwi: str = "", synthesis: bool = False
+    number: int,
+    *names: tuple[str, str],
+    paper: str = WANG,
+    prefix: str = PREFIX,
+    real_dwi: str = "",
+    synthesis: bool = False,
 ) -> tuple[TableRow, ...]:
     """Pairs of label and trainer (without the common prefix) with the published rows, in order."""
     return tuple(
         TableRow(
             label,
-            f"{PREFIX}{name}" if name else "",
+            f"{prefix}{name}".rstrip("_") if name or paper != WANG else "",
             published,
             real_dwi=name == real_dwi and bool(name),
             synthesis=synthesis and name != real_dwi,
         )
-        for (label, name), published in zip(names, _published(number), strict=True)
+        for (label, name), published in zip(names, _published(paper, number), strict=True)
     )
 
 
@@ -184,6 +214,30 @@ TABLES: dict[str, PaperTable] = {
         PROPOSED,
         "paper (ISLES 2018 test set, 62 scans)",
     ),
+    "song2018": PaperTable(
+        1,
+        "stages, losses and norms of the forerunner (preset song2018)",
+        ("dice", "precision", "recall", "hausdorff_mm", "assd_mm"),
+        _rows(
+            1,
+            ("U-Net + CE", "UNetCE"),
+            ("U-Net + CE + GD", "UNetCEGD"),
+            ("AU-Net + CE + GD", "AUNetCEGD"),
+            ("AU-Net + CE + GD + G", "G"),
+            ("AU-Net + CE + GD + G + SDF", "GSDF"),
+            ("AU-Net + CE + GD + G + SDF + SN", "GSDFSN"),
+            ("AU-Net + CE + GD + G + SDF + SN + E", "GSDFSNE"),
+            ("AU-Net + CE + GD + G + SDF + SN + E + BN", ""),
+            paper=SONG,
+            prefix="Song2018Trainer_",
+        ),
+        "Song2018Trainer",
+        "paper (ISLES 2018, 4-fold cross-validation)",
+        SONG,
+        400,
+        False,
+        "song2018",
+    ),
 }
 
 REAL_DWI_TRAINERS = frozenset(
@@ -201,7 +255,7 @@ def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
     """
     for trainer in trainers:
         if trainer in table.trainers:
-            raise ValueError(f"--also {trainer}: it is a row of Table {table.number} already")
+            raise ValueError(f"--also {trainer}: it is a row of {table.file_name} already")
     further = (
         TableRow(trainer, trainer, real_dwi=trainer in REAL_DWI_TRAINERS)
         for trainer in dict.fromkeys(trainers)

@@ -215,7 +215,7 @@ def test_dry_run_writes_nothing_and_prints_bash(world, dry_run):
     assert exports[3].startswith("nnUNet_extTrainer=") and str(trainers_folder()) in exports[3]
     known = ("nnUNetv2_train", "nnUNetv2_predict", "strokesynth", "mkdir", "strokesynth_num_epochs")
     assert all(line.startswith(known) for line in _commands(lines))
-    assert "# Table 1, nnUNetTrainer: nnUNetTrainer" in lines
+    assert "# Wang et al. 2020, Table 1, nnUNetTrainer: nnUNetTrainer" in lines
 
 
 def test_input_that_cannot_be_used(world, dry_run, monkeypatch):

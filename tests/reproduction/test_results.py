@@ -204,7 +204,7 @@ def test_settings_of_the_folder_are_kept(two_rows, make_table, capsys):
     for words, message in (
         (("table3", "--epochs", "2"), "made with epochs 300, now it is 2"),
         (("table3", "--folds", "0"), "made with folds [0, 1, 2, 3, 4], now it is [0]"),
-        (("table4",), "made with table 3, now it is 4"),
+        (("table4",), "made with table table3, now it is table4"),
     ):
         make_table(*words, rc=2)
         assert message in capsys.readouterr().err
