@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from scipy.ndimage import binary_erosion
 from torch import nn
 
@@ -16,6 +18,8 @@ from nnunetv2_strokesynth.inference.synthesize import (
     synthesize_case,
     synthesize_folder,
 )
+from nnunetv2_strokesynth.trainers.wang2020 import paper_plans
+from nnunetv2_strokesynth.trainers.wang2020_tables import StrokeSynthTrainer_SynthL1
 
 CPU = torch.device("cpu")
 
@@ -120,24 +124,39 @@ def test_missing_checkpoint_and_fold_are_named(pipeline):
         build_predictor(pipeline.model, folds=("4",), device=CPU)
 
 
-def test_stock_model_has_no_generator(pipeline, tmp_path):
-    """A checkpoint of nnU-Net's own trainer, built from the same plans."""
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
-    model = tmp_path / "nnUNetTrainer__nnUNetPlans__2d"
+def _untrained_model(pipeline, tmp_path, trainer_class, plans):
+    """A model folder with a fresh network of the trainer's, built from the plans."""
+    name = trainer_class.__name__
+    model = tmp_path / f"{name}__nnUNetPlans__2d"
     (model / "fold_0").mkdir(parents=True)
-    for name in ("plans.json", "dataset.json"):
-        shutil.copy(pipeline.model / name, model)
-    plans = PlansManager(json.loads((model / "plans.json").read_text()))
-    network = nnUNetTrainer.build_network_architecture(
-        plans, plans.get_configuration("2d"), 12, 2, False
+    shutil.copy(pipeline.model / "dataset.json", model)
+    (model / "plans.json").write_text(json.dumps(plans))
+    manager = PlansManager(plans)
+    network = trainer_class.build_network_architecture(
+        manager, manager.get_configuration("2d"), 12, 2, False
     )
     checkpoint = {
-        "trainer_name": "nnUNetTrainer",
+        "trainer_name": name,
         "init_args": {"configuration": "2d"},
         "network_weights": network.state_dict(),
     }
     torch.save(checkpoint, model / "fold_0" / "checkpoint_final.pth")
+    return model
+
+
+def test_stock_model_has_no_generator(pipeline, tmp_path):
+    plans = json.loads((pipeline.model / "plans.json").read_text())
+    model = _untrained_model(pipeline, tmp_path, nnUNetTrainer, plans)
     with pytest.raises(ValueError, match="nnUNetTrainer has no generator"):
         build_predictor(model, device=CPU)
+
+
+def test_without_an_extractor_there_is_a_pseudo_dwi_and_no_feature(pipeline, tmp_path):
+    plans = paper_plans(json.loads((pipeline.model / "plans.json").read_text()), "2d", 4)
+    model = _untrained_model(pipeline, tmp_path, StrokeSynthTrainer_SynthL1, plans)
+    predictor = build_predictor(model, device=CPU, mirroring=False)
+    images = pipeline.raw / "imagesTs"
+    with pytest.raises(ValueError, match="SynthL1 has no extractor.*--feature"):
+        synthesize_folder(predictor, images, tmp_path / "out", with_feature=True)
+    written = synthesize_folder(predictor, images, tmp_path / "out")
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(written[0]))).any()
