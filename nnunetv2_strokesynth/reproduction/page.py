@@ -50,7 +50,7 @@ def split_note(plan: Plan) -> str:
     folds = measured_cases(plan.data, plan.folds)
     n_scans = sum(map(len, folds.values()))
     if plan.folds == PAPER:
-        text = f"the paper's split, {n_scans} test scans (paper: 23)"
+        text = f"a split of the paper's size, {n_scans} test scans (paper: 23)"
     else:
         n_folds = sum("test" not in split for split in plan.data.splits)
         text = f"{n_folds}-fold cross-validation"
