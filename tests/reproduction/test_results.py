@@ -167,7 +167,10 @@ def test_paper_split(world, make_table):
         (predictions / f"{case_id}.nii.gz").touch()
     world.evaluate(trainer, case_id=cases, dice=[0.2, 0.3, 0.4])
     lines = make_table("table4", "--folds", "paper", "--rows", trainer)
-    assert any("a split of the paper's size, 3 test scans (paper: 23), at patient" in line for line in lines)
+    assert any(
+        "a split of the paper's size, 3 test scans (paper: 23), at patient" in line
+        for line in lines
+    )
     assert _cells(lines, "L_GD")["Dice (%), ours"].startswith("30.00 ± 10.00 [")
     assert not any("checkpoint that was best" in line for line in lines)
 

@@ -13,9 +13,11 @@ import torch
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import get_trainer_from_args, run_training
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
+from nnunetv2_strokesynth.trainers import strokesynth
 
 TRAINERS = sorted(
     name for name, value in vars(strokesynth_trainers).items() if inspect.isclass(value)
@@ -35,7 +37,9 @@ def short_run(monkeypatch):
         monkeypatch.setenv(f"strokesynth_num_{name}", "1")
     monkeypatch.setenv("strokesynth_base_features", "4")
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    # A spawned worker takes seconds to import nnU-Net; the pipeline's run has them as they are.
+    # Pictures, and workers that take seconds to import nnU-Net, are for the pipeline to test.
+    monkeypatch.setattr(strokesynth, "plot_terms", lambda folder, history: None)
+    monkeypatch.setattr(LocalLogger, "plot_progress_png", lambda self, output_folder: None)
     forked = multiprocessing.get_context("fork")
     monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: forked)
 
