@@ -48,16 +48,18 @@ def main() -> None:
     for fold in args.folds:
         name = fold.parent.name.split("__")[0].removeprefix("StrokeSynthTrainer_")
         history = read(fold)
-        left.plot(history["epoch"], history["spread"], marker=".", label=name)
+        left.plot(history["epoch"], history["spread"], marker=".", label=name, clip_on=False)
         right.plot(history["epoch"], history["distance in spreads"], marker=".", label=name)
         rows += [
             {"trainer": name, **history.iloc[index].to_dict()} for index in (0, len(history) - 1)
         ]
-    left.set(title="spread of the context vector over real DWIs", xlabel="epoch", yscale="log")
+    left.set(title="spread of the context vector over real DWIs", xlabel="epoch")
     right.set(title="distance pseudo-DWI to DWI / spread", xlabel="epoch")
     for axis in (left, right):
+        axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
         axis.legend()
+    left.margins(y=0.15)
     figure.savefig(args.output, dpi=120)
     sys.stdout.write(pd.DataFrame(rows).to_string(index=False, float_format="%.4g") + "\n")
 
