@@ -34,7 +34,7 @@ PRINTED = (
     ("Wang et al. 2020", "Table 5", "real DWI", "relative_volume_error", "0.24 ± 0.24"),
     ("Wang et al. 2020", "Table 6", "proposed", "dice", "51 ± 31"),
     ("Wang et al. 2020", "Table 6", "Chen", "precision", "59 ± 38"),
-    ("Song & Huang 2018", "Table 1", "+ extractor", "dice", "62"),
+    ("Song & Huang 2018", "Table 1", "AU-Net + CE + GD + G + SDF + SN + E + BN", "dice", "62"),
     ("Clèrigues et al. 2019", "Table 1", "single + RT + SM + UF", "dice", "54.7 ± 24.2"),
     ("Clèrigues et al. 2019", "Table 1", "baseline", "hausdorff_mm", "29.5 ± 18.9"),
     ("Clèrigues et al. 2019", "Table 2", "proposed", "recall", "57 ± 35"),
