@@ -114,11 +114,12 @@ def test_only_the_named_folds_are_measured(data, capsys):
     extra = data / "model" / "fold_5" / "validation"
     extra.mkdir(parents=True)
     shutil.copy(data / "model" / "fold_2" / "validation" / "case_002.nii.gz", extra)
-    assert _evaluate(data) == 2
+    for named in ((), ("-f", "0", "1", "2", "3", "4", "--overwrite")):
+        assert _evaluate(data, *named) == 0
+        cases = pd.read_csv(data / "out" / "cases.csv", dtype={"fold": str})
+        assert cases["fold"].tolist() == ["0", "1", "2", "3", "4", "0"]
+    assert _evaluate(data, "-f", "2", "5", "--allow-missing", "--overwrite") == 2
     assert "case_002 is in two folds" in capsys.readouterr().err
-    assert _evaluate(data, "-f", "0", "1", "2", "3", "4") == 0
-    cases = pd.read_csv(data / "out" / "cases.csv", dtype={"fold": str})
-    assert cases["fold"].tolist() == ["0", "1", "2", "3", "4", "0"]
     assert _evaluate(data, "-f", "5", "3", "--allow-missing", "--overwrite") == 0
     summary = json.loads((data / "out" / "summary.json").read_text())["predictions"]["model"]
     assert summary["folds"] == ["3", "5"] and summary["n_cases"] == 2
