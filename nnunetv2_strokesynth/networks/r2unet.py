@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.networks.image_sides import check_sides
-
-N_LEVELS = 5
+from nnunetv2_strokesynth.networks.unet import EncoderDecoder
 
 
 class RecurrentConv(nn.Module):
@@ -62,7 +62,7 @@ class UpConv(nn.Sequential):
         )
 
 
-class R2UNet(nn.Module):
+class R2UNet(EncoderDecoder):
     """Recurrent residual U-Net of Alom et al. 2018 (arXiv 1802.06955); linear output.
 
     Five levels of c, 2c, 4c, 8c, 16c features, max-pooling down, up-sampling and convolution up.
@@ -83,32 +83,13 @@ class R2UNet(nn.Module):
     def __init__(
         self, in_channels: int, out_channels: int, base_features: int = 64, *, steps: int = 2
     ) -> None:
-        super().__init__()
-        features = [base_features * 2**level for level in range(N_LEVELS)]
-        self.encoder = nn.ModuleList(
-            RecurrentResidualBlock(width_in, width, steps)
-            for width_in, width in zip([in_channels, *features[:-1]], features, strict=True)
+        block = partial(RecurrentResidualBlock, steps=steps)
+        super().__init__(
+            in_channels,
+            out_channels,
+            base_features,
+            encoder_block=block,
+            up=UpConv,
+            decoder_block=block,
+            name="R2U-Net",
         )
-        self.pool = nn.MaxPool2d(2)
-        self.up = nn.ModuleList()
-        self.decoder = nn.ModuleList()
-        for below, width in zip(features[:0:-1], features[-2::-1], strict=True):
-            self.up.append(UpConv(below, width))
-            self.decoder.append(RecurrentResidualBlock(2 * width, width, steps))
-        self.head = nn.Conv2d(base_features, out_channels, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_channels, Y, X) -> (B, out_channels, Y, X).
-
-        Raises:
-            ValueError: Y or X is not a multiple of 16.
-        """
-        check_sides(x, 2 ** (N_LEVELS - 1), "R2U-Net")
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat((skips.pop(), up(x)), dim=1))
-        return self.head(x)

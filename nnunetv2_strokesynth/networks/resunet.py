@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.networks.image_sides import check_sides
-
-N_LEVELS = 5
+from nnunetv2_strokesynth.networks.unet import EncoderDecoder, deconvolution
 
 
 class ResidualBlock(nn.Module):
@@ -36,7 +34,7 @@ class ResidualBlock(nn.Module):
         return self.relu(self.body(x) + self.shortcut(x))
 
 
-class ResUNet(nn.Module):
+class ResUNet(EncoderDecoder):
     """U-Net of residual blocks after Xiao et al. 2018 (Weighted Res-UNet); linear output.
 
     Five levels of c, 2c, 4c, 8c, 16c features, max-pooling down, 2x2 transposed convolutions up.
@@ -53,32 +51,12 @@ class ResUNet(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int, base_features: int = 64) -> None:
-        super().__init__()
-        features = [base_features * 2**level for level in range(N_LEVELS)]
-        self.encoder = nn.ModuleList(
-            ResidualBlock(width_in, width)
-            for width_in, width in zip([in_channels, *features[:-1]], features, strict=True)
+        super().__init__(
+            in_channels,
+            out_channels,
+            base_features,
+            encoder_block=ResidualBlock,
+            up=deconvolution,
+            decoder_block=ResidualBlock,
+            name="residual U-Net",
         )
-        self.pool = nn.MaxPool2d(2)
-        self.up = nn.ModuleList()
-        self.decoder = nn.ModuleList()
-        for below, width in zip(features[:0:-1], features[-2::-1], strict=True):
-            self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
-            self.decoder.append(ResidualBlock(2 * width, width))
-        self.head = nn.Conv2d(base_features, out_channels, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_channels, Y, X) -> (B, out_channels, Y, X).
-
-        Raises:
-            ValueError: Y or X is not a multiple of 16.
-        """
-        check_sides(x, 2 ** (N_LEVELS - 1), "residual U-Net")
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat((skips.pop(), up(x)), dim=1))
-        return self.head(x)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -26,7 +29,70 @@ class ConvBlock(nn.Sequential):
         )
 
 
-class UNet(nn.Module):
+class EncoderDecoder(nn.Module):
+    """The shape that the U-Nets share: five levels, max-pooling down, skips concatenated, 1x1 head.
+
+    Levels have c, 2c, 4c, 8c, 16c features.
+
+    Args:
+        in_channels: input channels.
+        out_channels: output channels.
+        base_features: c, the features at full resolution.
+        encoder_block: called with input and output channels, once per level.
+        up: called with input and output channels; doubles the sides.
+        decoder_block: called with input and output channels, once per level but the deepest.
+        name: for the error message.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_features: int,
+        *,
+        encoder_block: Callable[[int, int], nn.Module],
+        up: Callable[[int, int], nn.Module],
+        decoder_block: Callable[[int, int], nn.Module],
+        name: str,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        features = [base_features * 2**level for level in range(N_LEVELS)]
+        self.encoder = nn.ModuleList(
+            encoder_block(width_in, width)
+            for width_in, width in zip([in_channels, *features[:-1]], features, strict=True)
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.up = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for below, width in zip(features[:0:-1], features[-2::-1], strict=True):
+            self.up.append(up(below, width))
+            self.decoder.append(decoder_block(2 * width, width))
+        self.head = nn.Conv2d(base_features, out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, Y, X) -> (B, out_channels, Y, X).
+
+        Raises:
+            ValueError: Y or X is not a multiple of 16.
+        """
+        check_sides(x, 2 ** (N_LEVELS - 1), self.name)
+        skips = []
+        for level, block in enumerate(self.encoder):
+            x = block(x if level == 0 else self.pool(x))
+            skips.append(x)
+        skips.pop()
+        for up, block in zip(self.up, self.decoder, strict=True):
+            x = block(torch.cat((skips.pop(), up(x)), dim=1))
+        return self.head(x)
+
+
+def deconvolution(in_channels: int, out_channels: int) -> nn.Module:
+    """2x2 transposed convolution with stride 2: doubles the sides."""
+    return nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+
+
+class UNet(EncoderDecoder):
     """Ronneberger's U-Net with same padding and a norm after each convolution; linear output.
 
     Five levels of c, 2c, 4c, 8c, 16c features, max-pooling down, 2x2 transposed convolutions up.
@@ -50,37 +116,19 @@ class UNet(nn.Module):
         norm_op: type[nn.Module] = nn.BatchNorm2d,
         squeeze_excite: bool = False,
     ) -> None:
-        super().__init__()
-        features = [base_features * 2**level for level in range(N_LEVELS)]
-        self.encoder = nn.ModuleList()
-        for width_in, width in zip([in_channels, *features[:-1]], features, strict=True):
+        def encoder_block(width_in: int, width: int) -> nn.Module:
             block = ConvBlock(width_in, width, norm_op)
-            self.encoder.append(
-                nn.Sequential(block, SqueezeExcite(width)) if squeeze_excite else block
-            )
-        self.pool = nn.MaxPool2d(2)
-        self.up = nn.ModuleList()
-        self.decoder = nn.ModuleList()
-        for below, width in zip(features[:0:-1], features[-2::-1], strict=True):
-            self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
-            self.decoder.append(ConvBlock(2 * width, width, norm_op))
-        self.head = nn.Conv2d(base_features, out_channels, 1)
+            return nn.Sequential(block, SqueezeExcite(width)) if squeeze_excite else block
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_channels, Y, X) -> (B, out_channels, Y, X).
-
-        Raises:
-            ValueError: Y or X is not a multiple of 16.
-        """
-        check_sides(x, 2 ** (N_LEVELS - 1), "U-Net")
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat((skips.pop(), up(x)), dim=1))
-        return self.head(x)
+        super().__init__(
+            in_channels,
+            out_channels,
+            base_features,
+            encoder_block=encoder_block,
+            up=deconvolution,
+            decoder_block=partial(ConvBlock, norm_op=norm_op),
+            name="U-Net",
+        )
 
 
 class SLNet(UNet):
