@@ -22,6 +22,7 @@ from nnunetv2_strokesynth.evaluation.threshold_baseline import best_threshold, m
 from nnunetv2_strokesynth.evaluation.volumes import read_image
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES, environment, run_command
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows, widest_lesion_slice
+from nnunetv2_strokesynth.trainers.environment import EPOCHS, ITERATIONS, VAL_ITERATIONS
 
 HELP = "phantom, conversion, training, prediction and a picture, in one command"
 EXAMPLE = "strokesynth demo demo_out -device cpu"
@@ -78,9 +79,9 @@ def _commands(args: argparse.Namespace, folders: Folders) -> list[tuple[str, lis
     device = ["-device", args.device]
     test_images = str(folders.raw / "imagesTs")
     short = {
-        "strokesynth_num_epochs": str(args.epochs),
-        "strokesynth_num_iterations_per_epoch": str(args.iterations),
-        "strokesynth_num_val_iterations_per_epoch": str(max(1, args.iterations // 5)),
+        EPOCHS: str(args.epochs),
+        ITERATIONS: str(args.iterations),
+        VAL_ITERATIONS: str(max(1, args.iterations // 5)),
     }
     one_thread = {"OMP_NUM_THREADS": "1"}
     phantom = ["strokesynth", "phantom", str(folders.phantom), "--cases", str(args.cases)]

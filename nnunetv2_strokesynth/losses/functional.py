@@ -179,6 +179,26 @@ def context_spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()
 
 
+def known_dwi(dwi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tell samples with a DWI from those without: (B, 1, Y, X), NaN where a sample has none.
+
+    Returns:
+        The DWI with zeros in place of a missing one, and bool (B,), which samples have one.
+    """
+    valid = torch.isfinite(dwi).flatten(1).all(dim=1)
+    return torch.where(valid[:, None, None, None], dwi, torch.zeros_like(dwi)), valid
+
+
+def nan_without_dwi(value: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """A scalar for the log; NaN, not a perfect 0, for a batch without any DWI, which says nothing.
+
+    Args:
+        value: detached scalar.
+        valid: bool (B,), which samples have a DWI.
+    """
+    return torch.where(valid.any(), value, torch.full_like(value, torch.nan))
+
+
 def mean_over_valid(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Mean of the entries that count: (B,), bool (B,) -> scalar; 0, gradient 0, if none does.
 

@@ -18,10 +18,12 @@ from nnunetv2_strokesynth.losses.functional import (
     encode_context,
     generalized_dice_loss,
     hardness_aware_dice_loss,
+    known_dwi,
     l1_per_sample,
     l2_per_sample,
     lsgan_per_sample,
     mean_over_valid,
+    nan_without_dwi,
     weighted_cross_entropy,
     weighted_l2_per_sample,
 )
@@ -177,8 +179,7 @@ class JointLoss(nn.Module):
             return segmentation
         _, pseudo_dwi, feature, *condition = output
         _, dwi, weight = target
-        valid = torch.isfinite(dwi).flatten(1).all(dim=1)
-        dwi = torch.where(valid[:, None, None, None], dwi, torch.zeros_like(dwi))
+        dwi, valid = known_dwi(dwi)
         images = [image for image in (pseudo_dwi, feature) if image is not None]
         *contexts, context_dwi = self._contexts(*images, dwi)
         reference = _Reference(dwi, weight, valid, context_dwi)
@@ -190,14 +191,9 @@ class JointLoss(nn.Module):
             losses.append((self.alpha, self._adversarial(condition[0], pseudo_dwi, reference)))
         if context_dwi is not None:
             self.terms["context_spread"] = context_spread(context_dwi.detach(), valid)
-        self._mark_missing(valid)
-        return sum(share * loss for share, loss in losses if share)
-
-    def _mark_missing(self, valid: torch.Tensor) -> None:
-        """A batch without any DWI says nothing about the synthesis: log NaN, not a perfect 0."""
         for name in self.terms.keys() - self.segmentation.terms.keys():
-            value = self.terms[name]
-            self.terms[name] = torch.where(valid.any(), value, torch.full_like(value, torch.nan))
+            self.terms[name] = nan_without_dwi(self.terms[name], valid)
+        return sum(share * loss for share, loss in losses if share)
 
     def _contexts(self, *images: torch.Tensor) -> Sequence[torch.Tensor | None]:
         """Context vectors of several (B, 1, Y, X): (B, 16) each, or None without an encoder.

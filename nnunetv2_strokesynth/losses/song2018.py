@@ -10,7 +10,9 @@ from torch import nn
 from nnunetv2_strokesynth.losses.functional import (
     context_spread,
     encode_context,
+    known_dwi,
     mean_over_valid,
+    nan_without_dwi,
 )
 from nnunetv2_strokesynth.losses.joint import SegmentationLoss
 
@@ -100,8 +102,7 @@ class Song2018Loss(nn.Module):
             return loss
         _, pseudo_dwi, feature = output
         labels, dwi, weight = target
-        valid = torch.isfinite(dwi).flatten(1).all(dim=1)
-        dwi = torch.where(valid[:, None, None, None], dwi, torch.zeros_like(dwi))
+        dwi, valid = known_dwi(dwi)
         if self.with_extractor:
             explicit = lesion_l1(feature, labels)
             self.terms["feature_lesion"] = explicit.detach()
@@ -109,7 +110,7 @@ class Song2018Loss(nn.Module):
         weight = weight if self.weighted else torch.ones_like(weight)
         synthesis = mean_over_valid(weighted_norm_per_sample(pseudo_dwi, dwi, weight), valid)
         loss = loss + of_pixels * synthesis
-        self._log_synthesis("synthesis_pixel", synthesis, valid)
+        self.terms["synthesis_pixel"] = nan_without_dwi(synthesis.detach(), valid)
         if None not in self._encoders:
             contexts = [
                 encode_context(encoder, image)
@@ -117,13 +118,7 @@ class Song2018Loss(nn.Module):
             ]
             distance = mean_over_valid(feature_norm_per_sample(*contexts), valid)
             loss = loss + of_features * distance
-            self._log_synthesis("synthesis_context", distance, valid)
-            self._log_synthesis(
-                "context_spread", context_spread(contexts[1].detach(), valid), valid
-            )
+            self.terms["synthesis_context"] = nan_without_dwi(distance.detach(), valid)
+            spread = context_spread(contexts[1].detach(), valid)
+            self.terms["context_spread"] = nan_without_dwi(spread, valid)
         return loss
-
-    def _log_synthesis(self, name: str, value: torch.Tensor, valid: torch.Tensor) -> None:
-        """NaN for a batch without any DWI: it says nothing about the synthesis."""
-        value = value.detach()
-        self.terms[name] = torch.where(valid.any(), value, torch.full_like(value, torch.nan))

@@ -9,20 +9,23 @@ from pathlib import Path
 from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.reproduction.data_set import CONFIGURATION, DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
-    BASE_FEATURES,
-    EPOCHS,
-    ITERATIONS,
     PAPER,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
 )
 from nnunetv2_strokesynth.reproduction.rows import PREFIXES, TableRow
+from nnunetv2_strokesynth.trainers.environment import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+    OVERRIDES,
+)
 
 SETTINGS_FILE = "reproduce.json"
 RECIPE = "those of its recipe"
 # Our trainers say so in the first lines of their log; without the line the recipe's value was used.
-LOGGED = {EPOCHS: "num_epochs", ITERATIONS: "num_iterations_per_epoch"}
+LOGGED = {name: OVERRIDES[name] for name in (EPOCHS, ITERATIONS)}
 _LOG_LINES = 100
 
 

@@ -15,15 +15,9 @@ from nnunetv2_strokesynth.evaluation.tables import (
 from nnunetv2_strokesynth.reporting.published import Published, value_cell
 from nnunetv2_strokesynth.reporting.published_ablations import PARAMETERS
 from nnunetv2_strokesynth.reproduction.data_set import shares_patients
-from nnunetv2_strokesynth.reproduction.plan import (
-    BASE_FEATURES,
-    EPOCHS,
-    ITERATIONS,
-    PAPER,
-    Plan,
-    measured_cases,
-)
+from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
 from nnunetv2_strokesynth.reproduction.results import DONE, HIDDEN, NOT_OURS, Measured, RowResult
+from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES, EPOCHS, ITERATIONS
 
 PHANTOM = "DIGITAL PHANTOM, not ISLES 2018"
 SAYS_NOTHING = f"{PHANTOM}: figures say nothing about patients"

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from nnunetv2_strokesynth.reproduction.data_set import DataSet, paper_fold
 from nnunetv2_strokesynth.reproduction.rows import PaperTable, TableRow
+from nnunetv2_strokesynth.trainers.environment import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+    VAL_ITERATIONS,
+)
 
 PAPER = "paper"
-EPOCHS = "strokesynth_num_epochs"
-ITERATIONS = "strokesynth_num_iterations_per_epoch"
-VAL_ITERATIONS = "strokesynth_num_val_iterations_per_epoch"
-BASE_FEATURES = "strokesynth_base_features"
 # Option of our command -> variable that our trainers read.
 RECIPE_OPTIONS = {
     "epochs": EPOCHS,

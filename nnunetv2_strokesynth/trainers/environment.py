@@ -6,15 +6,21 @@ What is set is written into the training log; the width also into the model's ``
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+if TYPE_CHECKING:  # commands that only need the names do not wait for nnU-Net
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-OVERRIDES = {
-    "strokesynth_num_epochs": "num_epochs",
-    "strokesynth_num_iterations_per_epoch": "num_iterations_per_epoch",
-    "strokesynth_num_val_iterations_per_epoch": "num_val_iterations_per_epoch",
-}
+EPOCHS = "strokesynth_num_epochs"
+ITERATIONS = "strokesynth_num_iterations_per_epoch"
+VAL_ITERATIONS = "strokesynth_num_val_iterations_per_epoch"
 BASE_FEATURES = "strokesynth_base_features"
+# Variable -> the trainer's attribute.
+OVERRIDES = {
+    EPOCHS: "num_epochs",
+    ITERATIONS: "num_iterations_per_epoch",
+    VAL_ITERATIONS: "num_val_iterations_per_epoch",
+}
 
 
 def apply_overrides(trainer: nnUNetTrainer) -> None:

@@ -47,11 +47,7 @@ class Song2018Trainer(StrokeSynthTrainer_Wang2020):
     lr_warm_up = 0.0125  # 5 of 400
     p_distortion = 1 / 3
 
-    def _build_loss(self) -> nn.Module:
-        segmentation = SegmentationLoss(self.segmentation_terms)
-        if not self.uses_dwi:
-            return segmentation
-        network = self.unwrapped_network
+    def _joint_loss(self, network: nn.Module, segmentation: SegmentationLoss) -> nn.Module:
         return Song2018Loss(
             network.context_encoder,
             network.real_context_encoder,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import nn
 from torch.optim import Optimizer
 
 
@@ -40,11 +39,6 @@ SYNTHESIS = Stage("synthesis", _SYNTHESISERS, False, True, True)
 EXTRACTOR = Stage("extractor", ("extractor", "context_encoder"), False, False, True)
 GENERATOR = Stage("generator", ("generator", "context_encoder"), False, True, False)
 SEGMENTATION = Stage("segmentation", ("segmenter",), True, False, False)
-
-
-def parts(network: nn.Module) -> dict[str, nn.Module]:
-    """The network's parts by name."""
-    return dict(network.named_children())
 
 
 class DropSchedule:

@@ -27,7 +27,7 @@ from nnunetv2_strokesynth.trainers.environment import (
     is_overridden,
     positive_integer,
 )
-from nnunetv2_strokesynth.trainers.stages import JOINT, DropSchedule, Stage, parts
+from nnunetv2_strokesynth.trainers.stages import JOINT, DropSchedule, Stage
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 _SIDE_MULTIPLE = 32  # FCN and context encoder halve the image five times
@@ -117,7 +117,9 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
         segmentation = SegmentationLoss(self.segmentation_terms)
         if not self.uses_dwi:
             return segmentation
-        network = self.unwrapped_network
+        return self._joint_loss(self.unwrapped_network, segmentation)
+
+    def _joint_loss(self, network: nn.Module, segmentation: SegmentationLoss) -> nn.Module:
         return JointLoss(
             network.context_encoder,
             gamma=self.gamma,
@@ -160,7 +162,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
         if stage is not self._stage:
             self._enter(stage)
         super().on_train_epoch_start()
-        for name, part in parts(self.unwrapped_network).items():
+        for name, part in self.unwrapped_network.named_children():
             part.train(name in stage.trained)
 
     def _enter(self, stage: Stage) -> None:
@@ -171,7 +173,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             self.optimizer.state.clear()
             self._best_ema = None  # of predictions by a segmenter that had not learned yet
         changed = False
-        for name, part in parts(self.unwrapped_network).items():
+        for name, part in self.unwrapped_network.named_children():
             learns = name in stage.trained and not (
                 name == "context_encoder" and self.frozen_context
             )
