@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
@@ -35,7 +33,3 @@ class OnePassDataset:
 
     def __getitem__(self, case_id: str) -> tuple:
         return self.load_case(case_id)
-
-    def n_batches(self, batch_size: int) -> int:
-        """Iterations of one pass; the last batch is filled up."""
-        return math.ceil(len(self.identifiers) / batch_size)

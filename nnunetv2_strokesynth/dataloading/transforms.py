@@ -28,6 +28,11 @@ class SplitTarget(BasicTransform):
         return data_dict
 
 
+def no_weights(lesion: np.ndarray) -> np.ndarray:
+    """1 everywhere: bool of any shape -> float32 of that shape."""
+    return np.ones(lesion.shape, dtype=np.float32)
+
+
 class PackTargets(BasicTransform):
     """``segmentation`` becomes ``[labels (1, Y, X), dwi (1, Y, X), weight (1, Y, X)]``.
 
@@ -36,7 +41,7 @@ class PackTargets(BasicTransform):
     dictionary the list is ``[labels, weight]``.
 
     Args:
-        weight_map: bool (Y, X) -> float32 (Y, X).
+        weight_map: bool (Y, X) -> float32 (Y, X); or any other map made of the augmented lesion.
     """
 
     def __init__(self, weight_map: Callable[[np.ndarray], np.ndarray] = lesion_weight_map):

@@ -47,10 +47,10 @@ class StrokeSynthNet(nn.Module):
         discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
         real_context_encoder: as the context encoder, for the real DWI alone (Song & Huang 2018);
             None where one encoder serves all images.
-        return_synthesis: initial value of the attribute of that name.
+        return_heads: initial value of the attribute of that name.
 
     Attributes:
-        return_synthesis: while True, ``forward`` also returns the pseudo-DWI and the feature. It
+        return_heads: while True, ``forward`` also returns the pseudo-DWI and the feature. It
             plays the part that deep supervision plays in nnU-Net: on in training, off in
             inference.
     """
@@ -67,7 +67,7 @@ class StrokeSynthNet(nn.Module):
         segmenter_indices: Sequence[int] = (),
         discriminator: nn.Module | None = None,
         real_context_encoder: nn.Module | None = None,
-        return_synthesis: bool = False,
+        return_heads: bool = False,
     ) -> None:
         super().__init__()
         self.extractor = extractor
@@ -79,35 +79,35 @@ class StrokeSynthNet(nn.Module):
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
-        self.return_synthesis = return_synthesis
+        self.return_heads = return_heads
 
     def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(B, C, Y, X) -> pseudo-DWI I_g and feature F_h, (B, 1, Y, X) each.
 
         The feature is None without an extractor.
         """
-        inputs = _select(x, self.generator_indices)
+        inputs = select_channels(x, self.generator_indices)
         if self.extractor is None:
             return self.generator(inputs), None
-        feature = self.extractor(_select(x, self.frame_indices))
+        feature = self.extractor(select_channels(x, self.frame_indices))
         return self.generator(torch.cat((inputs, feature), dim=1)), feature
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
         """(B, C, Y, X) -> logits.
 
-        With ``return_synthesis``: (logits, pseudo-DWI, feature), and, if there is a discriminator,
+        With ``return_heads``: (logits, pseudo-DWI, feature), and, if there is a discriminator,
         fourth the channels that the generator saw.
         """
         pseudo_dwi, feature = self.synthesize(x)
         inputs = pseudo_dwi
         if self.segmenter_indices:
-            inputs = torch.cat((_select(x, self.segmenter_indices), pseudo_dwi), dim=1)
+            inputs = torch.cat((select_channels(x, self.segmenter_indices), pseudo_dwi), dim=1)
         logits = self.segmenter(inputs)
-        if not self.return_synthesis:
+        if not self.return_heads:
             return logits
         if self.discriminator is None:
             return logits, pseudo_dwi, feature
-        return logits, pseudo_dwi, feature, _select(x, self.generator_indices)
+        return logits, pseudo_dwi, feature, select_channels(x, self.generator_indices)
 
 
 class ChannelSegmenter(nn.Module):
@@ -116,10 +116,10 @@ class ChannelSegmenter(nn.Module):
     Args:
         segmenter: (B, S, Y, X) -> (B, C, Y, X).
         segmenter_indices: the input channels that it sees.
-        return_synthesis: initial value of the attribute of that name.
+        return_heads: initial value of the attribute of that name.
 
     Attributes:
-        return_synthesis: while True, ``forward`` returns a tuple that holds the logits alone, as
+        return_heads: while True, ``forward`` returns a tuple that holds the logits alone, as
             nnU-Net's deep-supervision protocol wants it in training.
     """
 
@@ -128,20 +128,20 @@ class ChannelSegmenter(nn.Module):
         segmenter: nn.Module,
         segmenter_indices: Sequence[int],
         *,
-        return_synthesis: bool = False,
+        return_heads: bool = False,
     ) -> None:
         super().__init__()
         self.segmenter = segmenter
         self.segmenter_indices = tuple(segmenter_indices)
-        self.return_synthesis = return_synthesis
+        self.return_heads = return_heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
-        """(B, C, Y, X) -> logits; with ``return_synthesis`` (logits,)."""
-        logits = self.segmenter(_select(x, self.segmenter_indices))
-        return (logits,) if self.return_synthesis else logits
+        """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
+        logits = self.segmenter(select_channels(x, self.segmenter_indices))
+        return (logits,) if self.return_heads else logits
 
 
-def _select(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
+def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
     """Channels of x by position. Slices: indexing with a list would copy it to the GPU and wait."""
     return torch.cat([x[:, index : index + 1] for index in channels], dim=1)
 
@@ -160,7 +160,7 @@ def wang2020_networks(
     context_length: int = CONTEXT_LENGTH,
     with_discriminator: bool = False,
     normalise_inputs: bool = False,
-    return_synthesis: bool = False,
+    return_heads: bool = False,
 ) -> StrokeSynthNet | ChannelSegmenter:
     """The networks of Wang et al. 2020 with Xavier initialisation: the proposed ones by default.
 
@@ -181,7 +181,7 @@ def wang2020_networks(
         with_discriminator: True where the adversarial loss is used.
         normalise_inputs: a batch norm without learned parameters in front of each network (Song &
             Huang 2018).
-        return_synthesis: see ``StrokeSynthNet``.
+        return_heads: see ``StrokeSynthNet``.
     """
     channels = PRESETS[preset]
 
@@ -197,9 +197,7 @@ def wang2020_networks(
     )
     segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
     if PSEUDO_DWI not in segmenter_inputs:
-        return ChannelSegmenter(
-            segmentation_net, segmenter_indices, return_synthesis=return_synthesis
-        )
+        return ChannelSegmenter(segmentation_net, segmenter_indices, return_heads=return_heads)
     n_inputs = len(generator_inputs)
     generator = initialised(UNet(n_inputs, 1, base_features), n_inputs)
     generator_indices = channels.index(*(n for n in generator_inputs if n != FEATURE))
@@ -222,7 +220,7 @@ def wang2020_networks(
         generator_indices=generator_indices,
         segmenter_indices=segmenter_indices,
         discriminator=discriminator,
-        return_synthesis=return_synthesis,
+        return_heads=return_heads,
     )
 
 
@@ -232,7 +230,7 @@ def planned_networks(
     num_output_channels: int,
     *,
     with_context_encoder: bool = True,
-    return_synthesis: bool = False,
+    return_heads: bool = False,
 ) -> StrokeSynthNet:
     """Extractor, generator and segmenter with the topology of nnU-Net's plans.
 
@@ -243,7 +241,7 @@ def planned_networks(
         preset: a key of ``channels.PRESETS``.
         num_output_channels: classes, background included.
         with_context_encoder: False where no synthesis loss is used.
-        return_synthesis: see ``StrokeSynthNet``.
+        return_heads: see ``StrokeSynthNet``.
 
     Raises:
         ValueError: the plans are not 2-D.
@@ -265,5 +263,5 @@ def planned_networks(
         ContextEncoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,
         generator_indices=generator_indices,
-        return_synthesis=return_synthesis,
+        return_heads=return_heads,
     )

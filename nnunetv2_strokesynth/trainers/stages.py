@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,22 @@ SYNTHESIS = Stage("synthesis", _SYNTHESISERS, False, True, True)
 EXTRACTOR = Stage("extractor", ("extractor", "context_encoder"), False, False, True)
 GENERATOR = Stage("generator", ("generator", "context_encoder"), False, True, False)
 SEGMENTATION = Stage("segmentation", ("segmenter",), True, False, False)
+
+
+def kept_is_best(scores: Sequence[float]) -> bool:
+    """Whether the last score is at least as good as all before it; NaN counts as the worst."""
+    ranked = _ranked(scores)
+    return ranked[-1] >= max(ranked)
+
+
+def epochs_since_best(scores: Sequence[float]) -> int:
+    """Epochs since the best score was first reached: 0 if it is the last; NaN is the worst."""
+    ranked = _ranked(scores)
+    return len(ranked) - 1 - ranked.index(max(ranked))
+
+
+def _ranked(scores: Sequence[float]) -> list[float]:
+    return [-math.inf if math.isnan(score) else score for score in scores]
 
 
 class DropSchedule:

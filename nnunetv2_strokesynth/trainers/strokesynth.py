@@ -1,10 +1,7 @@
 """``StrokeSynthTrainer``: extractor, generator and segmenter trained end to end inside nnU-Net.
 
-What nnU-Net does, it goes on doing: ``train_step``, ``validation_step``, AMP, clipping,
-checkpoints, online Dice, sliding window, mirroring and ensembling are its own. Its deep-supervision
-protocol passes lists to the loss; we use it as it is: the network returns ``(logits, pseudo_dwi,
-feature)`` while it trains, the loader returns ``[labels, dwi, weight]``, and the first of each is
-what nnU-Net's online Dice reads.
+The network returns ``(logits, pseudo_dwi, feature)`` while it trains, the loader returns ``[labels,
+dwi, weight]``; ``stroke_trainer.py`` says how that fits into nnU-Net.
 """
 
 from __future__ import annotations
@@ -13,36 +10,27 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.paths import nnUNet_raw
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import distributed as dist
 from torch import nn
-from torch._dynamo import OptimizedModule
 
-from nnunetv2_strokesynth.channels import PRESETS, check_channels
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 from nnunetv2_strokesynth.dataloading.targets import (
     TARGETS_RAW_FOLDER,
     prepare_targets,
     targets_folder,
 )
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
+from nnunetv2_strokesynth.dataloading.transforms import PackTargets
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.networks import planned_networks
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
-from nnunetv2_strokesynth.trainers.loss_log import (
-    TermMeans,
-    history_of_terms,
-    log_terms,
-    plot_terms,
-    write_csv,
-)
+from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
 
-class StrokeSynthTrainer(nnUNetTrainer):
+class StrokeSynthTrainer(StrokeTrainer):
     """Wang et al. 2020 with topology and recipe from nnU-Net's plans.
 
     Extractor, generator and segmenter take features, strides and kernel sizes from the plans; the
@@ -58,18 +46,6 @@ class StrokeSynthTrainer(nnUNetTrainer):
     gamma = 1.2  # weight of the contextual term, Eq. 6
     foreground_weight = 1.5  # w of Eq. 9
     decay_px = 50.0  # D of Eq. 9
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
-    ):
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        apply_overrides(self)
-        self._train_terms, self._val_terms = TermMeans(), TermMeans()
 
     @classmethod
     def build_network_architecture(
@@ -94,40 +70,8 @@ class StrokeSynthTrainer(nnUNetTrainer):
             cls.preset,
             num_output_channels,
             with_context_encoder=cls.uses_dwi,
-            return_synthesis=enable_deep_supervision,
+            return_heads=enable_deep_supervision,
         )
-
-    @classmethod
-    def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
-        if len(configuration.patch_size) != 2:
-            raise ValueError(
-                f"{cls.__name__} works on slices, as Wang et al. 2020: use the configuration 2d"
-            )
-        n_expected = len(PRESETS[cls.preset].names)
-        if num_input_channels != n_expected:
-            raise ValueError(
-                f"{cls.__name__} reads {n_expected} channels (preset {cls.preset}), "
-                f"the data set has {num_input_channels}"
-            )
-
-    def initialize(self) -> None:
-        """Check the channels against the preset, then set everything up as nnU-Net does."""
-        check_channels(self.dataset_json["channel_names"], self.preset, type(self).__name__)
-        super().initialize()
-
-    @property
-    def unwrapped_network(self) -> nn.Module:
-        """The network without DDP's and torch.compile's wrappers."""
-        network = self.network.module if self.is_ddp else self.network
-        return network._orig_mod if isinstance(network, OptimizedModule) else network
-
-    def set_deep_supervision_enabled(self, enabled: bool) -> None:
-        """On: the network returns (logits, pseudo_dwi, feature). Off (validation): logits."""
-        self.unwrapped_network.return_synthesis = enabled
-
-    def _get_deep_supervision_scales(self) -> None:
-        # The list of targets holds the DWI and the weight map, not smaller copies of the labels.
-        return None
 
     def _build_loss(self) -> nn.Module:
         if not self.uses_dwi:
@@ -145,34 +89,8 @@ class StrokeSynthTrainer(nnUNetTrainer):
             partial(lesion_weight_map, w=cls.foreground_weight, decay_px=cls.decay_px)
         )
 
-    @classmethod
-    def _further_augmentation(cls) -> list[BasicTransform]:
-        return []
-
-    @classmethod
-    def get_training_transforms(cls, *args, **kwargs):
-        """nnU-Net's augmentation; the DWI moves along with the image."""
-        augmentation = nnUNetTrainer.get_training_transforms(*args, **kwargs)
-        return with_targets(
-            augmentation,
-            cls._pack_targets(),
-            has_dwi=cls.uses_dwi,
-            first=cls._further_augmentation(),
-        )
-
-    @classmethod
-    def get_validation_transforms(cls, *args, **kwargs):
-        """nnU-Net's, with the same list of targets as in training."""
-        augmentation = nnUNetTrainer.get_validation_transforms(*args, **kwargs)
-        return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
-
-    def get_tr_and_val_datasets(self):
-        """nnU-Net's data sets, each case with its DWI.
-
-        Raises:
-            ValueError: no training case of this fold has a DWI.
-        """
-        train, val = super().get_tr_and_val_datasets()
+    def _prepared(self, train, val):
+        """Each case with its DWI; ``ValueError`` if no training case of this fold has one."""
         if not self.uses_dwi:
             return train, val
         cases = [
@@ -221,31 +139,6 @@ class StrokeSynthTrainer(nnUNetTrainer):
         if isinstance(found[0], Exception):
             raise found[0]
         return found[0]
-
-    def train_step(self, batch: dict) -> dict:
-        """nnU-Net's step; keeps the terms of the loss for the log."""
-        outputs = super().train_step(batch)
-        self._train_terms.add(self.loss.terms)
-        return outputs
-
-    def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's step; keeps the terms of the loss for the log."""
-        outputs = super().validation_step(batch)
-        self._val_terms.add(self.loss.terms)
-        return outputs
-
-    def on_epoch_end(self) -> None:
-        """Log the terms of the loss, then end the epoch as nnU-Net does."""
-        for phase, means in (("train", self._train_terms), ("val", self._val_terms)):
-            terms = means.pop()
-            log_terms(self.logger, phase, terms, self.current_epoch)
-            listed = ", ".join(f"{name} {value:.4f}" for name, value in terms.items())
-            self.print_to_log_file(f"{phase} terms: {listed}")
-        if self.local_rank == 0:
-            history = history_of_terms(self.logger)
-            write_csv(Path(self.output_folder), history)
-            plot_terms(Path(self.output_folder), history)
-        super().on_epoch_end()
 
 
 class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):

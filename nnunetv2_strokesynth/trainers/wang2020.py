@@ -7,30 +7,16 @@ checkpoints, sliding window, mirroring, export.
 
 from __future__ import annotations
 
-import copy
-import math
-import os
-from pathlib import Path
-
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import distributed as dist
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.networks import FEATURE, PSEUDO_DWI, SLNet, wang2020_networks
-from nnunetv2_strokesynth.trainers.environment import (
-    BASE_FEATURES,
-    is_overridden,
-    positive_integer,
-)
+from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 from nnunetv2_strokesynth.trainers.stages import JOINT, DropSchedule, Stage
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
-
-_SIDE_MULTIPLE = 32  # FCN and context encoder halve the image five times
 
 
 class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
@@ -43,6 +29,10 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     """
 
     base_features = 64
+    paper_batch_size = 5
+    side_multiple = 32  # FCN and context encoder halve the image five times
+    learning_rate = 0.002
+    one_pass_epochs = True
     generator_inputs = (*PERFUSION_MAPS, "MIP", FEATURE)
     segmenter_inputs = (PSEUDO_DWI,)
     frames: tuple[str, ...] | None = None  # of the extractor; None: all of the preset
@@ -59,29 +49,6 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     default_epochs = 300  # of each stage
     lr_drops = (0.6,)  # shares of a stage's epochs: 180 of 300
     lr_warm_up = 0.0
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
-    ):
-        features = self.base_features
-        if BASE_FEATURES in os.environ:
-            features = positive_integer(BASE_FEATURES)
-        plans = paper_plans(plans, configuration, features)
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        if features != self.base_features:
-            self.print_to_log_file(f"base_features = {features} from {BASE_FEATURES}")
-        self.initial_lr = 0.002
-        self.oversample_foreground_percent = 0.0
-        self.epochs_per_stage = (
-            self.num_epochs if is_overridden("num_epochs") else self.default_epochs
-        )
-        self.num_epochs = self.epochs_per_stage * len(self.stages)
-        self._stage: Stage | None = None
 
     @classmethod
     def build_network_architecture(
@@ -107,7 +74,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
             with_discriminator=cls.adversarial,
             with_real_context_encoder=cls.two_encoders,
             context_length=cls.context_length,
-            return_synthesis=enable_deep_supervision,
+            return_heads=enable_deep_supervision,
         )
         if cls.frozen_context:
             network.context_encoder.requires_grad_(False)
@@ -141,108 +108,20 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
         )
         return optimizer, schedule
 
-    def get_tr_and_val_datasets(self) -> tuple[OnePassDataset, OnePassDataset]:
-        """Every slice equally likely; an epoch is as long as one pass over the slices."""
-        train, val = (OnePassDataset(dataset) for dataset in super().get_tr_and_val_datasets())
-        batch_size = self.configuration_manager.batch_size
-        if not is_overridden("num_iterations_per_epoch"):
-            self.num_iterations_per_epoch = train.n_batches(batch_size)
-        if not is_overridden("num_val_iterations_per_epoch"):
-            self.num_val_iterations_per_epoch = val.n_batches(batch_size)
-        self.print_to_log_file(
-            f"{len(train.identifiers)} training slices, {len(val.identifiers)} for validation: "
-            f"{self.num_iterations_per_epoch} and {self.num_val_iterations_per_epoch} batches of "
-            f"{batch_size} in an epoch"
-        )
-        return train, val
-
-    def on_train_epoch_start(self) -> None:
-        """Enter the epoch's stage, then as nnU-Net; frozen parts keep their batch statistics."""
-        stage = self.stages[min(self.current_epoch // self.epochs_per_stage, len(self.stages) - 1)]
-        if stage is not self._stage:
-            self._enter(stage)
-        super().on_train_epoch_start()
-        for name, part in self.unwrapped_network.named_children():
-            part.train(name in stage.trained)
+    def _learns(self, name: str, stage: Stage) -> bool:
+        frozen = name == "context_encoder" and self.frozen_context
+        return super()._learns(name, stage) and not frozen
 
     def _enter(self, stage: Stage) -> None:
-        """Freeze what the stage does not train; go on from the best state of the stage before."""
-        first_epoch = self.stages.index(stage) * self.epochs_per_stage
-        if self.current_epoch == first_epoch and first_epoch > 0:
-            self._load_weights(self._best_checkpoint(self.stages.index(stage) - 1))
-            self.optimizer.state.clear()
-            self._best_ema = None  # of predictions by a segmenter that had not learned yet
-        changed = False
-        for name, part in self.unwrapped_network.named_children():
-            learns = name in stage.trained and not (
-                name == "context_encoder" and self.frozen_context
-            )
-            for parameter in part.parameters():
-                changed |= parameter.requires_grad != learns
-                parameter.requires_grad_(learns)
-        if changed and self.is_ddp:  # DDP waits for the gradients of what could learn when it began
-            self.network = DistributedDataParallel(
-                self.network.module, device_ids=[self.local_rank]
-            )
+        """As every trainer; leaves out of the loss what the stage does not train."""
+        super()._enter(stage)
         if isinstance(self.loss, JointLoss):
             self.loss.segmentation_weight = float(stage.segmentation)
             self.loss.alpha = self.alpha if stage.synthesis else 0.0
             self.loss.beta = self.beta if stage.feature else 0.0
-        self._stage = stage
-        if len(self.stages) > 1:
-            self.print_to_log_file(f"stage '{stage.name}': {', '.join(stage.trained)} learn")
 
-    def on_epoch_end(self) -> None:
-        """Keep the best state of each stage; then as nnU-Net."""
-        number = self.current_epoch // self.epochs_per_stage
-        scores = self._validation_scores(self.stages[number])
-        if scores[-1] >= max(scores[number * self.epochs_per_stage :]):
-            self.save_checkpoint(str(self._best_checkpoint(number)))
-        super().on_epoch_end()
-
-    def _validation_scores(self, stage: Stage) -> list[float]:
-        """One number per epoch, higher is better: online Dice, or minus the loss of a synthesis.
-
-        nnU-Net's own ``checkpoint_best.pth`` follows a moving average of the Dice, which starts at
-        the first epoch's and lags; the paper speaks of the best checkpoint.
-        """
-        history = self.logger.local_logger.my_fantastic_logging
+    def validation_scores(self, stage: Stage) -> list[float]:
+        """Online Dice, or minus the loss where a stage trains no segmentation."""
         if stage.segmentation:
-            return history["mean_fg_dice"]
-        return [-loss for loss in history["val_losses"]]
-
-    def on_train_end(self) -> None:
-        """Go back to the best checkpoint, which then is the final one (section 5 of the paper)."""
-        self._load_weights(self._best_checkpoint(len(self.stages) - 1))
-        super().on_train_end()
-
-    def _best_checkpoint(self, number: int) -> Path:
-        return Path(self.output_folder) / f"checkpoint_best_{self.stages[number].name}.pth"
-
-    def _load_weights(self, path: Path) -> None:
-        if self.is_ddp:
-            dist.barrier()  # rank 0 may still be writing
-        if not path.is_file():  # nnU-Net's --disable_checkpointing
-            return
-        self.print_to_log_file(f"weights of {path.name}")
-        checkpoint = torch.load(path, map_location=self.device, weights_only=False)
-        self.unwrapped_network.load_state_dict(checkpoint["network_weights"])
-
-
-def paper_plans(plans: dict, configuration: str, base_features: int) -> dict:
-    """The plans with the paper's batch size and network width; patches that its networks can take.
-
-    nnU-Net stores the plans with the model, so prediction builds the same networks.
-
-    Args:
-        plans: nnU-Net's plans; left unchanged.
-        configuration: e.g. ``2d``.
-        base_features: features at full resolution.
-    """
-    plans = copy.deepcopy(plans)
-    patch_size = PlansManager(plans).get_configuration(configuration).patch_size
-    own = plans["configurations"][configuration]
-    own["patch_size"] = [_SIDE_MULTIPLE * math.ceil(side / _SIDE_MULTIPLE) for side in patch_size]
-    own["batch_size"] = 5
-    own[BASE_FEATURES] = base_features
-    return plans
+            return super().validation_scores(stage)
+        return [-loss for loss in self.logger.local_logger.my_fantastic_logging["val_losses"]]

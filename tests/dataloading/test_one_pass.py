@@ -23,11 +23,6 @@ def test_every_slice_is_listed_once():
     assert dataset.load_case("b")[1] == dataset["b"][1] == "b"
 
 
-def test_batches_of_one_pass():
-    dataset = OnePassDataset(Cases())
-    assert [dataset.n_batches(size) for size in (1, 3, 4, 5, 8, 9)] == [8, 3, 2, 2, 1, 1]
-
-
 def test_nnunets_loader_draws_slices_evenly(nnunet_folders, monkeypatch):
     """nnU-Net's own loader on the preprocessed phantom: cases come in proportion to slices."""
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")

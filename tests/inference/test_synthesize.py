@@ -18,7 +18,7 @@ from nnunetv2_strokesynth.inference.synthesize import (
     synthesize_case,
     synthesize_folder,
 )
-from nnunetv2_strokesynth.trainers.wang2020 import paper_plans
+from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
 from nnunetv2_strokesynth.trainers.wang2020_tables import StrokeSynthTrainer_SynthL1
 
 CPU = torch.device("cpu")
@@ -152,7 +152,8 @@ def test_stock_model_has_no_generator(pipeline, tmp_path):
 
 
 def test_without_an_extractor_there_is_a_pseudo_dwi_and_no_feature(pipeline, tmp_path):
-    plans = paper_plans(json.loads((pipeline.model / "plans.json").read_text()), "2d", 4)
+    plans = json.loads((pipeline.model / "plans.json").read_text())
+    plans = adapted_plans(plans, "2d", base_features=4)
     model = _untrained_model(pipeline, tmp_path, StrokeSynthTrainer_SynthL1, plans)
     predictor = build_predictor(model, device=CPU, mirroring=False)
     images = pipeline.raw / "imagesTs"

@@ -42,7 +42,7 @@ def test_wiring_by_channel_name():
         None,
         frame_indices=[6, 7, 8, 9, 10, 11],
         generator_indices=[1, 2, 3, 4, 5],
-        return_synthesis=True,
+        return_heads=True,
     )
     x = torch.arange(12.0)[None, :, None, None].expand(2, 12, 3, 3)
     logits, pseudo_dwi, feature = network(x)
@@ -65,10 +65,10 @@ def build(request, architectures):
 def test_heads_are_switched_by_the_attribute(build):
     network = build().eval()
     x = torch.randn(2, N_CHANNELS, 32, 32)
-    assert network.return_synthesis is False
+    assert network.return_heads is False
     logits_only = network(x)
     assert logits_only.shape == (2, 2, 32, 32)
-    network.return_synthesis = True
+    network.return_heads = True
     logits, pseudo_dwi, feature = network(x)
     assert pseudo_dwi.shape == feature.shape == (2, 1, 32, 32)
     assert torch.equal(logits, logits_only)
@@ -89,7 +89,7 @@ def batch(size: int = 32, n_without_dwi: int = 0):
 @pytest.mark.parametrize("n_without_dwi", [0, 2])
 def test_joint_loss_reaches_every_part(build, n_without_dwi):
     torch.manual_seed(1)
-    network = build(return_synthesis=True)
+    network = build(return_heads=True)
     x, target = batch(n_without_dwi=n_without_dwi)
     JointLoss(network.context_encoder)(network(x), target).backward()
     for part in PARTS:
@@ -99,7 +99,7 @@ def test_joint_loss_reaches_every_part(build, n_without_dwi):
 
 
 def test_batch_without_any_dwi_gives_zero_gradients_not_none(build):
-    network = build(return_synthesis=True)
+    network = build(return_heads=True)
     x, target = batch(n_without_dwi=3)
     JointLoss(network.context_encoder)(network(x), target).backward()
     assert all(p.grad is not None for p in network.parameters())
@@ -108,7 +108,7 @@ def test_batch_without_any_dwi_gives_zero_gradients_not_none(build):
 
 
 def test_without_context_encoder(build):
-    network = build(with_context_encoder=False, return_synthesis=True)
+    network = build(with_context_encoder=False, return_heads=True)
     assert network.context_encoder is None
     x, target = batch()
     logits, *_ = network(x)
@@ -118,18 +118,18 @@ def test_without_context_encoder(build):
 
 def test_state_dict_round_trip(build):
     torch.manual_seed(0)
-    network, twin = build(return_synthesis=True), build()
+    network, twin = build(return_heads=True), build()
     network(torch.randn(2, N_CHANNELS, 32, 32))
     assert any(key.startswith("context_encoder.") for key in network.state_dict())
     twin.load_state_dict(network.state_dict())
-    network.return_synthesis = False
+    network.return_heads = False
     x = torch.randn(1, N_CHANNELS, 32, 32)
     assert torch.equal(twin.eval()(x), network.eval()(x))
 
 
 def test_a_few_steps_lower_the_joint_loss(build):
     torch.manual_seed(0)
-    network = build(return_synthesis=True)
+    network = build(return_heads=True)
     loss = JointLoss(network.context_encoder)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     x, target = batch()
@@ -146,7 +146,7 @@ def test_a_few_steps_lower_the_joint_loss(build):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_stays_finite(build, dtype):
     torch.manual_seed(0)
-    network = build(return_synthesis=True)
+    network = build(return_heads=True)
     loss = JointLoss(network.context_encoder)
     x, target = batch(n_without_dwi=1)
     with torch.autocast("cpu", dtype=dtype):

@@ -10,8 +10,7 @@ from nnunetv2.run.run_training import get_trainer_from_args
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
-from nnunetv2_strokesynth.trainers.stages import DropSchedule
-from nnunetv2_strokesynth.trainers.wang2020 import paper_plans
+from nnunetv2_strokesynth.trainers.stages import DropSchedule, epochs_since_best, kept_is_best
 
 CPU = torch.device("cpu")
 # Table 3 in millions; the ResUNet's is ours (the paper prints 81.91 and no layout).
@@ -121,12 +120,13 @@ def trainer(nnunet_folders, monkeypatch):
     return make
 
 
-def test_paper_plans_leave_nnunets_plans_alone(nnunet_folders, trainer):
+def test_paper_plans_leave_nnunets_plans_alone(trainer, monkeypatch):
     made = trainer("Wang2020")
+    monkeypatch.delenv("strokesynth_base_features")
     plans = copy.deepcopy(made.plans_manager.plans)
     plans["configurations"]["2d"] |= {"patch_size": [200, 168], "batch_size": 25}
     before = copy.deepcopy(plans)
-    changed = PlansManager(paper_plans(plans, "2d", 64)).get_configuration("2d")
+    changed = PlansManager(made._own_plans(plans, "2d")).get_configuration("2d")
     assert plans == before
     assert list(changed.patch_size) == [224, 192] and changed.batch_size == 5
     assert changed.configuration["strokesynth_base_features"] == 64
@@ -244,6 +244,15 @@ def test_best_is_the_epoch_with_the_highest_dice_not_the_highest_moving_average(
         made.on_epoch_end()
     made.on_train_end()
     assert (weight == 1).all()
+
+
+def test_best_scores_and_patience():
+    assert kept_is_best([0.2]) and kept_is_best([0.2, 0.1, 0.2]) and not kept_is_best([0.2, 0.1])
+    assert kept_is_best([float("nan")]) and not kept_is_best([0.1, float("nan")])
+    assert [epochs_since_best(s) for s in ([1.0], [1, 2], [2, 1, 2], [2, 1, 3, 0, 0])] == [
+        0, 0, 2, 2,
+    ]  # fmt: skip
+    assert epochs_since_best([float("nan"), 0.0, float("nan")]) == 1
 
 
 def test_frozen_context_encoder_does_not_move(trainer):
