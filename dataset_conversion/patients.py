@@ -47,6 +47,11 @@ def assign_patients(
     return patients
 
 
+def one_patient_each(scans: list[Scan]) -> dict[str, str]:
+    """case id -> patient where every scan is of another patient: the case id itself."""
+    return {scan.case_id: scan.case_id for scan in scans}
+
+
 def read_patients_file(path: Path) -> dict[str, str]:
     """Read a map from case to patient.
 
@@ -145,7 +150,7 @@ def _assign(
             "one. Two slabs of one patient may be on both sides of a fold: give --patients FILE",
             len(scans),
         )
-    return {scan.case_id: scan.case_id for scan in scans}
+    return one_patient_each(scans)
 
 
 def _prefixed(names: dict[str, str], scans: list[Scan]) -> dict[str, str]:

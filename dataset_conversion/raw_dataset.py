@@ -26,8 +26,8 @@ from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json
-from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataset_conversion.case import (
+from nnunetv2_strokesynth.channels import PRESETS, numbered
+from nnunetv2_strokesynth.dataset_conversion.job import (
     RECORDS,
     CaseJob,
     convert_case,
@@ -50,12 +50,34 @@ _SETTINGS_FILE = f"{RECORDS}/settings.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """How a data set is written: what a second run into the same folder must agree on."""
+    """How a data set is written: what a second run into the same folder must agree on.
+
+    Attributes:
+        preset: a key of ``PRESETS``.
+        brain_mask: whether everything outside the brain becomes 0.
+        folds: of patients.
+        seed: of the folds.
+        channels: the preset's channels that are written, in its order; None for a kind of data
+            set that always has all of them.
+    """
 
     preset: str
     brain_mask: bool
     folds: int
     seed: int
+    channels: tuple[str, ...] | None = None
+
+    @property
+    def channel_names(self) -> dict[str, str]:
+        """``channel_names`` of ``dataset.json``."""
+        return numbered(self.channels or PRESETS[self.preset].names)
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """What is kept in the data set's folder, as JSON gives it back."""
+        content = dict(vars(self))
+        names = content.pop("channels")
+        return content if names is None else {**content, "channels": list(names)}
 
 
 def dataset_folder(dataset_id: int, name: str) -> Path:
@@ -110,11 +132,16 @@ def prepare_folder(
     for stale in folder.glob(f"*/{TEMPORARY_PREFIX}*"):
         # Left by a run that was killed; in imagesTr nnU-Net would take it for a case.
         stale.unlink()
-    write_json(settings_path, vars(settings))
+    write_json(settings_path, settings.stored)
 
 
 def convert_cases(
-    folder: Path, scans: list[Scan], settings: Settings, *, workers: int = 1
+    folder: Path,
+    scans: list[Scan],
+    settings: Settings,
+    *,
+    convert: Callable[[CaseJob], dict],
+    workers: int = 1,
 ) -> dict[str, dict]:
     """Convert the scans that are not complete yet, several at a time, with a progress bar.
 
@@ -127,7 +154,12 @@ def convert_cases(
         ValueError: some scans cannot be used; the message shows the first few.
         OSError: a file cannot be read or written, or a worker was killed.
     """
-    jobs = [CaseJob(scan, folder, settings.preset, settings.brain_mask) for scan in scans]
+    jobs = [
+        CaseJob(
+            scan, folder, settings.preset, settings.brain_mask, convert, channels=settings.channels
+        )
+        for scan in scans
+    ]
     records = {job.scan.case_id: finished_record(job) for job in jobs}
     todo = [job for job in jobs if records[job.scan.case_id] is None]
     if todo:
@@ -151,11 +183,12 @@ def write_dataset_files(
     records: dict[str, dict],
     patients: dict[str, str],
     description: dict[str, str],
+    with_paper_split: bool,
 ) -> dict[str, list[str]]:
     """Write ``splits_final.json``, ``conversion_report.csv`` and, last, ``dataset.json``.
 
-    ``splits_final.json`` holds the folds and after them, as one more fold, the paper's split; its
-    ``test`` cases are a key that nnU-Net does not read.
+    ``splits_final.json`` holds the folds and after them, as one more fold where it is wanted, the
+    paper's split; its ``test`` cases are a key that nnU-Net does not read.
 
     Returns:
         The paper's split, see ``paper_split``; empty where it is not written.
@@ -166,7 +199,8 @@ def write_dataset_files(
     if train:
         volumes = {case_id: records[case_id]["row"]["lesion_volume_ml"] for case_id in train}
         folds = patient_folds(volumes, patients, settings.folds, settings.seed)
-        paper = paper_split(volumes, patients, settings.seed)
+        if with_paper_split:
+            paper = paper_split(volumes, patients, settings.seed)
         splits = nnunet_splits(folds, settings.folds) + ([paper] if paper else [])
         _write_splits(folder / SPLITS_FILE, splits)
     (folder / "imagesTr").mkdir(exist_ok=True)
@@ -179,11 +213,10 @@ def write_dataset_files(
         folds=folds,
         paper=paper,
     )
-    preset = PRESETS[settings.preset]
     content = {
         "name": folder.name.split("_", 1)[1],
         **description,
-        "channel_names": preset.channel_names,
+        "channel_names": settings.channel_names,
         "labels": {"background": 0, "lesion": 1},
         "numTraining": len(train),
         "file_ending": ".nii.gz",
@@ -208,12 +241,10 @@ def write_plots(folder: Path, records: dict[str, dict]) -> None:
 
 
 def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
-    stored = _read_json(folder / _SETTINGS_FILE) or {}
-    if stored != vars(settings):
-        keys = [key for key in vars(settings) if stored.get(key) != vars(settings)[key]]
-        differences = ", ".join(
-            f"{key} {stored.get(key)}, now {vars(settings)[key]}" for key in keys
-        )
+    stored, wanted = _read_json(folder / _SETTINGS_FILE) or {}, settings.stored
+    if stored != wanted:
+        keys = [key for key in wanted if stored.get(key) != wanted[key]]
+        differences = ", ".join(f"{key} {stored.get(key)}, now {wanted[key]}" for key in keys)
         raise ValueError(
             f"{folder} was converted with other settings ({differences}); "
             "add --overwrite to convert it anew, or choose another -d"

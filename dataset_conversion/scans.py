@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
 
 logger = logging.getLogger(__name__)
 
 CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 TRAIN, TEST = "train", "test"
-INPUTS = (CT, CTP, *PERFUSION_MAPS)
 SPLIT_NAMES = {TRAIN: "training", TEST: "testing"}
 
 _PROBLEMS_SHOWN = 5
@@ -29,14 +27,18 @@ class Scan:
         case_id: name in the nnU-Net data set, ``case_001`` or ``test_001``.
         split: ``train`` or ``test``.
         source: folder of the scan, relative to the folder that was searched.
-        files: modality -> file; ``CT``, ``4DPWI``, ``CBF``, ``CBV``, ``MTT``, ``Tmax``, and where
-            they exist ``OT`` and ``DWI``.
+        files: modality -> file, e.g. ``CBF``; those of ``required``, and where they exist ``OT``
+            (the lesion) and ``DWI``.
+        reference: the modality whose grid and voxel sizes count.
+        required: the modalities without which the scan cannot be used.
     """
 
     case_id: str
     split: str
     source: str
     files: dict[str, Path]
+    reference: str
+    required: tuple[str, ...]
 
 
 def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
@@ -81,16 +83,16 @@ def header_problems(scan: Scan) -> list[str]:
             headers[modality] = read_header(path)
         except (ValueError, OSError) as error:
             problems.append(f"{modality}: {error}")
-    problems += _bad_shapes(headers)
+    problems += _bad_shapes(headers, scan.reference)
     return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
 
 
 def spacing_warnings(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
-    """A line for each file whose voxel sizes differ from the CT's by more than 1 %."""
-    reference = headers[CT].spacing_zyx_mm
+    """A line for each file whose voxel sizes differ from the reference's by more than 1 %."""
+    reference = headers[scan.reference].spacing_zyx_mm
     return [
         f"{scan.case_id}: {header.path.name} has voxels of {header.spacing_zyx_mm} mm (z, y, x), "
-        f"the CT of {reference} mm; the CT's are used"
+        f"the {scan.reference} of {reference} mm; the {scan.reference}'s are used"
         for header in headers.values()
         if any(
             abs(found - expected) > _SPACING_TOLERANCE * expected
@@ -111,7 +113,7 @@ def raise_problems(problems: Iterable[str]) -> None:
 
 
 def _missing(scan: Scan) -> list[str]:
-    expected = (*INPUTS, LESION) if scan.split == TRAIN else INPUTS
+    expected = (*scan.required, LESION) if scan.split == TRAIN else scan.required
     missing = [modality for modality in expected if modality not in scan.files]
     if not missing:
         return []
@@ -119,9 +121,9 @@ def _missing(scan: Scan) -> list[str]:
     return [f"no file for {', '.join(missing)} (found: {found})"]
 
 
-def _bad_shapes(headers: dict[str, VolumeHeader]) -> list[str]:
+def _bad_shapes(headers: dict[str, VolumeHeader], reference: str) -> list[str]:
     problems = []
-    expected = headers[CT].shape_zyx if CT in headers else None
+    expected = headers[reference].shape_zyx if reference in headers else None
     for modality, header in headers.items():
         if modality == CTP and len(header.disk_shape) < 4:
             problems.append(f"{modality}: {header.path} is 3-D, expected a series (X, Y, Z, T)")
@@ -132,6 +134,6 @@ def _bad_shapes(headers: dict[str, VolumeHeader]) -> list[str]:
         if expected is not None and header.shape_zyx != expected:
             problems.append(
                 f"{modality}: {header.path} has shape {header.shape_zyx} (z, y, x), "
-                f"the CT has {expected}"
+                f"the {reference} has {expected}"
             )
     return problems

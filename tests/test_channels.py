@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunetv2_strokesynth.channels import PRESETS, check_channels
+from nnunetv2_strokesynth.channels import PRESETS, check_channels, check_subset, numbered
 
 
 def test_presets_have_the_published_channels():
@@ -12,6 +12,7 @@ def test_presets_have_the_published_channels():
     assert len(PRESETS["song2018"].names) == 18 and PRESETS["song2018"].names[6] == "MIP_P"
     assert PRESETS["clerigues2019"].names[5:] == ("CT_M", "CBF_M", "CBV_M", "MTT_M", "Tmax_M")
     assert PRESETS["real_dwi"].names == ("DWI",)
+    assert PRESETS["isles2017"].names == ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 
 
 @pytest.mark.parametrize("preset", PRESETS.values())
@@ -28,3 +29,22 @@ def test_a_difference_is_named():
     names = PRESETS["wang2020"].channel_names | {"0": "NCCT"}
     with pytest.raises(ValueError, match=r"T reads the channels CT, .* lists NCCT, .*--preset"):
         check_channels(names, "wang2020", "T")
+
+
+@pytest.mark.parametrize("names", ["ADC rCBF rCBV MTT TTP Tmax", "ADC TTP Tmax", "Tmax"])
+def test_subsets_in_the_preset_s_order(names):
+    check_subset(numbered(tuple(names.split())), "isles2017", "T")
+
+
+@pytest.mark.parametrize("names", ["", "TTP ADC", "ADC ADC", "ADC CBF", "CT"])
+def test_no_subset(names):
+    found = tuple(names.split())
+    message = rf"T reads any of .*ADC, rCBF, .* lists {', '.join(found) or 'none'}\. .*--channels"
+    with pytest.raises(ValueError, match=message):
+        check_subset(numbered(found), "isles2017", "T")
+
+
+def test_a_subset_is_read_in_the_order_of_its_numbers():
+    with pytest.raises(ValueError, match="lists Tmax, ADC"):
+        check_subset({"1": "ADC", "0": "Tmax"}, "isles2017", "T")
+    check_subset({"1": "Tmax", "0": "ADC"}, "isles2017", "T")

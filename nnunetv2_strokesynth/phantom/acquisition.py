@@ -76,10 +76,22 @@ def dwi_signal(
     signal = 100 * tissue["gm"] + 84 * tissue["wm"] + 22 * tissue["csf"] + 7 * tissue["scalp"]
     signal = signal * (1 + tissue["infarct_gain"] * tissue["infarct"] + tissue["shine"])
     signal = signal * tissue["bias"]
+    return mr_image(signal, rng, sd=4.5, pixel_mm=pixel_mm)
+
+
+def mr_image(
+    signal: np.ndarray, rng: np.random.Generator, *, sd: float, pixel_mm: float
+) -> np.ndarray:
+    """Magnitude image of an echo-planar acquisition, float32: blurred, with Rician noise.
+
+    Args:
+        signal: (Z, Y, X), arbitrary units.
+        sd: of the noise in a pixel of 1.8 mm or less, in the units of ``signal``; larger pixels
+            carry less.
+    """
     # Echo-planar images are acquired at about 1.8 mm and interpolated.
     sigma = 1.0 / pixel_mm
     signal = ndimage.gaussian_filter(signal.astype(np.float32), (0, sigma, sigma))
-    sd = 9.0 * min(1.0, 1.8 / pixel_mm)
     grain = max(0.5, 0.7 / pixel_mm)
     real, imaginary = (
         ndimage.gaussian_filter(
@@ -87,7 +99,7 @@ def dwi_signal(
         )
         for _ in range(2)
     )
-    norm = sd / max(float(real.std()), 1e-6) * 0.5
+    norm = sd * min(1.0, 1.8 / pixel_mm) / max(float(real.std()), 1e-6)
     return np.hypot(signal + norm * real, norm * imaginary)
 
 

@@ -129,7 +129,7 @@ def _software_brain_mask(series: np.ndarray, brain: Brain, pixel_mm: float) -> n
     return np.isin(labels, 1 + np.flatnonzero(sizes > 0.05 * sizes.max()))
 
 
-def _dwi_and_lesion(
+def dwi_and_lesion(
     rng: np.random.Generator,
     head: Head,
     brain: Brain,
@@ -186,7 +186,7 @@ def simulate_case(patient: Patient, slab: int, rng: np.random.Generator, *, n_fr
     mask = _software_brain_mask(series, brain, grid.pixel_mm)
     ct = _native_ct(rng, hu, grid)
     maps = maps_from_series(series, mask, pixel_mm=grid.pixel_mm, frame_s=hemodynamics.FRAME_S)
-    dwi, lesion = _dwi_and_lesion(rng, head, brain, tissue, grid)
+    dwi, lesion = dwi_and_lesion(rng, head, brain, tissue, grid)
     return Case(
         grid=grid,
         ct=ct,

@@ -1,4 +1,4 @@
-"""``strokesynth phantom``: a simulated CT perfusion data set in ISLES 2018's layout."""
+"""``strokesynth phantom``: a simulated data set in ISLES 2018's (CT) or 2017's (MRI) layout."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from nnunetv2_strokesynth.phantom.dataset import PhantomSettings, write_phantom
+from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
-HELP = "simulate CT perfusion scans of strokes, in ISLES 2018's layout"
+HELP = "simulate CT perfusion scans (or MRI studies) of strokes, in ISLES 2018's (or 2017's) layout"
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,12 @@ log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write TRAINING/ ... into")
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="isles2018",
+        help="isles2018: CT perfusion; isles2017: perfusion and diffusion MRI (isles2018)",
+    )
     parser.add_argument("--cases", type=int, required=True, metavar="N", help="training scans")
     parser.add_argument("--test-cases", type=int, default=0, metavar="M", help="test scans (0)")
     parser.add_argument("--size", type=int, default=256, help="pixels along x and y (256)")
@@ -23,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dwi",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="write a DWI (MR_DWI) for each training scan, as ISLES 2018's first release did",
+        help="write a DWI (MR_DWI) for each training scan, as ISLES 2018's first release did (on)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
@@ -32,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    settings = PhantomSettings(args.size, args.seed, args.dwi, args.max_slices)
+    if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
+        raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
+    dwi = args.dwi is not False
+    settings = PhantomSettings(args.size, args.seed, dwi, args.max_slices, args.layout)
     write_phantom(
         args.out,
         args.cases,

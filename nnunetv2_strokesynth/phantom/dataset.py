@@ -14,47 +14,51 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.atomic import write_json
-from nnunetv2_strokesynth.phantom import isles_layout
 from nnunetv2_strokesynth.phantom.anatomy import load_atlas
-from nnunetv2_strokesynth.phantom.case import Case, draw_patient, simulate_case
-from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
+from nnunetv2_strokesynth.phantom.case import draw_patient
+from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
+from nnunetv2_strokesynth.phantom.isles_layout import ISLES2018
+from nnunetv2_strokesynth.phantom.layout import Layout
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
 
 log = logging.getLogger(__name__)
 
 SETTINGS_FILE = "phantom.json"
-VERSION = 1
-"""Raised when the same settings give other images."""
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ISLES2018, ISLES2017)}
 _MIN_SIZE = 32
-
-
-class PhantomSettings(NamedTuple):
-    """What decides the images. The number of scans does not: more scans only go on."""
-
-    size: int = 256
-    seed: int = 0
-    dwi: bool = True
-    max_slices: int | None = None
 
 
 class _Job(NamedTuple):
     root: Path
     split: int
     plan: ScanPlan
-    dwi: bool
+    settings: PhantomSettings
 
 
-def simulate_scan(plan: ScanPlan) -> Case:
-    """The scan that a plan describes; depends on nothing but the plan."""
+def simulate_scan(plan: ScanPlan, layout: Layout = ISLES2018) -> NamedTuple:
+    """The scan that a plan describes, as the layout simulates it; depends on nothing else."""
     patient_rng = np.random.default_rng(np.random.SeedSequence(plan.patient_seed))
     scan_rng = np.random.default_rng(np.random.SeedSequence(plan.scan_seed))
     patient = draw_patient(patient_rng, plan.slabs)
-    return simulate_case(patient, plan.slab, scan_rng, n_frames=plan.n_frames)
+    return layout.simulate(patient, plan.slab, scan_rng, n_frames=plan.n_frames)
 
 
 def _run_job(job: _Job) -> None:
-    isles_layout.write_scan(
-        job.root, job.split, job.plan, simulate_scan(job.plan), with_dwi=job.dwi
-    )
+    layout = LAYOUTS[job.settings.layout]
+    scan = simulate_scan(job.plan, layout)
+    layout.write_scan(job.root, job.split, job.plan, scan, job.settings)
+
+
+def _stored_settings(settings: PhantomSettings) -> dict[str, object]:
+    layout = LAYOUTS[settings.layout]
+    values = settings._asdict()
+    return {"version": layout.version, **{name: values[name] for name in layout.settings}}
+
+
+def _found_settings(root: Path) -> dict[str, object]:
+    """The settings of the phantom in ``root``; those of ISLES 2018's layout do not name it."""
+    content = json.loads((root / SETTINGS_FILE).read_text(encoding="utf-8"))
+    return {"layout": ISLES2018.name, **content["settings"]}
 
 
 def _check_existing(root: Path, settings: PhantomSettings) -> None:
@@ -66,8 +70,8 @@ def _check_existing(root: Path, settings: PhantomSettings) -> None:
                 f"{root} exists, is not empty and is not a phantom; choose another folder"
             )
         return
-    found = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    wanted = {"version": VERSION, **settings._asdict()}
+    found = _found_settings(root)
+    wanted = {"layout": settings.layout, **_stored_settings(settings)}
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
         changes = ", ".join(f"{k} is {found.get(k)}, asked for {wanted[k]}" for k in differing)
@@ -80,8 +84,9 @@ def _check_existing(root: Path, settings: PhantomSettings) -> None:
 def _remove_phantom(root: Path) -> None:
     if not (root / SETTINGS_FILE).exists():
         return
+    layout = LAYOUTS[_found_settings(root)["layout"]]
     (root / SETTINGS_FILE).unlink()
-    for name in (*isles_layout.SPLIT_FOLDERS, isles_layout.TRUTH_FOLDER):
+    for name in (*layout.split_folders, layout.truth_folder):
         shutil.rmtree(root / name, ignore_errors=True)
 
 
@@ -89,21 +94,27 @@ def _describe(
     root: Path, settings: PhantomSettings, plans: list[list[ScanPlan]], *, complete: bool
 ) -> dict:
     """Content of ``phantom.json``."""
+    layout = LAYOUTS[settings.layout]
     splits = {}
-    for split, name in enumerate(isles_layout.SPLIT_FOLDERS):
-        splits[name] = [_describe_scan(root, split, plan, complete) for plan in plans[split]]
+    for split, name in enumerate(layout.split_folders):
+        splits[name] = [
+            _describe_scan(root, split, plan, layout=layout, complete=complete)
+            for plan in plans[split]
+        ]
     return {
-        "settings": {"version": VERSION, **settings._asdict()},
+        "settings": _stored_settings(settings),
         "complete": complete,
         "licence": "simulated data; anatomy from MNI ICBM152 2009a as shipped by nilearn",
         "cases": splits,
     }
 
 
-def _describe_scan(root: Path, split: int, plan: ScanPlan, complete: bool) -> dict:
+def _describe_scan(
+    root: Path, split: int, plan: ScanPlan, *, layout: Layout, complete: bool
+) -> dict:
     grid = plan.grid
     scan = {
-        "case": f"case_{plan.number}",
+        "case": layout.case_name(split, plan.number),
         "patient": plan.patient,
         "slab": "AB"[plan.slab],
         "slices": grid.n_slices,
@@ -112,7 +123,7 @@ def _describe_scan(root: Path, split: int, plan: ScanPlan, complete: bool) -> di
         "slice_mm": grid.slice_mm,
     }
     if complete:
-        scan["lesion_volume_ml"] = isles_layout.lesion_volume_ml(root, split, plan.number)
+        scan["lesion_volume_ml"] = layout.lesion_volume_ml(root, split, plan.number)
     return scan
 
 
@@ -144,10 +155,11 @@ def write_phantom(
     workers: int = 1,
     overwrite: bool = False,
 ) -> None:
-    """Write a phantom data set in ISLES 2018's layout, or the scans that are still missing in it.
+    """Write a phantom data set, or the scans that are still missing in it.
 
     Args:
-        root: TRAINING, TESTING, TESTING_truth and phantom.json are written here.
+        root: the folders of the layout (TRAINING, TESTING, TESTING_truth) and phantom.json are
+            written here.
         n_train, n_test: scans; two consecutive scans of a two-slab patient share the patient.
         overwrite: delete a phantom that is there first.
 
@@ -160,16 +172,17 @@ def write_phantom(
         _remove_phantom(root)
     _check_existing(root, settings)
     load_atlas()
+    layout = LAYOUTS[settings.layout]
     options = {"size": settings.size, "max_slices": settings.max_slices}
     plans = [
-        plan_scans(settings.seed, split, count, **options)
+        layout.plan_scans(settings.seed, split, count, **options)
         for split, count in enumerate((n_train, n_test))
     ]
     jobs = [
-        _Job(root, split, plan, settings.dwi)
+        _Job(root, split, plan, settings)
         for split in (0, 1)
         for plan in plans[split]
-        if not isles_layout.case_folder(root, split, plan.number).exists()
+        if not layout.case_folder(root, split, plan.number).exists()
     ]
     done = n_train + n_test - len(jobs)
     if done:

@@ -70,6 +70,62 @@ def _smooth_in_mask(frame: np.ndarray, mask: np.ndarray, weight: np.ndarray, sig
     return blurred / weight
 
 
+def measured_curves(
+    series: np.ndarray,
+    brain: np.ndarray,
+    *,
+    pixel_mm: float,
+    smoothing_mm: float = SMOOTHING_SIGMA_MM,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smoothed tissue curves and the arterial input function, both over their baseline.
+
+    Args:
+        series: (T, Z, Y, X), anything that is proportional to concentration up to a constant.
+        brain: (Z, Y, X) bool.
+        pixel_mm: in-plane voxel size.
+        smoothing_mm: sigma of the in-plane Gaussian.
+
+    Returns:
+        (N, T) float32, a row for each voxel of the brain, and (T,), in the units of ``series``.
+    """
+    arterial = pick_aif(series, brain, pixel_mm=pixel_mm)
+    onset = find_onset(arterial)
+    sigma = smoothing_mm / pixel_mm
+    mask = brain.astype(np.float32)
+    weight = np.maximum(ndimage.gaussian_filter(mask, (0, sigma, sigma), truncate=3.0), 1e-3)
+    curves = np.empty((np.count_nonzero(brain), len(series)), np.float32)
+    for k, frame in enumerate(series):
+        curves[:, k] = _smooth_in_mask(frame, mask, weight, sigma)[brain]
+    curves = ndimage.gaussian_filter1d(curves, 0.6, axis=1, mode="nearest")
+    curves -= curves[:, :onset].mean(axis=1, keepdims=True)
+    return curves, arterial - arterial[:onset].mean()
+
+
+def time_to_peak_s(curves: np.ndarray, frame_s: float) -> np.ndarray:
+    """Time of each curve's maximum after the first frame, (N,) float32 in s.
+
+    Args:
+        curves: (N, T), T at least 3; a parabola through the highest frame and its neighbours tells
+            the time between frames. A maximum in the first or last frame is taken as it is.
+        frame_s: time between frames, s.
+    """
+    top = np.argmax(curves, axis=1)
+    centre = np.clip(top, 1, curves.shape[1] - 2)
+    rows = np.arange(len(curves))
+    left, mid, right = (curves[rows, centre + k].astype(np.float64) for k in (-1, 0, 1))
+    curvature = left - 2 * mid + right
+    bent = (centre == top) & (curvature < 0)
+    offset = np.divide(0.5 * (left - right), curvature, out=np.zeros_like(mid), where=bent)
+    return ((top + offset) * frame_s).astype(np.float32)
+
+
+def into_volume(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """(N,) values of the brain's voxels -> (Z, Y, X) float32, 0 outside."""
+    volume = np.zeros(brain.shape, np.float32)
+    volume[brain] = values
+    return volume
+
+
 def maps_from_series(
     ctp: np.ndarray, brain: np.ndarray, *, pixel_mm: float, frame_s: float, threshold: float = 0.15
 ) -> PerfusionMaps:
@@ -85,21 +141,6 @@ def maps_from_series(
     Returns:
         Volumes (Z, Y, X) float32 in the units of ``perfusion_maps``.
     """
-    arterial = pick_aif(ctp, brain, pixel_mm=pixel_mm)
-    onset = find_onset(arterial)
-    sigma = SMOOTHING_SIGMA_MM / pixel_mm
-    mask = brain.astype(np.float32)
-    weight = np.maximum(ndimage.gaussian_filter(mask, (0, sigma, sigma), truncate=3.0), 1e-3)
-    curves = np.empty((np.count_nonzero(brain), len(ctp)), np.float32)
-    for k, frame in enumerate(ctp):
-        curves[:, k] = _smooth_in_mask(frame, mask, weight, sigma)[brain]
-    curves = ndimage.gaussian_filter1d(curves, 0.6, axis=1, mode="nearest")
-    curves -= curves[:, :onset].mean(axis=1, keepdims=True)
-    aif = arterial - arterial[:onset].mean()
+    curves, aif = measured_curves(ctp, brain, pixel_mm=pixel_mm)
     result = perfusion_maps(curves, aif, frame_s, threshold)
-    volumes = []
-    for values in result:
-        volume = np.zeros(brain.shape, np.float32)
-        volume[brain] = values
-        volumes.append(volume)
-    return PerfusionMaps(*volumes)
+    return PerfusionMaps(*(into_volume(values, brain) for values in result))

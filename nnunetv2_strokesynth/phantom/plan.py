@@ -16,8 +16,23 @@ TWO_SLAB_SHARE = 31 / 63
 _TWO_SLAB_SLICES = {2: 51 / 62, 4: 11 / 62}
 _ONE_SLAB_SLICES = {4: 8 / 32, 8: 9 / 32, 16: 13 / 32, 22: 2 / 32}
 _SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0), 22: (4.0, 5.0)}
+# ISLES 2017: the whole brain in one scan, 19 to 30 slices, 40 to 80 frames. Choice: 60 at least,
+# since a second lies between frames here, and fewer would cut the late curves of a deficit off.
+_MRI_SLICE_MM = {19: (6.0, 6.5), 24: (5.0, 5.5), 25: (5.0,), 30: (4.0, 4.5)}
+_MRI_FRAMES = (60, 70, 80)
+_MRI_STREAM = 17
 _FRAMES = (43, 45, 50, 54, 60, 64)
 _FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
+
+
+class PhantomSettings(NamedTuple):
+    """What decides the images. The number of scans does not: more scans only go on."""
+
+    size: int = 256
+    seed: int = 0
+    dwi: bool = True
+    max_slices: int | None = None
+    layout: str = "isles2018"
 
 
 class ScanPlan(NamedTuple):
@@ -40,13 +55,17 @@ def _draw(rng: np.random.Generator, shares: dict[int, float]) -> int:
     return int(rng.choice(list(shares), p=list(shares.values())))
 
 
+def _draw_pixel_mm(rng: np.random.Generator, size: int) -> float:
+    return float(np.round(rng.uniform(0.80, 1.04), 4)) * FULL_SIZE / size
+
+
 def _draw_slabs(
     rng: np.random.Generator, size: int, max_slices: int | None
 ) -> tuple[SlabGrid, ...]:
     two = rng.random() < TWO_SLAB_SHARE
     n_slices = _draw(rng, _TWO_SLAB_SLICES if two else _ONE_SLAB_SLICES)
     slice_mm = float(rng.choice(_SLICE_MM[n_slices]))
-    pixel_mm = float(np.round(rng.uniform(0.80, 1.04), 4)) * FULL_SIZE / size
+    pixel_mm = _draw_pixel_mm(rng, size)
     centre_mm = rng.uniform(10.0, 28.0)
     n_slices = min(n_slices, max_slices or n_slices)
     height_mm = n_slices * slice_mm
@@ -89,3 +108,40 @@ def plan_scans(
                 )
             )
     return scans[:n_scans]
+
+
+def plan_mri_scans(
+    seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
+) -> list[ScanPlan]:
+    """The first ``n_scans`` MRI studies of a split, one a patient, each of the whole brain.
+
+    Args:
+        seed: of the data set.
+        split: 0 training, 1 testing.
+        n_scans: scans.
+        size: pixels along x and y.
+        max_slices: cap on the slices of a scan, which is then cut around its middle.
+    """
+    scans: list[ScanPlan] = []
+    for patient in range(1, n_scans + 1):
+        own_seed = (seed, split, patient, _MRI_STREAM)
+        rng = np.random.default_rng(np.random.SeedSequence(own_seed))
+        n_slices = int(rng.choice(list(_MRI_SLICE_MM)))
+        slice_mm = float(rng.choice(_MRI_SLICE_MM[n_slices]))
+        pixel_mm = _draw_pixel_mm(rng, size)
+        centre_mm = rng.uniform(18.0, 28.0)
+        n_frames = int(rng.choice(_MRI_FRAMES))
+        n_slices = min(n_slices, max_slices or n_slices)
+        bottom_mm = centre_mm - n_slices * slice_mm / 2
+        scans.append(
+            ScanPlan(
+                number=patient,
+                patient=patient,
+                slab=0,
+                slabs=(SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm),),
+                n_frames=n_frames,
+                patient_seed=(*own_seed, 0),
+                scan_seed=(*own_seed, 1),
+            )
+        )
+    return scans

@@ -1,4 +1,4 @@
-"""A writer of tiny scans in the layout of ISLES 2018, quirks included."""
+"""Writers of tiny scans in the layouts of ISLES 2018 and 2017, quirks included."""
 
 import json
 import shutil
@@ -100,6 +100,58 @@ class Scans:
         return arrays
 
 
+class MriScans(Scans):
+    """Writes scans in the layout of ISLES 2017, with the same shapes and voxels."""
+
+    modalities = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
+
+    def add(self, number, split="training", *, lesion=4):
+        """Write one scan; its series is no NIfTI file, so that reading it would fail."""
+        arrays = self.arrays(number, lesion=lesion)
+        if split.lower().startswith("test"):
+            arrays.pop("OT")
+        for modality, array in arrays.items():
+            name = modality if modality == "OT" else f"MR_{modality}"
+            self.write(number, name, array, split=split)
+        self.write(number, "MR_4DPWI", np.zeros(1), split=split).write_bytes(b"not to be read")
+        return self
+
+    def case(self, number, split="training"):
+        """The folder of one scan."""
+        name = "test" if split.lower().startswith("test") else "training"
+        return self.root / split / f"{name}_{number}"
+
+    def write(self, number, name, array, *, split="training", prefix="VSD", **header):
+        """Write one file ``VSD.Brain.XX.O.<name>.<id>.nii``."""
+        self._next_id += 1
+        stem = f"{prefix}.Brain.XX.O.{name}.{self._next_id}"
+        path = self.case(number, split) / stem / f"{stem}.nii"
+        path.parent.mkdir(parents=True)
+        save_nifti(path, array, **header)
+        return path
+
+    def path(self, number, modality, split="training"):
+        """The file of one modality."""
+        (found,) = self.case(number, split).glob(f"*.O.*{modality}.*/*.nii")
+        return found
+
+    @classmethod
+    def arrays(cls, number, lesion=4):
+        """All maps of a scan and the lesion, (X, Y, Z). ADC alone covers a ring around the rest."""
+        rng = np.random.default_rng(int(number))
+        x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE_XYZ[:2]), indexing="ij")
+        radius = np.repeat(np.hypot(x, y)[..., None], SHAPE_XYZ[2], axis=2)
+        arrays = {
+            name: np.where(radius < 0.6, rng.uniform(1, 9, SHAPE_XYZ), 0).astype(np.float32)
+            for name in cls.modalities
+        }
+        adc = np.where(radius < 0.8, rng.uniform(700, 900, SHAPE_XYZ), 0)
+        arrays["ADC"] = adc.astype(np.float32)
+        arrays["OT"] = np.zeros(SHAPE_XYZ, dtype=np.uint8)
+        arrays["OT"][7 : 7 + lesion, 6 : 6 + lesion, 0] = 1
+        return arrays
+
+
 def save_nifti(path, array, *, spacing=SPACING_XYZ_MM):
     """Write NIfTI-1 as the release does: pixdim right, sform an identity, qform_code 0."""
     header = nibabel.Nifti1Header()
@@ -117,6 +169,12 @@ def save_nifti(path, array, *, spacing=SPACING_XYZ_MM):
 def scans(tmp_path):
     """An empty folder to write scans into."""
     return Scans(tmp_path / "ISLES2018")
+
+
+@pytest.fixture
+def mri_scans(tmp_path):
+    """An empty folder to write MRI scans into."""
+    return MriScans(tmp_path / "ISLES2017")
 
 
 @pytest.fixture

@@ -6,20 +6,17 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
-from nnunetv2_strokesynth.dataset_conversion.case import (
-    CaseJob,
-    can_build,
-    convert_case,
-    finished_record,
-)
+from nnunetv2_strokesynth.dataset_conversion.case import can_build, convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp import perfusion_window
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
+from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case, finished_record
 
 
 @pytest.fixture
 def job_of(scans, tmp_path):
     def make(preset="wang2020", mask=True, index=0):
-        return CaseJob(find_scans(scans.root)[0][index], tmp_path / "out", preset, mask)
+        scan = find_scans(scans.root)[0][index]
+        return CaseJob(scan, tmp_path / "out", preset, mask, convert_ctp)
 
     return make
 

@@ -23,7 +23,8 @@ def bare(n_train, n_test=0):
     found = []
     for prefix, split in names:
         counts[split] += 1
-        found.append(Scan(f"{prefix}_{counts[split]:03d}", split, "x", {"CT": Path("absent.nii")}))
+        case_id, files = f"{prefix}_{counts[split]:03d}", {"CT": Path("absent.nii")}
+        found.append(Scan(case_id, split, "x", files, reference="CT", required=("CT",)))
     return found
 
 

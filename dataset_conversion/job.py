@@ -1,0 +1,201 @@
+"""The conversion of one scan: what it needs, what it writes, and when it is complete.
+
+What the voxels become is left to the job's ``convert``, one function per kind of scan: ``case.py``
+for CT perfusion, ``mri_case.py`` for MRI.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_volume, write_volume
+from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, spacing_warnings
+
+RECORDS = "conversion"
+_FOLDER_SUFFIX = {TRAIN: "Tr"}
+_LESION_OUTSIDE_WARNING = 0.01
+
+
+@dataclass(frozen=True)
+class CaseJob:
+    """What a worker needs to convert one scan.
+
+    Attributes:
+        scan: the scan.
+        folder: the data set's folder in ``nnUNet_raw``.
+        preset: a key of ``PRESETS``.
+        mask: whether everything outside the brain becomes 0.
+        convert: reads the scan and writes its case by ``write_case``; returns the record.
+        channels: the preset's channels that are written, in its order; None for a kind of data
+            set that always has all of them.
+    """
+
+    scan: Scan
+    folder: Path
+    preset: str
+    mask: bool
+    convert: Callable[[CaseJob], dict]
+    channels: tuple[str, ...] | None = None
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the written voxels depend on besides the files."""
+        chosen = {} if self.channels is None else {"channels": list(self.channels)}
+        return {"preset": self.preset, "brain_mask": self.mask, **chosen}
+
+    @property
+    def record_path(self) -> Path:
+        """The file that says that the case is complete."""
+        return self.folder / RECORDS / f"{self.scan.case_id}.json"
+
+    def output(self, kind: str, suffix: str = "") -> Path:
+        """``imagesTr/case_001_0000.nii.gz`` for ``images`` and ``_0000``."""
+        folder = f"{kind}{_FOLDER_SUFFIX.get(self.scan.split, 'Ts')}"
+        return self.folder / folder / f"{self.scan.case_id}{suffix}.nii.gz"
+
+
+def convert_case(job: CaseJob) -> dict:
+    """Convert one scan and write its record last.
+
+    Returns:
+        The record: ``case_id``, ``settings``, ``inputs``, ``outputs``, ``row`` (its line in the
+        report), ``warnings``, and for CT perfusion ``curve`` (q(t)).
+
+    Raises:
+        ValueError: the voxels cannot be used; the message names the case.
+    """
+    _remove_outputs(job)
+    try:
+        record = job.convert(job)
+    except ValueError as error:
+        raise ValueError(f"{job.scan.case_id} ({job.scan.source}): {error}") from error
+    write_json(job.record_path, record)
+    return record
+
+
+def finished_record(job: CaseJob) -> dict | None:
+    """The record of a case that is complete and made from the same files with the same settings."""
+    try:
+        record = json.loads(job.record_path.read_text(encoding="utf-8"))
+        same = record["settings"] == job.settings and record["inputs"] == _fingerprint(job.scan)
+        outputs = record["outputs"]
+        complete = all((job.folder / p).stat().st_size == size for p, size in outputs.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if same and complete else None
+
+
+def finite(name: str, volume: np.ndarray) -> np.ndarray:
+    """The volume itself; ``ValueError`` where it holds NaN or infinite voxels."""
+    bad = int(volume.size - np.isfinite(volume).sum())
+    if bad:
+        raise ValueError(f"{name} holds {bad} voxels that are NaN or infinite, expected none")
+    return volume
+
+
+def read_lesion(path: Path | None) -> np.ndarray | None:
+    """The lesion, bool (Z, Y, X), or None without a file.
+
+    Raises:
+        ValueError: values other than 0 and 1.
+    """
+    if path is None:
+        return None
+    labels = read_volume(path)
+    found = np.unique(labels)
+    if not np.isin(found, (0, 1)).all():
+        values = ", ".join(f"{value:g}" for value in found[:6])
+        raise ValueError(f"the lesion in {path.name} holds the values {values}, expected 0 and 1")
+    return labels == 1
+
+
+def write_case(
+    job: CaseJob,
+    headers: dict[str, VolumeHeader],
+    *,
+    channels: np.ndarray,
+    mask: np.ndarray,
+    lesion: np.ndarray | None,
+    target: np.ndarray | None = None,
+    row: dict[str, object] | None = None,
+) -> dict:
+    """Mask and write a case's images, label and target.
+
+    Args:
+        job: the case.
+        headers: modality -> header of its file.
+        channels: (C, Z, Y, X), the images.
+        mask: (Z, Y, X), bool, the brain.
+        lesion: (Z, Y, X), bool, where there is one.
+        target: (Z, Y, X), the DWI to be synthesised, where there is one.
+        row: further cells of the case's line in the report.
+
+    Returns:
+        The case's record, see ``convert_case``.
+    """
+    spacing = headers[job.scan.reference].spacing_zyx_mm
+    voxel_ml = float(np.prod(spacing)) / 1000
+    if job.mask:
+        channels = np.where(mask, channels, np.float32(0))
+        target = None if target is None else np.where(mask, target, np.float32(0))
+    outputs = {job.output("images", f"_{i:04d}"): image for i, image in enumerate(channels)}
+    if lesion is not None:
+        outputs[job.output("labels")] = lesion.astype(np.uint8)
+    if target is not None:
+        outputs[job.output("targets")] = target
+    for path, volume in outputs.items():
+        write_volume(path, volume, spacing)
+    warnings = spacing_warnings(job.scan, headers)
+    volumes = {"brain_volume_ml": mask.sum() * voxel_ml}
+    if lesion is not None:
+        volumes["lesion_volume_ml"] = lesion.sum() * voxel_ml
+        volumes["lesion_outside_mask_ml"] = (lesion & ~mask).sum() * voxel_ml
+        warnings += _outside_warning(job.scan.case_id, volumes) if job.mask else []
+    return {
+        "case_id": job.scan.case_id,
+        "settings": job.settings,
+        "inputs": _fingerprint(job.scan),
+        "outputs": {p.relative_to(job.folder).as_posix(): p.stat().st_size for p in outputs},
+        "row": {
+            "shape_zyx": list(mask.shape),
+            "spacing_zyx_mm": [round(size, 6) for size in spacing],
+            **(row or {}),
+            **{name: round(float(volume), 6) for name, volume in volumes.items()},
+        },
+        "warnings": warnings,
+    }
+
+
+def _outside_warning(case_id: str, volumes: dict[str, float]) -> list[str]:
+    outside, lesion = volumes["lesion_outside_mask_ml"], volumes["lesion_volume_ml"]
+    if outside <= _LESION_OUTSIDE_WARNING * lesion:
+        return []
+    return [
+        f"{case_id}: {outside:.2f} of {lesion:.2f} mL of lesion lie outside the brain mask, "
+        "where the images are 0 unless --no-brain-mask is given"
+    ]
+
+
+def _fingerprint(scan: Scan) -> dict[str, list]:
+    """Modality -> name, size and time of change of its file."""
+    stats = {modality: path.stat() for modality, path in scan.files.items()}
+    return {
+        modality: [scan.files[modality].name, stat.st_size, stat.st_mtime_ns]
+        for modality, stat in stats.items()
+    }
+
+
+def _remove_outputs(job: CaseJob) -> None:
+    """Remove what an earlier run wrote for the case, its record first."""
+    job.record_path.unlink(missing_ok=True)
+    for index in range(max(len(preset.names) for preset in PRESETS.values())):
+        job.output("images", f"_{index:04d}").unlink(missing_ok=True)
+    for kind in ("labels", "targets"):
+        job.output(kind).unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""One MRI scan: read, checked, and its maps written as the channels that are asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
+from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, finite, read_lesion, write_case
+from nnunetv2_strokesynth.dataset_conversion.nifti import read_volume
+from nnunetv2_strokesynth.dataset_conversion.scans import LESION, read_headers
+
+
+def convert_mri(job: CaseJob) -> dict:
+    """Read an MRI scan and write its case.
+
+    The brain is where any of the preset's maps is not 0, closed and hole-filled; which of them are
+    written makes no difference to it.
+
+    Returns:
+        The record, see ``job.convert_case``.
+
+    Raises:
+        ValueError: the voxels cannot be used.
+
+    Source: Gomez 2023, section 5.1, for the maps. Choice: the mask, since the release is
+    skull-stripped and has none.
+    """
+    files = job.scan.files
+    headers = read_headers(job.scan)
+    preset = PRESETS[job.preset]
+    maps = np.stack([finite(name, read_volume(files[name])) for name in preset.names])
+    mask = brain_mask(maps)
+    if not mask.any():
+        raise ValueError(f"{', '.join(preset.names)} are zero everywhere, so there is no brain")
+    lesion = read_lesion(files.get(LESION))
+    channels = maps[preset.index(*(job.channels or preset.names))]
+    return write_case(job, headers, channels=channels, mask=mask, lesion=lesion)

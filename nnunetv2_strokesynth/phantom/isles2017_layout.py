@@ -1,0 +1,53 @@
+"""A simulated MRI study as the ISLES 2017 release has it.
+
+Choices: the header's quirks are ISLES 2018's, float32 throughout, and frames a second apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnunetv2_strokesynth.phantom.layout import TRAINING, Layout
+from nnunetv2_strokesynth.phantom.mri_case import MRICase, simulate_mri_case
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_mri_scans
+
+
+def release_volumes(case: MRICase, split: int, settings: PhantomSettings) -> dict[str, np.ndarray]:
+    """Modality -> volume (Z, Y, X), the series (T, 1, Z, Y, X); float32, the lesion uint8."""
+    volumes = {
+        "MR_ADC": case.adc,
+        "MR_4DPWI": case.pwi[:, None],
+        "MR_MTT": case.maps.mtt,
+        "MR_rCBF": case.maps.cbf,
+        "MR_rCBV": case.maps.cbv,
+        "MR_Tmax": case.maps.tmax,
+        "MR_TTP": case.ttp,
+    }
+    volumes = {name: volume.astype(np.float32) for name, volume in volumes.items()}
+    if split == TRAINING:
+        volumes["OT"] = case.lesion.astype(np.uint8)
+    return volumes
+
+
+def _truths(case: MRICase) -> dict[str, np.ndarray]:
+    return {"labels": case.lesion.astype(np.uint8)}
+
+
+def _no_sidecar(plan: ScanPlan, split: int, modality: str) -> None:
+    return None
+
+
+ISLES2017 = Layout(
+    name="isles2017",
+    version=1,
+    settings=("layout", "size", "seed", "max_slices"),
+    split_folders=("training", "testing"),
+    case_names=("training_", "test_"),
+    truth_folder="testing_truth",
+    file_prefix="VSD",
+    plan_scans=plan_mri_scans,
+    simulate=simulate_mri_case,
+    volumes=release_volumes,
+    truths=_truths,
+    sidecar=_no_sidecar,
+)

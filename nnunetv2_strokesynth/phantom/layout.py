@@ -1,0 +1,140 @@
+"""How a phantom's files are laid out on disk, and the writing of one scan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK
+
+from nnunetv2_strokesynth.atomic import atomic_file, atomic_folder
+from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
+from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
+
+TRAINING, TESTING = 0, 1
+_DATA_OFFSET = 352
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The release that a phantom looks like. A split is 0 (training) or 1 (testing).
+
+    Attributes:
+        name: as the user types it.
+        version: raised when the same settings give other images.
+        settings: the fields of ``PhantomSettings`` that decide its images and are written down.
+        split_folders: folder of each split.
+        case_names: what comes before the number in a scan's folder, for each split.
+        truth_folder: folder of the test scans' hidden truth.
+        file_prefix: first word of the files' names.
+        plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split.
+        simulate: (patient, slab, rng, n_frames=) -> a simulated scan.
+        volumes: (scan, split, settings) -> modality as in the files' names -> volume as stored,
+            axes reversed: (Z, Y, X) or (T, Z, Y, X).
+        truths: scan -> kind of truth (``labels``) -> (Z, Y, X).
+        sidecar: (plan, split, modality) -> content of the JSON file beside the image, if any.
+    """
+
+    name: str
+    version: int
+    settings: tuple[str, ...]
+    split_folders: tuple[str, str]
+    case_names: tuple[str, str]
+    truth_folder: str
+    file_prefix: str
+    plan_scans: Callable[..., list[ScanPlan]]
+    simulate: Callable[..., object]
+    volumes: Callable[[object, int, PhantomSettings], dict[str, np.ndarray]]
+    truths: Callable[[object], dict[str, np.ndarray]]
+    sidecar: Callable[[ScanPlan, int, str], dict[str, str] | None]
+
+    def case_name(self, split: int, number: int) -> str:
+        """``case_1`` and so on."""
+        return f"{self.case_names[split]}{number}"
+
+    def case_folder(self, root: Path, split: int, number: int) -> Path:
+        """``root/TRAINING/case_1`` and so on."""
+        return root / self.split_folders[split] / self.case_name(split, number)
+
+    def truth_file(self, root: Path, kind: str, number: int) -> Path:
+        """Hidden truth of a test scan; the name is the converter's case id."""
+        return root / self.truth_folder / kind / f"test_{number:03d}.nii.gz"
+
+    def lesion_volume_ml(self, root: Path, split: int, number: int) -> float:
+        """Volume of a written scan's lesion, read back from its label."""
+        if split == TESTING:
+            image = SimpleITK.ReadImage(str(self.truth_file(root, "labels", number)))
+            voxels = int(np.count_nonzero(SimpleITK.GetArrayViewFromImage(image)))
+            return round(voxels * float(np.prod(image.GetSpacing())) / 1000, 3)
+        case_folder = self.case_folder(root, split, number)
+        (path,) = case_folder.glob(f"{self.file_prefix}.*.OT.*/*.nii")
+        image = nibabel.load(path)
+        voxel_ml = float(np.prod(image.header["pixdim"][1:4].astype(float))) / 1000
+        return round(int(np.count_nonzero(np.asarray(image.dataobj))) * voxel_ml, 3)
+
+    def write_scan(
+        self, root: Path, split: int, plan: ScanPlan, scan: object, settings: PhantomSettings
+    ) -> None:
+        """Write one scan's folder, complete or not at all; a test scan's truth comes before it."""
+        voxel_mm = _voxel_mm(plan.grid)
+        if split == TESTING:
+            for kind, volume in self.truths(scan).items():
+                _write_truth(self.truth_file(root, kind, plan.number), volume, voxel_mm)
+        # The ids carry no meaning in the release either.
+        rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 1]))
+        first_id = int(rng.integers(300000, 340000))
+        volumes = self.volumes(scan, split, settings)
+        with atomic_folder(self.case_folder(root, split, plan.number)) as folder:
+            for step, (modality, volume) in enumerate(volumes.items()):
+                name = f"{self.file_prefix}.Brain.XX.O.{modality}.{first_id + 2 * step}"
+                (folder / name).mkdir()
+                write_release_nifti(folder / name / f"{name}.nii", volume.T, voxel_mm)
+                sidecar = self.sidecar(plan, split, modality)
+                if sidecar is not None:
+                    text = json.dumps(sidecar, indent=2) + "\n"
+                    (folder / name / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def write_release_nifti(path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...]) -> None:
+    """Write an uncompressed NIfTI with the release's header.
+
+    The voxel sizes are right, but the sform is an identity matrix of code 2, the qform code is 0
+    and qfac is -1. Written by hand, because image libraries make such headers consistent.
+
+    Args:
+        volume: (X, Y, Z), (X, Y, Z, T) or (X, Y, Z, 1, T).
+        voxel_mm: voxel sizes along x, y, z; the time step of a series is 1 s.
+    """
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape)
+    header["pixdim"] = 0
+    header["pixdim"][: 1 + len(voxel_mm)] = (-1, *voxel_mm)
+    header["pixdim"][4 : volume.ndim + 1] = FRAME_S
+    header["qform_code"] = 0
+    header["sform_code"] = 2
+    for row, name in enumerate(("srow_x", "srow_y", "srow_z")):
+        header[name] = np.eye(4)[row]
+    header["magic"] = b"n+1"
+    header["vox_offset"] = _DATA_OFFSET
+    header.set_xyzt_units("mm", "sec")
+    with open(path, "wb") as file:
+        file.write(header.binaryblock)
+        file.write(b"\0" * (_DATA_OFFSET - file.tell()))
+        file.write(volume.tobytes(order="F"))
+
+
+def _voxel_mm(grid: SlabGrid) -> tuple[float, float, float]:
+    return (grid.pixel_mm, grid.pixel_mm, grid.slice_mm)
+
+
+def _write_truth(path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...]) -> None:
+    image = SimpleITK.GetImageFromArray(volume)
+    image.SetSpacing([float(size) for size in voxel_mm])
+    with atomic_file(path) as temporary:
+        SimpleITK.WriteImage(image, str(temporary), True)
