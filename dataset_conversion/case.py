@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,22 @@ from nnunetv2_strokesynth.dataset_conversion import ctp as ctp_series
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
 from nnunetv2_strokesynth.dataset_conversion.ctp import PerfusionWindow
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, finite, read_lesion, write_case
+from nnunetv2_strokesynth.dataset_conversion.mirror import find_mirror, mirrored
 from nnunetv2_strokesynth.dataset_conversion.nifti import read_volume
 from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP, DWI, LESION, read_headers
 
+MIRRORED = (CT, *PERFUSION_MAPS)
+
 
 def can_build(preset: Preset) -> bool:
-    """Whether ``build_channels`` makes all channels of a preset; mirrored ones (``CT_M``) not."""
-    single = {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI}
+    """Whether ``build_channels`` makes all channels of a preset."""
+    single = {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI, *(f"{name}_M" for name in MIRRORED)}
     return all(name in single or name.startswith("CTA_") for name in preset.names)
+
+
+def is_mirrored(preset: Preset) -> bool:
+    """Whether a preset has mirrored channels, ``CT_M`` and so on."""
+    return any(name.endswith("_M") for name in preset.names)
 
 
 def build_channels(
@@ -29,6 +38,7 @@ def build_channels(
     series: np.ndarray,
     window: PerfusionWindow,
     dwi: np.ndarray | None = None,
+    mirror: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
     """The input channels of a preset.
 
@@ -39,6 +49,7 @@ def build_channels(
         series: the CTP, (T, Z, Y, X), HU.
         window: where to take the frames.
         dwi: (Z, Y, X), as measured; a preset that reads the DWI needs it.
+        mirror: lays the flipped volume over a volume; a preset with mirrored channels needs it.
 
     Returns:
         (C, Z, Y, X), float32.
@@ -51,6 +62,8 @@ def build_channels(
         frames = ctp_series.sample_frames(series, window.t_start, window.t_end, preset.n_frames)
         channels["MIP_P"] = ctp_series.mip_time(frames)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
+    if mirror is not None:
+        channels |= {f"{name}_M": mirror(channels[name]) for name in MIRRORED}
     return np.stack([channels[name] for name in preset.names]).astype(np.float32, copy=False)
 
 
@@ -76,10 +89,19 @@ def convert_ctp(job: CaseJob) -> dict:
     preset = PRESETS[job.preset]
     window = ctp_series.find_perfusion_window(curve, smooth_first=preset.smooth_window)
     ct = finite(CT, read_volume(files[CT]))
+    spacing = headers[CT].spacing_zyx_mm
+    mirror = find_mirror(ct, mask, spacing) if is_mirrored(preset) else None
+
+    def lay_over(volume: np.ndarray) -> np.ndarray:
+        """Skull-stripped first, or the skull of one side would lie on the other's brain."""
+        return mirrored(np.where(mask, volume, 0), mirror.transform, spacing)
+
     record = write_case(
         job,
         headers,
-        channels=build_channels(preset, ct, maps, series=series, window=window, dwi=dwi),
+        channels=build_channels(
+            preset, ct, maps, series=series, window=window, dwi=dwi, mirror=mirror and lay_over
+        ),
         mask=mask,
         lesion=lesion,
         target=None if DWI in preset.names else dwi,
@@ -89,6 +111,7 @@ def convert_ctp(job: CaseJob) -> dict:
             "t_end": window.t_end,
             "window_rule": window.rule,
             "dwi_present": dwi is not None,
+            **(mirror.row if mirror else {}),
         },
     )
     return {**record, "curve": curve.tolist()}

@@ -12,6 +12,7 @@ from types import ModuleType
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataset_conversion import raw_dataset
+from nnunetv2_strokesynth.dataset_conversion.mirror import FLIPPED, REGISTERED
 from nnunetv2_strokesynth.dataset_conversion.origin import describe
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
@@ -143,8 +144,15 @@ def _summarise(
         logger.info(
             "perfusion windows: %s", ", ".join(f"{n} {rule}" for rule, n in rules.most_common())
         )
+    mirrors = Counter(row["mirror_rule"] for row in rows if "mirror_rule" in row)
+    if mirrors:
+        logger.info(
+            "mirrored channels: %d registered, %d plain flips",
+            mirrors[REGISTERED],
+            mirrors[FLIPPED],
+        )
     if not train:
         logger.info("no training scans: predict with a trained model from %s", folder / "imagesTs")
         return
-    if dwi.count(False) == len(train):
+    if dwi.count(False) == len(train) and not mirrors:
         logger.info("no scan has a DWI, so StrokeSynthTrainer_NoDWI is the trainer to use")

@@ -102,10 +102,11 @@ def test_real_dwi(scans, job_of, mask):
     np.testing.assert_array_equal(read(job, "labels"), arrays["OT"].T)
 
 
-def test_mirrored_channels_are_not_built_here():
+def test_presets_of_ct_are_built_and_those_of_mri_are_not():
     assert [name for name, preset in PRESETS.items() if can_build(preset)] == [
         "wang2020",
         "song2018",
+        "clerigues2019",
         "real_dwi",
     ]
 

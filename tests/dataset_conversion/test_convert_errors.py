@@ -258,11 +258,11 @@ def test_real_dwi_without_any_dwi(scans, fails, nnunet_raw, split, name):
     assert list(nnunet_raw.iterdir()) == []
 
 
-def test_mirrored_channels_are_not_offered_yet(scans, capsys):
+def test_presets_of_mri_are_not_offered(scans, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["convert", "isles2018", str(scans.root), "--preset", "clerigues2019"])
+        main(["convert", "isles2018", str(scans.root), "--preset", "isles2017"])
     assert stopped.value.code == 2
-    assert "invalid choice: 'clerigues2019'" in capsys.readouterr().err
+    assert "invalid choice: 'isles2017'" in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys):
