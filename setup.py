@@ -85,7 +85,7 @@ setup(
     ],
     extras_require={
         "demo": ["nilearn"],
-        "test": ["nilearn", "pytest", "hypothesis", "ruff"],
+        "test": ["nilearn", "pytest", "pytest-xdist", "filelock", "hypothesis", "ruff"],
     },
     entry_points={"console_scripts": ["strokesynth=nnunetv2_strokesynth.cli:main"]},
     cmdclass={"build_py": BuildPyWithTrainerPath},

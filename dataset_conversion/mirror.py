@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 REGISTERED, FLIPPED = "registered", "flipped"
 _BRAIN_HU = (0.0, 80.0)
-_ANGLE_STEP_DEG, _N_ANGLE_STEPS = 3.0, 15  # to either side
+_ANGLE_STEP_DEG, _N_ANGLE_STEPS = 3.0, 10  # to either side: heads tilted by up to 15 degrees
 _COARSE_MM, _FINE_MM = 6.0, 3.0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from nnunetv2_strokesynth.nnunet_commands import command_path, environment, trainers_folder
 
@@ -19,7 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("nnUNet_extTrainer", str(trainers_folder()))
 
 DATASET = "Dataset018_ISLES2018"
-FURTHER_DATA = {"real_dwi": (19, "ISLES2018_DWI"), "song2018": (20, "ISLES2018_SONG")}
+FURTHER_DATA = {
+    "real_dwi": (19, "ISLES2018_DWI"),
+    "song2018": (20, "ISLES2018_SONG"),
+    "clerigues2019": (21, "ISLES2018_CLERIGUES"),
+}
+MRI_DATA = (17, "ISLES2017")
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
@@ -58,13 +64,30 @@ class Pipeline(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory) -> Pipeline:
-    """Phantom, conversion, planning, two folds, prediction: `strokesynth demo`, small.
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for all processes of a test run; whoever comes first fills it.
 
-    While working on the tests, STROKESYNTH_TEST_DEMO names a folder that keeps the run.
+    While working on the tests, STROKESYNTH_TEST_DEMO names a folder that is kept.
     """
     kept = os.environ.get("STROKESYNTH_TEST_DEMO")
-    out = Path(kept) if kept else tmp_path_factory.mktemp("demo")
+    if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        return Path(kept)
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def pipeline(shared_folder) -> Pipeline:
+    """Phantom, conversion, planning, two folds, prediction: `strokesynth demo`, small."""
+    out, console = shared_folder / "demo", shared_folder / "demo.txt"
+    with FileLock(shared_folder / "demo.lock"):
+        if not console.is_file():
+            console.write_text(_run_demo(out))
+    return Pipeline(out, console.read_text())
+
+
+def _run_demo(out: Path) -> str:
     small = "--cases 10 --test-cases 2 --size 64 --folds 2 --epochs 1 --iterations 2".split()
     result = subprocess.run(
         [command_path("strokesynth"), "demo", str(out), *small, "-device", "cpu"],
@@ -75,22 +98,40 @@ def pipeline(tmp_path_factory) -> Pipeline:
     if result.returncode:
         logs = "\n".join(path.read_text()[-3000:] for path in out.glob("logs/*.txt"))
         pytest.fail(f"demo failed\n{result.stdout}\n{result.stderr}\n{logs}")
-    return Pipeline(out, result.stdout)
+    return result.stdout
 
 
 @pytest.fixture(scope="session")
-def data_sets(pipeline) -> dict[str, int]:
-    """The phantom converted with every preset, planned and preprocessed: id by preset."""
+def data_sets(pipeline, shared_folder) -> dict[str, int]:
+    """The phantoms converted with every preset, planned and preprocessed: id by preset.
+
+    That of ``wang2020`` is also preprocessed for 3d_fullres.
+    """
+    numbers = {"wang2020": 18, "isles2017": MRI_DATA[0]}
+    numbers |= {preset: number for preset, (number, _) in FURTHER_DATA.items()}
+    with FileLock(shared_folder / "data_sets.lock"):
+        finished = shared_folder / "data_sets.txt"
+        if not finished.is_file():
+            _make_data_sets(pipeline, [n for p, n in numbers.items() if p != "wang2020"])
+            finished.touch()
+    return numbers
+
+
+def _make_data_sets(pipeline: Pipeline, new: list[int]) -> None:
     phantom = str(pipeline.out / "ISLES2018_phantom")
     for preset, (number, name) in FURTHER_DATA.items():
-        folder = f"Dataset{number:03d}_{name}"
-        if (pipeline.out / "nnUNet_preprocessed" / folder / "nnUNetPlans_2d").is_dir():
-            continue
         options = f"-d {number} --name {name} --preset {preset} --folds 2 --workers 1".split()
         pipeline.run("strokesynth", "convert", "isles2018", phantom, *options)
-        plan = f"-d {number} -c 2d -np 2 -npfp 2".split()
-        pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
-    return {"wang2020": 18, **{preset: number for preset, (number, _) in FURTHER_DATA.items()}}
+    mri = str(pipeline.out / "ISLES2017_phantom")
+    small = "--layout isles2017 --cases 6 --size 64 --max-slices 3 --seed 17 --workers 2".split()
+    pipeline.run("strokesynth", "phantom", mri, *small)
+    number, name = MRI_DATA
+    options = f"-d {number} --name {name} --folds 2 --workers 1".split()
+    pipeline.run("strokesynth", "convert", "isles2017", mri, *options)
+    plan = [*"-c 2d -np 2 -npfp 2 -d".split(), *map(str, new)]
+    pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
+    volumes = "-d 18 -c 3d_fullres -np 2".split()
+    pipeline.run("nnUNetv2_preprocess", *volumes, nnUNet_n_proc_DA="1")
 
 
 @pytest.fixture

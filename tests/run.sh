@@ -7,4 +7,4 @@ rm -rf build  # setuptools would keep modules that are gone
 .venv-test/bin/pip install --quiet --disable-pip-version-check '.[test]'
 .venv-test/bin/ruff check .
 .venv-test/bin/ruff format --check .
-exec .venv-test/bin/pytest "$@"
+exec .venv-test/bin/pytest -n 2 "$@"

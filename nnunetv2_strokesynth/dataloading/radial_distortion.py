@@ -7,27 +7,12 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from torch.nn import functional as F
 
 
-class RadialDistortion(BasicTransform):
-    """Barrel or pincushion: a point at radius r shows what was at ``r (1 + k r^2)``.
+class GridSampling(BasicTransform):
+    """Shows each pixel what lies elsewhere in the image; ``get_parameters`` gives the ``grid``.
 
-    r is 1 at the middle of the image's sides. Images and DWI are interpolated linearly and continue
-    with their edge values, labels take their nearest neighbour; outside the image they become 0.
-
-    Source: Song & Huang 2018 name "radial distortion" without a formula or a range. Choice: the
-    first term of Brown's lens model.
-
-    Args:
-        strength: k is drawn uniformly from (-strength, strength).
+    Images and DWI are interpolated linearly and continue with their edge values, labels take their
+    nearest neighbour; outside the image they become 0.
     """
-
-    def __init__(self, strength: float = 0.2):
-        super().__init__()
-        self.strength = strength
-
-    def get_parameters(self, **data_dict) -> dict:
-        """The sampling grid (1, Y, X, 2) in the coordinates of ``grid_sample``."""
-        k = (2 * torch.rand(()) - 1) * self.strength
-        return {"grid": distortion_grid(data_dict["image"].shape[-2:], float(k))}
 
     def _apply_to_image(self, img: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         sampled = F.grid_sample(
@@ -47,6 +32,28 @@ class RadialDistortion(BasicTransform):
             align_corners=False,
         )
         return sampled[0].to(segmentation.dtype)
+
+
+class RadialDistortion(GridSampling):
+    """Barrel or pincushion: a point at radius r shows what was at ``r (1 + k r^2)``.
+
+    r is 1 at the middle of the image's sides.
+
+    Source: Song & Huang 2018 name "radial distortion" without a formula or a range. Choice: the
+    first term of Brown's lens model.
+
+    Args:
+        strength: k is drawn uniformly from (-strength, strength).
+    """
+
+    def __init__(self, strength: float = 0.2):
+        super().__init__()
+        self.strength = strength
+
+    def get_parameters(self, **data_dict) -> dict:
+        """The sampling grid (1, Y, X, 2) in the coordinates of ``grid_sample``."""
+        k = (2 * torch.rand(()) - 1) * self.strength
+        return {"grid": distortion_grid(data_dict["image"].shape[-2:], float(k))}
 
 
 def distortion_grid(shape: tuple[int, int], k: float) -> torch.Tensor:

@@ -1,8 +1,9 @@
-"""``strokesynth synthesize``: the pseudo-DWI and the extractor's feature of new scans, as NIfTI.
+"""``strokesynth synthesize``: images that a network makes beside the lesion, as NIfTI.
 
-nnU-Net's own predictor does the work (folds, sliding window, mirroring); only the network's head
-differs. What comes out is brought back into the input's geometry by the inverse of nnU-Net's
-preprocessing.
+The pseudo-DWI and the extractor's feature, or the uncertainty of a network that predicts with
+dropout. nnU-Net's own predictor does the work (folds, sliding window, mirroring); only the
+network's head differs. What comes out is brought back into the input's geometry by the inverse of
+nnU-Net's preprocessing.
 """
 
 from __future__ import annotations
@@ -24,34 +25,65 @@ from tqdm import tqdm
 
 from nnunetv2_strokesynth.atomic import atomic_file
 from nnunetv2_strokesynth.dataloading.targets import spacings_mm
-from nnunetv2_strokesynth.inference import FEATURE_FOLDER
+from nnunetv2_strokesynth.inference import FEATURE_FOLDER, UNCERTAINTY_FOLDER
 
-HELP = "write the pseudo-DWI (and the extractor's feature) of scans in nnU-Net format"
+HELP = "write the pseudo-DWI (or the uncertainty) of scans in nnU-Net format"
 EXAMPLE = (
     "strokesynth synthesize "
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
     "-i $nnUNet_raw/Dataset018_ISLES2018/imagesTs -o pseudo_dwi"
 )
 LOGGER = logging.getLogger(__name__)
+# Image -> folder in the output folder.
+FOLDERS = {"pseudo_dwi": "", "feature": FEATURE_FOLDER, "uncertainty": UNCERTAINTY_FOLDER}
 
 
-class SynthesisHead(nn.Module):
+class _Head(nn.Module):
+    """A trained network that returns images in place of logits.
+
+    Attributes:
+        outputs: names of the images, keys of ``FOLDERS``, in the order of its channels.
+    """
+
+    outputs: tuple[str, ...]
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def load_state_dict(self, state_dict: dict, *args, **kwargs):
+        """The wrapped network's: nnU-Net's predictor loads one fold after the other through it."""
+        return self.network.load_state_dict(state_dict, *args, **kwargs)
+
+
+class SynthesisHead(_Head):
     """A trained network seen as ``image (B, C, Y, X) -> pseudo-DWI and feature (B, 2, Y, X)``.
 
     A network without an extractor gives the pseudo-DWI alone, (B, 1, Y, X).
     """
 
     def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
+        super().__init__(network)
+        has_feature = getattr(network, "extractor", None) is not None
+        self.outputs = ("pseudo_dwi", "feature") if has_feature else ("pseudo_dwi",)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         heads = [head for head in self.network.synthesize(image) if head is not None]
         return torch.cat(heads, dim=1)
 
-    def load_state_dict(self, state_dict: dict, *args, **kwargs):
-        """The wrapped network's: nnU-Net's predictor loads one fold after the other through it."""
-        return self.network.load_state_dict(state_dict, *args, **kwargs)
+
+class UncertaintyHead(_Head):
+    """A trained ``MonteCarloSegmenter`` seen as ``image (B, C, Y, X) -> uncertainty (B, 1, Y, X)``.
+
+    The uncertainty is the standard deviation of the lesion's probability between the passes with
+    dropout, 0 to 0.5; nnU-Net's predictor averages it over tiles and folds.
+    """
+
+    outputs = ("uncertainty",)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        lesion = 1 - self.network.sample_probabilities(image)[:, :, :1]
+        return lesion.std(dim=0, correction=0)
 
 
 class _Heads(NamedTuple):
@@ -67,17 +99,20 @@ def build_predictor(
     checkpoint: str = "checkpoint_final.pth",
     device: torch.device | None = None,
     mirroring: bool = True,
+    uncertainty: bool = False,
 ) -> nnUNetPredictor:
-    """nnU-Net's predictor with the synthesis head in place of the segmentation.
+    """nnU-Net's predictor with another head in place of the segmentation.
 
     Args:
         model_folder: ``<trainer>__<plans>__<configuration>``.
         folds: e.g. ``("0", "1")`` or ``("all",)``; None: all that have the checkpoint.
         mirroring: average over nnU-Net's mirrored passes, as ``nnUNetv2_predict`` does.
+        uncertainty: the uncertainty in place of the pseudo-DWI.
 
     Raises:
         FileNotFoundError: no model folder, or a fold without the checkpoint.
-        ValueError: a trainer without a generator, such as nnU-Net's own.
+        ValueError: a trainer without a generator, such as nnU-Net's own; without dropout in
+            prediction, for the uncertainty.
     """
     for name in ("plans.json", "dataset.json"):
         if not (model_folder / name).is_file():
@@ -96,14 +131,28 @@ def build_predictor(
         use_mirroring=mirroring, device=device or torch.device("cuda"), allow_tqdm=False
     )
     predictor.initialize_from_trained_model_folder(str(model_folder), tuple(folds), checkpoint)
+    head = (_uncertainty_head if uncertainty else _synthesis_head)(predictor)
+    predictor.label_manager = _Heads(len(head.outputs))
+    predictor.network = head
+    return predictor
+
+
+def _synthesis_head(predictor: nnUNetPredictor) -> SynthesisHead:
     if not hasattr(predictor.network, "synthesize"):
         raise ValueError(
             f"{predictor.trainer_name} has no generator, so there is no pseudo-DWI to write; "
             "use a model trained with StrokeSynthTrainer"
         )
-    predictor.label_manager = _Heads(1 if predictor.network.extractor is None else 2)
-    predictor.network = SynthesisHead(predictor.network)
-    return predictor
+    return SynthesisHead(predictor.network)
+
+
+def _uncertainty_head(predictor: nnUNetPredictor) -> UncertaintyHead:
+    if getattr(predictor.network, "n_passes", 0) < 2:
+        raise ValueError(
+            f"{predictor.trainer_name} does not predict with dropout, so there is no uncertainty "
+            "to write; use a model trained with Clerigues2019Trainer"
+        )
+    return UncertaintyHead(predictor.network)
 
 
 def revert_preprocessing(
@@ -132,7 +181,7 @@ def revert_preprocessing(
 
 
 def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) -> np.ndarray:
-    """Pseudo-DWI and, if there is an extractor, its feature: float32 ``(2 or 1, Z, Y, X)``."""
+    """The head's images of one scan, such as pseudo-DWI and feature: float32 ``(N, Z, Y, X)``."""
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
     data, _, properties = preprocessor.run_case(
@@ -161,13 +210,15 @@ def synthesize_folder(
     """Every scan of a folder in nnU-Net format (``case_0000.nii.gz``, ...).
 
     Returns:
-        The pseudo-DWI files, one per scan; existing ones are kept unless ``overwrite``.
+        The files of the head's first image, one per scan; existing ones are kept unless
+        ``overwrite``.
 
     Raises:
         FileNotFoundError: no folder, or no scans in it.
         ValueError: a scan lacks channels, or the feature is wanted of a network without extractor.
     """
-    if with_feature and predictor.label_manager.num_segmentation_heads == 1:
+    outputs = predictor.network.outputs
+    if with_feature and "feature" not in outputs:
         raise ValueError(
             f"{predictor.trainer_name} has no extractor, so there is no feature to write; "
             "leave out --feature"
@@ -179,24 +230,23 @@ def synthesize_folder(
     if not scans:
         raise FileNotFoundError(f"{images} holds no scans named like case_0000{ending}")
     n_channels = len(predictor.dataset_json["channel_names"])
+    wanted = [name for name in outputs if name != "feature" or with_feature]
     written = []
-    for channel_files in tqdm(scans, desc="pseudo-DWI", unit="scan"):
+    for channel_files in tqdm(scans, desc=outputs[0].replace("_dwi", "-DWI"), unit="scan"):
         case_id = Path(channel_files[0]).name.removesuffix(ending)[:-5]
         if len(channel_files) != n_channels:
             raise ValueError(
                 f"{case_id}: {images} holds {len(channel_files)} channels of it, the model reads "
                 f"{n_channels}: {', '.join(predictor.dataset_json['channel_names'].values())}"
             )
-        path = output / f"{case_id}{ending}"
-        feature_path = output / FEATURE_FOLDER / path.name
-        written.append(path)
-        if not overwrite and path.is_file() and (feature_path.is_file() or not with_feature):
+        paths = {name: output / FOLDERS[name] / f"{case_id}{ending}" for name in wanted}
+        written.append(paths[wanted[0]])
+        if not overwrite and all(path.is_file() for path in paths.values()):
             continue
-        pseudo_dwi, *feature = synthesize_case(predictor, channel_files)
+        volumes = dict(zip(outputs, synthesize_case(predictor, channel_files), strict=True))
         reference = sitk.ReadImage(channel_files[0])
-        if with_feature:
-            write_like(feature[0], reference, feature_path)
-        write_like(pseudo_dwi, reference, path)
+        for name in reversed(wanted):  # the first last: it says that the scan is done
+            write_like(volumes[name], reference, paths[name])
     return written
 
 
@@ -216,6 +266,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feature", action="store_true", help=f"also write the feature F_h to {FEATURE_FOLDER}/"
     )
+    parser.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help=f"write {UNCERTAINTY_FOLDER}/ in place of the pseudo-DWI: how far passes with dropout "
+        "differ (Clerigues2019Trainer)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
@@ -229,6 +285,7 @@ def run(args: argparse.Namespace) -> None:
         checkpoint=args.checkpoint,
         device=torch.device(args.device),
         mirroring=not args.disable_tta,
+        uncertainty=args.uncertainty,
     )
     written = synthesize_folder(
         predictor,
@@ -237,4 +294,5 @@ def run(args: argparse.Namespace) -> None:
         with_feature=args.feature,
         overwrite=args.overwrite,
     )
-    LOGGER.info("%d pseudo-DWI volumes in %s", len(written), args.output)
+    kind = "uncertainty" if args.uncertainty else "pseudo-DWI"
+    LOGGER.info("%d %s volumes in %s", len(written), kind, args.output)

@@ -303,4 +303,47 @@ def focal_loss(probs_fg: torch.Tensor, labels: torch.Tensor, gamma: float) -> to
     """
     probs_fg = _wide(probs_fg)
     p_true = torch.where(labels > 0, probs_fg, 1 - probs_fg).clamp(_MIN_PROB, 1 - _MIN_PROB)
-    return (-((1 - p_true) ** gamma) * p_true.log()).mean()
+    return _focal(p_true.log(), torch.log1p(-p_true), gamma).mean()
+
+
+def focal_loss_per_pixel(
+    logits_fg: torch.Tensor, labels: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """The focal loss of each pixel under a sigmoid: (B, Y, X) each -> (B, Y, X).
+
+    Args:
+        logits_fg: z, the lesion's probability is sigmoid(z).
+        labels: 0 or 1.
+        gamma: focusing exponent, at least 0; 0 gives the cross entropy.
+
+    Source: Lin et al. 2017, Eq. 4. From the logits, so that nothing needs to be clamped.
+    """
+    logits_true = torch.where(labels > 0, _wide(logits_fg), -_wide(logits_fg))
+    return _focal(F.logsigmoid(logits_true), F.logsigmoid(-logits_true), gamma)
+
+
+def _focal(log_p_true: torch.Tensor, log_p_false: torch.Tensor, gamma: float) -> torch.Tensor:
+    """-(1 - p_t)^gamma log(p_t) from log(p_t) and log(1 - p_t)."""
+    return -(gamma * log_p_false).exp() * log_p_true
+
+
+def balanced_cross_entropy(
+    lesion_logit: torch.Tensor, labels: torch.Tensor, lesion_weight: float
+) -> torch.Tensor:
+    """Mean over all pixels of -w y log(p) - (1 - w) (1 - y) log(1 - p).
+
+    Args:
+        lesion_logit: logit of p, the lesion's probability; any shape.
+        labels: y, the same shape, 0 or 1.
+        lesion_weight: w, from 0 to 1; 0.5 gives half the cross entropy.
+
+    Source: Abulnaga & Rubin 2018, Eq. 4. Computed from logits, so that it is finite everywhere.
+    """
+    if not 0 <= lesion_weight <= 1:
+        raise ValueError(
+            f"balanced_cross_entropy expects a weight between 0 and 1, found {lesion_weight}"
+        )
+    lesion_logit = _wide(lesion_logit)
+    target = (labels > 0).to(lesion_logit.dtype)
+    weight = lesion_weight * target + (1 - lesion_weight) * (1 - target)
+    return F.binary_cross_entropy_with_logits(lesion_logit, target, weight=weight)

@@ -46,6 +46,9 @@ SEGMENTATION_TERMS: dict[str, Callable[[_Segmentation], torch.Tensor]] = {
     "L_dice": lambda s: dice_loss(s.probs, s.onehot),
     "L_gd": lambda s: generalized_dice_loss(s.probs, s.onehot),  # Eq. 14
     "L_hgd": lambda s: hardness_aware_dice_loss(s.probs, s.onehot),  # Eq. 13
+    # What Clerigues et al. 2019 watch on the validation patches.
+    "l1": lambda s: (s.probs - s.onehot).abs().mean(),
+    "error_rate": lambda s: (s.probs.argmax(dim=1) != s.labels).float().mean(),
 }
 PIXEL_TERMS: dict[str, Callable[..., torch.Tensor]] = {
     "L1": l1_per_sample,
@@ -63,15 +66,19 @@ class SegmentationLoss(nn.Module):
 
     Args:
         names: keys of ``SEGMENTATION_TERMS``.
+        watched: further keys, whose terms are logged and no part of the loss.
 
     Attributes:
-        terms: after each call the detached ``L_s`` and its summands (``L_wce``, ``L_hgd``) on the
-            device, for logging.
+        terms: after each call the detached ``L_s``, its summands (``L_wce``, ``L_hgd``) and what is
+            watched, on the device, for logging.
     """
 
-    def __init__(self, names: Sequence[str] = ("L_wce", "L_hgd")) -> None:
+    def __init__(
+        self, names: Sequence[str] = ("L_wce", "L_hgd"), *, watched: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.names = tuple(names)
+        self.watched = tuple(watched)
         self.terms: dict[str, torch.Tensor] = {}
 
     def forward(
@@ -92,6 +99,8 @@ class SegmentationLoss(nn.Module):
         loss = sum(values.values())
         self.terms = {"L_s": loss.detach()}
         self.terms |= {name: value.detach() for name, value in values.items()}
+        with torch.no_grad():
+            self.terms |= {name: SEGMENTATION_TERMS[name](inputs) for name in self.watched}
         return loss
 
 

@@ -1,5 +1,34 @@
 """What nnU-Net finds through ``nnUNet_extTrainer``. Only re-exports: see ``trainers/``."""
 
+from nnunetv2_strokesynth.trainers.abulnaga2018 import (  # noqa: F401
+    Abulnaga2018Trainer,
+    Abulnaga2018Trainer_CE,
+    Abulnaga2018Trainer_UNet2D,
+    Abulnaga2018Trainer_UNet2DCE,
+    Abulnaga2018Trainer_UNet3D,
+    Abulnaga2018Trainer_UNet3DCE,
+    Abulnaga2018Trainer_VNet,
+    Abulnaga2018Trainer_VNetCE,
+    Abulnaga2018Trainer_WCE,
+)
+from nnunetv2_strokesynth.trainers.clerigues2019 import (  # noqa: F401
+    Clerigues2019Trainer,
+    Clerigues2019Trainer_Baseline,
+    Clerigues2019Trainer_RT,
+    Clerigues2019Trainer_RTSM,
+)
+from nnunetv2_strokesynth.trainers.gomez2023 import (  # noqa: F401
+    Gomez2023Trainer,
+    Gomez2023Trainer_AttBinary,
+    Gomez2023Trainer_CWDSAux,
+    Gomez2023Trainer_CWDSBinary,
+    Gomez2023Trainer_MRI,
+    Gomez2023Trainer_MRICW,
+    Gomez2023Trainer_MRICWDS,
+    Gomez2023Trainer_MRIUNet,
+    Gomez2023Trainer_UNetAux,
+    Gomez2023Trainer_UNetBinary,
+)
 from nnunetv2_strokesynth.trainers.song2018 import (  # noqa: F401
     Song2018Trainer,
     Song2018Trainer_AUNetCEGD,

@@ -36,12 +36,8 @@ from nnunetv2_strokesynth.reproduction.plan import (
     recipe_of,
 )
 from nnunetv2_strokesynth.reproduction.results import collect, to_frame
-from nnunetv2_strokesynth.reproduction.rows import (
-    TABLES,
-    PaperTable,
-    TableRow,
-    with_further_rows,
-)
+from nnunetv2_strokesynth.reproduction.rows import TABLES, with_further_rows
+from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow
 
 HELP = "run a paper's table row by row; ours beside the published figures"
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
@@ -63,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the DWI as image, for the rows 'Real DWI' (default: 19)")  # fmt: skip
     add("--folds", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="folds of "
         "the cross-validation (default: 0 1 2 3 4), or `paper`: the paper's split")  # fmt: skip
-    add("--epochs", type=_positive, help="default: as the paper, 300 (per stage)")
-    add("--iterations", type=_positive, help="per epoch; default: one pass over the slices")
-    add("--base-features", type=_positive, help="width of the networks; default: 64")
+    add("--epochs", type=_positive, help="default: as the paper (per stage)")
+    add("--iterations", type=_positive, help="per epoch; default: as the paper")
+    add("--base-features", type=_positive, help="width of the networks; default: as the paper")
     add("--rows", nargs="+", metavar="TRAINER", help="run only these rows of the table; the others "
         "are shown as far as they are finished")  # fmt: skip
     add("--also", nargs="+", default=[], metavar="TRAINER", help="further rows at the end, for "
@@ -212,8 +208,9 @@ def run(args: argparse.Namespace) -> None:
         return
     is_run = any(commands for _, commands in steps)
     if is_run:
-        for data in {plan.data_of(row).number: plan.data_of(row) for row in rows}.values():
-            check_preprocessed(data)
+        needed = {(plan.data_of(row).number, row.planned): row for row in rows}
+        for row in needed.values():
+            check_preprocessed(plan.data_of(row), row.planned)
     devices = write_settings(plan, stored, is_run=is_run)
     write_table(plan, devices)  # of what earlier runs have finished
     if is_run:

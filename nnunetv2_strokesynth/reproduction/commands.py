@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.reproduction.data_set import CONFIGURATION, DataSet
+from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
-from nnunetv2_strokesynth.reproduction.rows import TableRow
+from nnunetv2_strokesynth.reproduction.table import TableRow
 
 
 class Step(NamedTuple):
@@ -53,11 +53,11 @@ def row_steps(plan: Plan, row: TableRow) -> list[Step]:
 def _train(plan: Plan, row: TableRow, fold: int) -> Step | None:
     """nnU-Net's training of a fold: fresh, continued, only validated, or None if it is done."""
     data = plan.data_of(row)
-    folder = data.model(row.trainer) / f"fold_{fold}"
+    folder = plan.model(row) / f"fold_{fold}"
     trained = (folder / "checkpoint_final.pth").is_file()
     if trained and (folder / "validation" / "summary.json").is_file():
         return None
-    command = f"nnUNetv2_train {data.number} {CONFIGURATION} {fold} -tr {row.trainer}".split()
+    command = ["nnUNetv2_train", str(data.number), row.configuration, str(fold), "-tr", row.trainer]
     if trained:
         command.append("--val")
     elif (folder / "checkpoint_latest.pth").is_file():
@@ -71,7 +71,7 @@ def _image_steps(
 ) -> list[Step]:
     """Prediction (the paper's split only) and pseudo-DWI of a fold's measured scans."""
     data, out = plan.data_of(row), plan.folder(row)
-    checkpoint = data.model(row.trainer) / f"fold_{fold}" / "checkpoint_final.pth"
+    checkpoint = plan.model(row) / f"fold_{fold}" / "checkpoint_final.pth"
     links = plan.out / "images" / f"{data.name}_fold_{fold}"
     steps = []
     if plan.folds == PAPER:
@@ -83,7 +83,7 @@ def _image_steps(
         folder = out / "pseudo_dwi"
         volumes = [folder / f"{i}{data.file_ending}" for i in case_ids]
         if is_new or not _up_to_date(volumes, [checkpoint]):
-            command = ["strokesynth", "synthesize", "-m", str(data.model(row.trainer))]
+            command = ["strokesynth", "synthesize", "-m", str(plan.model(row))]
             command += ["-i", str(links), "-o", str(folder), "-f", str(fold)]
             command += ["-device", plan.device]
             if any(is_new or not _up_to_date([v], [checkpoint]) for v in volumes if v.is_file()):
@@ -94,7 +94,7 @@ def _image_steps(
 
 def _predict(plan: Plan, row: TableRow, folds: list[int], *, images: Path) -> list[str]:
     data = plan.data_of(row)
-    command = f"nnUNetv2_predict -d {data.number} -c {CONFIGURATION} -tr {row.trainer}".split()
+    command = f"nnUNetv2_predict -d {data.number} -c {row.configuration} -tr {row.trainer}".split()
     command += ["-f", *map(str, folds), "-i", str(images)]
     return [*command, "-o", str(plan.folder(row) / "predictions"), "-device", plan.device]
 
@@ -126,7 +126,7 @@ def _evaluation(
         command.append(str(out / "predictions"))
         made_from = [out / "predictions" / f"{i}{data.file_ending}" for i in measured]
     else:
-        model = data.model(row.trainer)
+        model = plan.model(row)
         command += [str(model), "-f", *map(str, folds)]
         made_from = [model / f"fold_{fold}" / "validation" / "summary.json" for fold in folds]
     if row.synthesis:
@@ -154,7 +154,7 @@ def _test_set_steps(plan: Plan, row: TableRow, folds: list[int], *, is_new: bool
     case_ids = data.case_ids("imagesTs")
     if not case_ids:
         raise FileNotFoundError(f"{data.raw / 'imagesTs'} holds no test scans to predict")
-    model = data.model(row.trainer)
+    model = plan.model(row)
     checkpoints = [model / f"fold_{fold}" / "checkpoint_final.pth" for fold in folds]
     predictions = [out / "predictions" / f"{i}{data.file_ending}" for i in case_ids]
     steps = []

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 from nnunetv2_strokesynth.atomic import write_json
-from nnunetv2_strokesynth.reproduction.data_set import CONFIGURATION, DataSet
+from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
 )
-from nnunetv2_strokesynth.reproduction.rows import PREFIXES, TableRow
+from nnunetv2_strokesynth.reproduction.table import PREFIXES, TableRow
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     EPOCHS,
@@ -108,11 +108,11 @@ def check_model(plan: Plan, row: TableRow) -> None:
     Trainers that are not ours do not read the recipe and are not checked.
     """
     data = plan.data_of(row)
-    model = data.model(row.trainer)
+    model = plan.model(row)
     if not row.trainer.startswith(PREFIXES) or not model.is_dir():
         return
-    used_features = _base_features(model)
-    wanted = (plan.papers_recipe | plan.recipe)[BASE_FEATURES]
+    used_features = _base_features(model, row.configuration)
+    wanted = plan.recipe.get(BASE_FEATURES, str(row.base_features))
     if used_features is not None and used_features != wanted:
         raise _other_recipe(model, "--base-features", used_features, wanted)
     for fold in measured_cases(data, plan.folds):
@@ -133,12 +133,12 @@ def _other_recipe(folder: Path, option: str, used: str, wanted: str) -> ValueErr
     )
 
 
-def _base_features(model: Path) -> str | None:
+def _base_features(model: Path, configuration: str) -> str | None:
     path = model / "plans.json"
     if not path.is_file():
         return None
     plans = json.loads(path.read_text(encoding="utf-8"))
-    value = plans["configurations"].get(CONFIGURATION, {}).get(BASE_FEATURES)
+    value = plans["configurations"].get(configuration, {}).get(BASE_FEATURES)
     return None if value is None else str(value)
 
 
@@ -158,11 +158,17 @@ def _logged_values(fold: Path, attribute: str) -> set[str | None]:
     return values
 
 
-def check_preprocessed(data: DataSet) -> None:
-    """Raise ``FileNotFoundError`` if nnU-Net has not planned and preprocessed a data set."""
+def check_preprocessed(data: DataSet, configuration: str) -> None:
+    """Raise ``FileNotFoundError`` if nnU-Net has not planned and preprocessed a data set.
+
+    Args:
+        data: the data set.
+        configuration: one that nnU-Net plans, ``2d`` or ``3d_fullres``.
+    """
     folder = data.roots.preprocessed / data.name
-    if not (folder / "nnUNetPlans.json").is_file() or not any(folder.glob("nnUNetPlans_2d/*.pkl")):
+    planned = (folder / "nnUNetPlans.json").is_file()
+    if not planned or not any(folder.glob(f"nnUNetPlans_{configuration}/*.pkl")):
         raise FileNotFoundError(
             f"{folder} holds no preprocessed scans; run `nnUNetv2_plan_and_preprocess "
-            f"-d {data.number} -c 2d` first"
+            f"-d {data.number} -c {configuration}` first"
         )

@@ -59,7 +59,8 @@ def split_note(plan: Plan) -> str:
 
 def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> list[str]:
     """The block above the table."""
-    data, recipe = plan.data, plan.recipe
+    table, data, recipe = plan.table, plan.data, plan.recipe
+    width = plan.papers_recipe.get(BASE_FEATURES, "each network's own")
     n_patients = len({data.patients.get(i) for i in data.case_ids("labelsTr")} - {None})
     patients = f" of {n_patients} patients" if n_patients else ", patients unknown"
     ours = [result for result in results if result.status != NOT_OURS]
@@ -67,17 +68,16 @@ def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> li
     lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(plan) else []
     if not plan.is_papers_recipe:
         lines += [f"**{NOT_THE_RECIPE}**", ""]
-    epochs, default = recipe.get(EPOCHS), plan.table.epochs
-    stated = f"paper: {default}" if plan.table.epochs_stated else f"paper: silent, ours {default}"
+    epochs, default = recipe.get(EPOCHS), table.epochs
+    stated = f"paper: {default}" if table.epochs_stated else f"paper: silent, ours {default}"
     lines += [
         f"- data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
         f"{len(data.case_ids('labelsTr'))} training scans{patients}",
         f"- split: {split_note(plan)}",
-        f"- epochs: {epochs or plan.table.epochs} ({stated}; of each stage where modules are "
+        f"- epochs: {epochs or default} ({stated}; of each stage where modules are "
         "trained one after another)",
-        f"- iterations per epoch: {recipe.get(ITERATIONS, 'one pass over the training slices')} "
-        "(paper: one pass over the training slices)",
-        f"- base features: {recipe.get(BASE_FEATURES, 64)} (paper: 64)",
+        f"- iterations per epoch: {recipe.get(ITERATIONS, table.epoch)} (paper: {table.epoch})",
+        f"- base features: {recipe.get(BASE_FEATURES, width)} (paper: {width})",
         f"- device: {', '.join(devices)}",
         f"- finished: {finished} of {len(ours)} rows",
     ]
@@ -139,6 +139,7 @@ def build_table(plan: Plan, results: list[RowResult]) -> Table:
 
 def notes(plan: Plan, results: list[RowResult]) -> list[str]:
     """What the reader has to know, below the table."""
+    table = plan.table
     lines = [
         f'Columns headed "{plan.table.published_on}" are copied from the paper. They were measured '
         "on its scans, with its code; nothing of them enters our columns.",
@@ -152,7 +153,7 @@ def notes(plan: Plan, results: list[RowResult]) -> list[str]:
             "by scan, with bootstrap interval and two-sided Wilcoxon signed-rank p, not corrected "
             "for the number of rows."
         )
-    if not plan.on_test_set and plan.folds != PAPER:
+    if table.keeps_best and not plan.on_test_set and plan.folds != PAPER:
         lines.append(
             "Each training ends with the checkpoint that was best on its fold's validation scans, "
             "as in the paper, and in a cross-validation these are the scans measured: our figures "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.reproduction.data_set import DataSet, paper_fold
-from nnunetv2_strokesynth.reproduction.rows import PaperTable, TableRow
+from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     EPOCHS,
@@ -51,8 +51,13 @@ class Plan(NamedTuple):
 
     @property
     def papers_recipe(self) -> dict[str, str]:
-        """What runs if nothing is set; iterations follow from the data (one pass)."""
-        return {EPOCHS: str(self.table.epochs), BASE_FEATURES: "64"}
+        """What runs if nothing is set; iterations follow from the data.
+
+        The width is left out where the rows differ in it.
+        """
+        widths = {row.base_features for row in self.table.rows if row.published is not None}
+        recipe = {EPOCHS: str(self.table.epochs)}
+        return recipe | ({BASE_FEATURES: str(widths.pop())} if len(widths) == 1 else {})
 
     @property
     def is_papers_recipe(self) -> bool:
@@ -62,6 +67,10 @@ class Plan(NamedTuple):
     def data_of(self, row: TableRow) -> DataSet | None:
         """The data set that a row is trained on."""
         return self.real_dwi if row.real_dwi else self.data
+
+    def model(self, row: TableRow) -> Path:
+        """The folder of a row's trained model."""
+        return self.data_of(row).model(row.trainer, row.configuration)
 
     def folder(self, row: TableRow) -> Path:
         """Where a row's predictions, pseudo-DWI and evaluation go."""

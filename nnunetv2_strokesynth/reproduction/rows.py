@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from nnunetv2_strokesynth.reporting.published import (
     KEYS,
     PUBLISHED,
@@ -14,77 +12,12 @@ from nnunetv2_strokesynth.reporting.published_ablations import (
     SEGMENTATION_KEYS,
     SYNTHESIS_KEYS,
 )
+from nnunetv2_strokesynth.reproduction.other_systems import OTHER_SYSTEMS
+from nnunetv2_strokesynth.reproduction.table import WANG, PaperTable, TableRow
 
 PREFIX = "StrokeSynthTrainer_"
-PREFIXES = ("StrokeSynthTrainer", "Song2018Trainer")  # of our trainers
-WANG, SONG = "Wang et al. 2020", "Song & Huang 2018"
+SONG = "Song & Huang 2018"
 PROPOSED = f"{PREFIX}Wang2020"
-
-
-class TableRow(NamedTuple):
-    """One row.
-
-    Attributes:
-        label: as the paper calls it.
-        trainer: what ``nnUNetv2_train -tr`` is given; empty for a method that is not ours.
-        published: what the paper printed; None for a row that the paper does not have.
-        real_dwi: reads the data set whose image is the measured DWI.
-        synthesis: SSIM and PSNR of its pseudo-DWI are columns of the table.
-    """
-
-    label: str
-    trainer: str
-    published: Published | None = None
-    real_dwi: bool = False
-    synthesis: bool = False
-
-
-class PaperTable(NamedTuple):
-    """One table of a paper.
-
-    Attributes:
-        number: in the paper.
-        title: what its rows compare.
-        keys: columns, keys of ``evaluation.columns``.
-        rows: in the paper's order.
-        proposed: trainer of the row that the others are compared with.
-        published_on: heading of the published columns, with their data.
-        paper: authors and year.
-        epochs: of our reading of the paper's recipe.
-        epochs_stated: whether the paper gives them.
-        name: on the command line; empty: ``table`` and the number.
-    """
-
-    number: int
-    title: str
-    keys: tuple[str, ...]
-    rows: tuple[TableRow, ...]
-    proposed: str
-    published_on: str = "paper (ISLES 2018, 23 scans)"
-    paper: str = WANG
-    epochs: int = 300
-    epochs_stated: bool = True
-    name: str = ""
-
-    @property
-    def file_name(self) -> str:
-        """Of the results, without ending: the table's name on the command line."""
-        return self.name or f"table{self.number}"
-
-    @property
-    def source(self) -> str:
-        """Paper and table, for titles."""
-        return f"{self.paper}, Table {self.number}"
-
-    @property
-    def is_on_test_set(self) -> bool:
-        """Whether an ensemble predicts the challenge's test scans."""
-        return self.file_name == "table6"
-
-    @property
-    def trainers(self) -> tuple[str, ...]:
-        """The trainers of our rows, in order."""
-        return tuple(row.trainer for row in self.rows if row.trainer)
 
 
 def _published(paper: str, number: int) -> tuple[Published, ...]:
@@ -238,6 +171,7 @@ TABLES: dict[str, PaperTable] = {
         False,
         "song2018",
     ),
+    **OTHER_SYSTEMS,
 }
 
 REAL_DWI_TRAINERS = frozenset(

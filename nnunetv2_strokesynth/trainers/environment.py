@@ -15,6 +15,7 @@ EPOCHS = "strokesynth_num_epochs"
 ITERATIONS = "strokesynth_num_iterations_per_epoch"
 VAL_ITERATIONS = "strokesynth_num_val_iterations_per_epoch"
 BASE_FEATURES = "strokesynth_base_features"
+PRETRAINED = "strokesynth_pretrained"  # weights that a network starts from: a file, or torchvision
 # Variable -> the trainer's attribute.
 OVERRIDES = {
     EPOCHS: "num_epochs",

@@ -53,6 +53,7 @@ class StrokeTrainer(nnUNetTrainer):
     Attributes:
         preset: key of ``channels.PRESETS``; the data set's channels are checked against it.
         uses_dwi: whether the loss compares with a DWI.
+        configuration: of the plans, for which it is made.
         n_dimensions: of the patches.
         base_features: width of the networks; stored in the model's plans.
         paper_batch_size: None keeps the plans'.
@@ -68,6 +69,7 @@ class StrokeTrainer(nnUNetTrainer):
 
     preset = "wang2020"
     uses_dwi = False
+    configuration = "2d"
     n_dimensions = 2
     base_features: int | None = None
     paper_batch_size: int | None = None
@@ -88,7 +90,7 @@ class StrokeTrainer(nnUNetTrainer):
     ):
         plans = self._own_plans(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self._report_width()
+        self._report_plans()
         apply_overrides(self)
         self._train_terms, self._val_terms = TermMeans(), TermMeans()
         if self.learning_rate is not None:
@@ -116,7 +118,7 @@ class StrokeTrainer(nnUNetTrainer):
             base_features=cls._width(),
         )
 
-    def _report_width(self) -> None:
+    def _report_plans(self) -> None:
         if self._width() != self.base_features:
             self.print_to_log_file(f"base_features = {self._width()} from {BASE_FEATURES}")
 

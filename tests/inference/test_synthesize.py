@@ -12,12 +12,14 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from scipy.ndimage import binary_erosion
 from torch import nn
 
+from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.inference.synthesize import (
     SynthesisHead,
     build_predictor,
     synthesize_case,
     synthesize_folder,
 )
+from nnunetv2_strokesynth.trainers.clerigues2019 import Clerigues2019Trainer
 from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
 from nnunetv2_strokesynth.trainers.wang2020_tables import StrokeSynthTrainer_SynthL1
 
@@ -124,20 +126,24 @@ def test_missing_checkpoint_and_fold_are_named(pipeline):
         build_predictor(pipeline.model, folds=("4",), device=CPU)
 
 
-def _untrained_model(pipeline, tmp_path, trainer_class, plans):
-    """A model folder with a fresh network of the trainer's, built from the plans."""
+def _untrained_model(folder, tmp_path, trainer_class, plans, configuration="2d"):
+    """A model folder with a fresh network of the trainer's, built from the plans.
+
+    ``folder`` has the ``dataset.json``.
+    """
     name = trainer_class.__name__
-    model = tmp_path / f"{name}__nnUNetPlans__2d"
+    model = tmp_path / f"{name}__nnUNetPlans__{configuration}"
     (model / "fold_0").mkdir(parents=True)
-    shutil.copy(pipeline.model / "dataset.json", model)
+    shutil.copy(folder / "dataset.json", model)
     (model / "plans.json").write_text(json.dumps(plans))
     manager = PlansManager(plans)
+    n_channels = len(json.loads((folder / "dataset.json").read_text())["channel_names"])
     network = trainer_class.build_network_architecture(
-        manager, manager.get_configuration("2d"), 12, 2, False
+        manager, manager.get_configuration(configuration), n_channels, 2, False
     )
     checkpoint = {
         "trainer_name": name,
-        "init_args": {"configuration": "2d"},
+        "init_args": {"configuration": configuration},
         "network_weights": network.state_dict(),
     }
     torch.save(checkpoint, model / "fold_0" / "checkpoint_final.pth")
@@ -146,7 +152,7 @@ def _untrained_model(pipeline, tmp_path, trainer_class, plans):
 
 def test_stock_model_has_no_generator(pipeline, tmp_path):
     plans = json.loads((pipeline.model / "plans.json").read_text())
-    model = _untrained_model(pipeline, tmp_path, nnUNetTrainer, plans)
+    model = _untrained_model(pipeline.model, tmp_path, nnUNetTrainer, plans)
     with pytest.raises(ValueError, match="nnUNetTrainer has no generator"):
         build_predictor(model, device=CPU)
 
@@ -154,10 +160,57 @@ def test_stock_model_has_no_generator(pipeline, tmp_path):
 def test_without_an_extractor_there_is_a_pseudo_dwi_and_no_feature(pipeline, tmp_path):
     plans = json.loads((pipeline.model / "plans.json").read_text())
     plans = adapted_plans(plans, "2d", base_features=4)
-    model = _untrained_model(pipeline, tmp_path, StrokeSynthTrainer_SynthL1, plans)
+    model = _untrained_model(pipeline.model, tmp_path, StrokeSynthTrainer_SynthL1, plans)
     predictor = build_predictor(model, device=CPU, mirroring=False)
     images = pipeline.raw / "imagesTs"
     with pytest.raises(ValueError, match="SynthL1 has no extractor.*--feature"):
         synthesize_folder(predictor, images, tmp_path / "out", with_feature=True)
     written = synthesize_folder(predictor, images, tmp_path / "out")
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(written[0]))).any()
+
+
+@pytest.fixture
+def monte_carlo_model(pipeline, data_sets, tmp_path):
+    """An untrained Clerigues2019Trainer, and the test scans that it reads."""
+    name = "Dataset021_ISLES2018_CLERIGUES"
+    raw = pipeline.out / "nnUNet_raw" / name
+    plans_file = pipeline.out / "nnUNet_preprocessed" / name / "nnUNetPlans.json"
+    plans = json.loads(plans_file.read_text())
+    plans = Clerigues2019Trainer._own_plans(plans, "2d_patch64")
+    torch.manual_seed(0)
+    model = _untrained_model(raw, tmp_path, Clerigues2019Trainer, plans, "2d_patch64")
+    return model, raw / "imagesTs"
+
+
+def test_uncertainty_is_the_spread_of_the_passes(monte_carlo_model, tmp_path):
+    model, images = monte_carlo_model
+    predictor = build_predictor(model, device=CPU, mirroring=False, uncertainty=True)
+    image = torch.randn(10, 1, 64, 64)
+    (found,) = predictor.predict_logits_from_preprocessed_data(image)
+    network = predictor.network.network
+    with torch.no_grad():
+        lesion = network.sample_probabilities(image[:, 0][None])[:, 0, 1].numpy()
+    np.testing.assert_allclose(found[0].numpy(), lesion.std(axis=0), atol=2e-3)
+    assert 0 < found.max() <= 0.5
+
+
+def test_uncertainty_command(monte_carlo_model, tmp_path):
+    model, images = monte_carlo_model
+    words = f"synthesize -m {model} -i {images} -o {tmp_path / 'out'} -device cpu --uncertainty"
+    assert main(words.split()) == 0
+    written = sorted(path.name for path in (tmp_path / "out").rglob("*.nii.gz"))
+    assert written == ["test_001.nii.gz", "test_002.nii.gz"]
+    volume = sitk.ReadImage(str(tmp_path / "out" / "uncertainty" / "test_001.nii.gz"))
+    reference = sitk.ReadImage(str(images / "test_001_0000.nii.gz"))
+    assert volume.GetSize() == reference.GetSize()
+    values = sitk.GetArrayFromImage(volume)
+    assert values.min() >= 0 and 0 < values.max() <= 0.5
+
+
+def test_no_uncertainty_without_dropout_and_no_pseudo_dwi_without_a_generator(
+    pipeline, monte_carlo_model
+):
+    with pytest.raises(ValueError, match="StrokeSynthTrainer does not predict with dropout"):
+        build_predictor(pipeline.model, device=CPU, uncertainty=True)
+    with pytest.raises(ValueError, match="Clerigues2019Trainer has no generator"):
+        build_predictor(monte_carlo_model[0], device=CPU)

@@ -253,3 +253,30 @@ def test_model_of_another_recipe_is_refused(world, dry_run):
     assert "--base-features 4, now it is 64" in error
     assert dry_run("table3", "--epochs", "1", "--folds", "0", "--base-features", "4")
     assert dry_run("table4", "--rows", "StrokeSynthTrainer_LossGD")  # the row is not in this table
+
+
+def test_a_row_is_trained_predicted_and_measured_in_its_own_configuration(world, dry_run):
+    trainer = "Clerigues2019Trainer_Baseline"
+    train, _, predict, evaluate = _commands(
+        dry_run("clerigues2019", "--rows", trainer, "--folds", "paper")
+    )
+    assert train.startswith(f"nnUNetv2_train 18 2d_patch48 5 -tr {trainer} ")
+    assert predict.startswith(f"nnUNetv2_predict -d 18 -c 2d_patch48 -tr {trainer} -f 5 ")
+    assert "strokesynth evaluate" in evaluate
+    folds = _commands(dry_run("clerigues2019", "--rows", trainer, "--folds", "0"))
+    assert f"{trainer}__nnUNetPlans__2d_patch48'" in folds[-1]
+
+
+def test_volumes_must_be_preprocessed_for_a_3d_row(world, capsys):
+    words = ["reproduce", "abulnaga2018", "--rows", "Abulnaga2018Trainer_VNet", "--folds", "0"]
+    assert main([*words, "-o", str(world.out), "-device", "cpu"]) == 2
+    assert "nnUNetv2_plan_and_preprocess -d 18 -c 3d_fullres" in capsys.readouterr().err
+
+
+def test_width_of_each_table(dry_run, world):
+    plans = {"configurations": {"2d": {"strokesynth_base_features": 64}}}
+    trainer = "Gomez2023Trainer"
+    world.model(trainer).mkdir(parents=True)
+    (world.model(trainer) / "plans.json").write_text(json.dumps(plans))
+    (error,) = dry_run("gomez2023", "--rows", trainer, "--folds", "0", rc=2)
+    assert "trained with --base-features 64, now it is 32" in error

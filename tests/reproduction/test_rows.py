@@ -51,6 +51,20 @@ PRINTED = (
     ("song2018", "AU-Net + CE + GD + G + SDF", "dice", "59"),
     ("song2018", "AU-Net + CE + GD + G + SDF + SN + E", "dice", "61"),
     ("song2018", "AU-Net + CE + GD + G + SDF + SN + E + BN", "dice", "62"),
+    ("clerigues2019", "Baseline", "dice", "49.0 ± 23.6"),
+    ("clerigues2019", "Single + RT", "recall", "66.0 ± 25.5"),
+    ("clerigues2019", "Single + RT + SM", "precision", "58.3 ± 29.8"),
+    ("clerigues2019", "Single + RT + SM + UF", "hausdorff_mm", "23.5 ± 15.8"),
+    ("gomez2023", "U-Net, binary", "dice", "62.4 ± 22.3"),
+    ("gomez2023", "U-Net, auxiliary class", "precision", "61.0 ± 24.1"),
+    ("gomez2023", "U-Net + CW + DS, binary", "recall", "79.0 ± 17.5"),
+    ("gomez2023", "U-Net + CW + DS, auxiliary class", "dice", "64.2 ± 19.9"),
+    ("gomez2023", "U-Net + CW + DS + Att, binary", "precision", "65.0 ± 26.4"),
+    ("gomez2023", "U-Net + CW + DS + Att, auxiliary class", "recall", "73.1 ± 18.8"),
+    ("gomez2023_mri", "U-Net + CW + DS + Att", "dice", "46 ± 14"),
+    ("abulnaga2018", "PSPNet, focal loss", "dice", "54 ± 9"),
+    ("abulnaga2018", "PSPNet, cross entropy", "dice", "49 ± 11"),
+    ("abulnaga2018", "V-Net, focal loss", "dice", ""),
 )  # fmt: skip
 
 
@@ -66,18 +80,20 @@ def test_published_figures_as_printed(table, label, key, text):
 def test_tables_are_complete():
     assert {name: len(table.rows) for name, table in TABLES.items()} == {
         "table1": 7, "table2": 5, "table3": 7, "table4": 6, "table5": 8, "table6": 5,
-        "song2018": 8,
+        "song2018": 8, "clerigues2019": 4, "gomez2023": 6, "gomez2023_mri": 4, "abulnaga2018": 9,
     }  # fmt: skip
     for name, table in TABLES.items():
         assert name == table.file_name and table.proposed in table.trainers
         assert all(key in COLUMN_BY_KEY for key in table.keys)
         for row in table.rows:
-            assert row.published.where == f"Table {table.number}"
+            figures = {"gomez2023_mri": "Fig. 9", "abulnaga2018": "Fig. 3"}
+            assert row.published.where in (f"Table {table.number}", figures.get(name))
             assert row.published.paper == table.paper
             # Every published figure has its column, and every column its figure.
             assert set(row.published.values) - {PARAMETERS} <= set(table.keys)
-            # Song & Huang print the Dice alone.
-            whole = row.label != "Real DWI" and name != "song2018"
+            # Some papers print the Dice alone, or bars without numbers.
+            dice_only = ("song2018", "gomez2023_mri", "abulnaga2018")
+            whole = row.label != "Real DWI" and name not in dice_only
             assert not whole or set(table.keys) <= set(row.published.values)
 
 
@@ -98,6 +114,26 @@ def test_rows_that_the_paper_repeats_agree():
 def test_every_trainer_is_found_by_nnunet():
     exported = {name for name, _ in inspect.getmembers(strokesynth_trainers, inspect.isclass)}
     assert {name for table in TABLES.values() for name in table.trainers} <= exported
+
+
+def test_rows_have_the_configuration_and_the_width_of_their_trainer():
+    for table in TABLES.values():
+        for row in table.rows:
+            if row.trainer:
+                trainer = getattr(strokesynth_trainers, row.trainer)
+                assert (row.configuration, row.base_features) == (
+                    trainer.configuration,
+                    trainer.base_features,
+                )
+
+
+def test_tables_have_the_epochs_of_their_trainers():
+    for table in TABLES.values():
+        assert {getattr(strokesynth_trainers, t).default_epochs for t in table.trainers} == {
+            table.epochs
+        }
+        best = {bool(getattr(strokesynth_trainers, t).stages) for t in table.trainers}
+        assert best == {table.keeps_best}
 
 
 def test_only_dwi_rows_read_the_real_dwi_and_only_synthesising_rows_are_measured_on_it():
