@@ -58,24 +58,24 @@ def test_channels_are_interpolated_linearly_at_the_transformed_positions():
 
 
 def upper_slice(tilt_deg, shift_mm, shape=(2, 100, 120)):
-    """A slice above the ventricles: a round brain, a thin midline fissure, a few paired sulci."""
+    """A slice above the ventricles: a round brain, a midline fissure, five pairs of sulci."""
     y, x = grid_mm(shape[1:], SPACING)
     y, x = y - shift_mm[1], x - shift_mm[0]
     tilt = math.radians(tilt_deg)
     across = np.cos(tilt) * x + np.sin(tilt) * y
     along = np.cos(tilt) * y - np.sin(tilt) * x
-    ct = np.full(shape[1:], 33.0)
-    ct[np.abs(across) < 2.5] = 10
-    for side_mm, down_mm in ((35, -30), (45, 12), (25, 40)):
-        ct[np.hypot(np.abs(across) - side_mm, along - down_mm) < 5] = 14
+    ct = np.where(np.abs(across) < 2, 10.0, 33.0)
+    for angle in np.radians(range(30, 180, 30)):
+        side_mm, down_mm = 52 * math.sin(angle), -52 * math.cos(angle)
+        ct[np.hypot(np.abs(across) - side_mm, along - down_mm) < 6] = 10
     brain = np.hypot(across, along) < 65
     noise = np.random.default_rng(3).normal(0, 3, shape)
     return np.where(brain, ct, -1000) + noise, np.broadcast_to(brain, shape).copy()
 
 
 @pytest.mark.parametrize(("tilt_deg", "shift_mm"), [(-14, (6, 5)), (13, (-8, 3))])
-def test_thin_midline_of_a_round_head_is_found(tilt_deg, shift_mm):
-    """Nothing but a fissure and small sulci tells the tilt: descent alone stays where it is."""
+def test_tilt_is_found_where_a_sulcus_may_be_taken_for_its_neighbour(tilt_deg, shift_mm):
+    """Sulci at equal distances hold a descent that starts at 0: angles have to be searched."""
     ct, brain = upper_slice(tilt_deg, shift_mm)
     found = find_mirror(ct, brain, SPACING)
     assert found.rule == REGISTERED
