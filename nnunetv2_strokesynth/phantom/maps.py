@@ -79,6 +79,9 @@ def measured_curves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smoothed tissue curves and the arterial input function, both over their baseline.
 
+    The baseline is the mean of the frames before the contrast arrives. A series that begins in the
+    middle of the bolus has none; there, it is that of its last frames, when most of it has gone.
+
     Args:
         series: (T, Z, Y, X), anything that is proportional to concentration up to a constant.
         brain: (Z, Y, X) bool.
@@ -89,7 +92,9 @@ def measured_curves(
         (N, T) float32, a row for each voxel of the brain, and (T,), in the units of ``series``.
     """
     arterial = pick_aif(series, brain, pixel_mm=pixel_mm)
-    onset = find_onset(arterial)
+    baseline = slice(find_onset(arterial))
+    if arterial.mean() <= arterial[baseline].mean():
+        baseline = slice(-max(1, len(series) // 8), None)
     sigma = smoothing_mm / pixel_mm
     mask = brain.astype(np.float32)
     weight = np.maximum(ndimage.gaussian_filter(mask, (0, sigma, sigma), truncate=3.0), 1e-3)
@@ -97,8 +102,8 @@ def measured_curves(
     for k, frame in enumerate(series):
         curves[:, k] = _smooth_in_mask(frame, mask, weight, sigma)[brain]
     curves = ndimage.gaussian_filter1d(curves, 0.6, axis=1, mode="nearest")
-    curves -= curves[:, :onset].mean(axis=1, keepdims=True)
-    return curves, arterial - arterial[:onset].mean()
+    curves -= curves[:, baseline].mean(axis=1, keepdims=True)
+    return curves, arterial - arterial[baseline].mean()
 
 
 def time_to_peak_s(curves: np.ndarray, frame_s: float) -> np.ndarray:
