@@ -69,6 +69,7 @@ setup(
     install_requires=[
         "nnunetv2>=2.8,<2.9",
         "torch",
+        "torchvision",
         "numpy",
         "scipy",
         "SimpleITK",

@@ -128,8 +128,9 @@ def _make_data_sets(pipeline: Pipeline, new: list[int]) -> None:
     number, name = MRI_DATA
     options = f"-d {number} --name {name} --folds 2 --workers 1".split()
     pipeline.run("strokesynth", "convert", "isles2017", mri, *options)
-    plan = [*"-c 2d -np 2 -npfp 2 -d".split(), *map(str, new)]
-    pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
+    for number in new:  # one by one: nnU-Net keeps up to 15 GB of sampled intensities at a time
+        plan = f"-d {number} -c 2d -np 2 -npfp 1".split()
+        pipeline.run("nnUNetv2_plan_and_preprocess", *plan, nnUNet_n_proc_DA="1")
     volumes = "-d 18 -c 3d_fullres -np 2".split()
     pipeline.run("nnUNetv2_preprocess", *volumes, nnUNet_n_proc_DA="1")
 
