@@ -159,7 +159,7 @@ def test_stock_model_has_no_generator(pipeline, tmp_path):
 
 def test_without_an_extractor_there_is_a_pseudo_dwi_and_no_feature(pipeline, tmp_path):
     plans = json.loads((pipeline.model / "plans.json").read_text())
-    plans = adapted_plans(plans, "2d", base_features=4)
+    plans = adapted_plans(plans, "2d", side_multiple=32, base_features=4)
     model = _untrained_model(pipeline.model, tmp_path, StrokeSynthTrainer_SynthL1, plans)
     predictor = build_predictor(model, device=CPU, mirroring=False)
     images = pipeline.raw / "imagesTs"
