@@ -38,8 +38,8 @@ PRINTED = (
     ("Clèrigues et al. 2019", "Table 1", "single + RT + SM + UF", "dice", "54.7 ± 24.2"),
     ("Clèrigues et al. 2019", "Table 1", "baseline", "hausdorff_mm", "29.5 ± 18.9"),
     ("Clèrigues et al. 2019", "Table 2", "proposed", "recall", "57 ± 35"),
-    ("Gómez 2023", "Table 2", "U-Net + CW + DS + cross", "dice", "64.3 ± 18.5"),
-    ("Gómez 2023", "section 6", "the same", "dice", "42 ± 31"),
+    ("Gómez 2023", "Table 2", "U-Net + CW + DS + Att, auxiliary", "dice", "64.3 ± 18.5"),
+    ("Gómez 2023", "section 6", "proposed", "dice", "42 ± 31"),
     ("Abulnaga & Rubin 2018", "Table 1", "pre-trained PSPNet, focal", "dice", "54 ± 9"),
     ("Abulnaga & Rubin 2018", "Table 2", "ensemble", "precision", "59"),
 )  # fmt: skip
