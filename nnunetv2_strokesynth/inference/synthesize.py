@@ -76,7 +76,7 @@ class UncertaintyHead(_Head):
     """A trained ``MonteCarloSegmenter`` seen as ``image (B, C, Y, X) -> uncertainty (B, 1, Y, X)``.
 
     The uncertainty is the standard deviation of the lesion's probability between the passes with
-    dropout, 0 to 0.5; nnU-Net's predictor averages it over tiles and folds.
+    dropout, 0 to 0.5; nnU-Net's predictor averages it over tiles (with equal weights) and folds.
     """
 
     outputs = ("uncertainty",)
@@ -128,7 +128,11 @@ def build_predictor(
         if not (model_folder / f"fold_{fold}" / checkpoint).is_file():
             raise FileNotFoundError(f"{model_folder / f'fold_{fold}'} has no {checkpoint}")
     predictor = nnUNetPredictor(
-        use_mirroring=mirroring, device=device or torch.device("cuda"), allow_tqdm=False
+        # nnU-Net sums in half precision: small numbers times small weights would vanish.
+        use_gaussian=not uncertainty,
+        use_mirroring=mirroring,
+        device=device or torch.device("cuda"),
+        allow_tqdm=False,
     )
     predictor.initialize_from_trained_model_folder(str(model_folder), tuple(folds), checkpoint)
     head = (_uncertainty_head if uncertainty else _synthesis_head)(predictor)

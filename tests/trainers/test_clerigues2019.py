@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
+from nnunetv2_strokesynth.trainers import stroke_trainer
 from nnunetv2_strokesynth.trainers.clerigues2019 import Clerigues2019Trainer
 
 CPU = torch.device("cpu")
@@ -144,6 +146,9 @@ def test_stops_ten_epochs_after_the_best_also_when_continued(trainer, name, monk
     scores = [0.9, 0.5, *[0.6] * 98]
     for variable in ("num_iterations_per_epoch", "num_val_iterations_per_epoch"):
         monkeypatch.setenv(f"strokesynth_{variable}", "1")
+    monkeypatch.setattr(Clerigues2019Trainer, "paper_batch_size", 2)  # nothing is trained here
+    monkeypatch.setattr(stroke_trainer, "plot_terms", lambda folder, history: None)
+    monkeypatch.setattr(LocalLogger, "plot_progress_png", lambda self, output_folder: None)
     made = trainer(name)
     monkeypatch.setattr(type(made), "train_step", lambda self, batch: {})
     monkeypatch.setattr(type(made), "validation_step", lambda self, batch: {})
