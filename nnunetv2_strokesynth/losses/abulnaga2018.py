@@ -11,6 +11,7 @@ from torch import nn
 from nnunetv2_strokesynth.losses.functional import (
     balanced_cross_entropy,
     focal_loss_per_pixel,
+    wide,
 )
 
 
@@ -36,8 +37,7 @@ def _lesion_logit(output: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor
 
     In float32 or wider. The softmax of two logits is the sigmoid of their difference.
     """
-    logits = output if torch.is_tensor(output) else output[0]
-    logits = logits if logits.dtype == torch.float64 else logits.float()
+    logits = wide(output if torch.is_tensor(output) else output[0])
     return logits[:, 1] - logits[:, 0]
 
 

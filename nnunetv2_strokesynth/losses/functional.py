@@ -77,7 +77,8 @@ def signed_distance_weight_map(lesion: np.ndarray, decay_px: float = 50.0) -> np
     return weight
 
 
-def _wide(x: torch.Tensor) -> torch.Tensor:
+def wide(x: torch.Tensor) -> torch.Tensor:
+    """Half-precision numbers, as autocast gives them, in float32; others as they are."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -90,7 +91,7 @@ def weighted_l2_per_sample(
     I_d))^2))``, so that it does not depend on the image size; 1e-8 inside the root keeps its
     gradient finite.
     """
-    error = _wide(weight) * (_wide(pred) - _wide(target))
+    error = wide(weight) * (wide(pred) - wide(target))
     return error.square().flatten(1).mean(dim=1).add(_ROOT_EPS).sqrt()
 
 
@@ -109,7 +110,7 @@ def l1_per_sample(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
 
     Source: Wang et al. 2020, Table 1, "L1": Eq. 7 with the L1 norm and A = 1. Per pixel, as Eq. 7.
     """
-    return (_wide(pred) - _wide(target)).abs().flatten(1).mean(dim=1)
+    return (wide(pred) - wide(target)).abs().flatten(1).mean(dim=1)
 
 
 def context_distance_per_sample(
@@ -119,7 +120,7 @@ def context_distance_per_sample(
 
     Source: Wang et al. 2020, Eq. 8. Choice: the mean over the 16 entries in place of their sum.
     """
-    return (_wide(context_pred) - _wide(context_target)).abs().mean(dim=1)
+    return (wide(context_pred) - wide(context_target)).abs().mean(dim=1)
 
 
 def context_l2_per_sample(context_pred: torch.Tensor, context_target: torch.Tensor) -> torch.Tensor:
@@ -128,7 +129,7 @@ def context_l2_per_sample(context_pred: torch.Tensor, context_target: torch.Tens
     Source: Wang et al. 2020, Table 1, "l_h2": Eq. 8 with the L2 norm. The mean over the entries and
     the 1e-8 inside the root as in Eq. 7.
     """
-    error = _wide(context_pred) - _wide(context_target)
+    error = wide(context_pred) - wide(context_target)
     return error.square().mean(dim=1).add(_ROOT_EPS).sqrt()
 
 
@@ -145,7 +146,7 @@ def lsgan_per_sample(score_maps: Sequence[torch.Tensor], target: float) -> torch
     Source: least-squares GAN of Mao et al. 2017, Eq. 9 with a = 0, b = c = 1, with the multi-scale
     discriminator of Wang et al. 2018 (pix2pixHD), as Wang et al. 2020 use it in Table 1.
     """
-    scales = [(_wide(scores) - target).square().flatten(1).mean(dim=1) for scores in score_maps]
+    scales = [(wide(scores) - target).square().flatten(1).mean(dim=1) for scores in score_maps]
     return torch.stack(scales).mean(dim=0)
 
 
@@ -157,7 +158,7 @@ def encode_context(
     The feature F_h is unbounded, and differences of context vectors are small against their size.
     """
     with torch.autocast(image.device.type, enabled=False):
-        return encoder(_wide(image))
+        return encoder(wide(image))
 
 
 def context_l1(
@@ -224,8 +225,8 @@ def weighted_cross_entropy(
 
     Source: Wang et al. 2020, Eq. 12.
     """
-    cross_entropy = F.cross_entropy(_wide(logits), labels.long(), reduction="none")
-    weight = _wide(weight)
+    cross_entropy = F.cross_entropy(wide(logits), labels.long(), reduction="none")
+    weight = wide(weight)
     return (weight * cross_entropy).sum() / weight.sum()
 
 
@@ -242,7 +243,7 @@ def dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
 
     Source: Milletari et al. 2016, the L_DICE of Wang et al. 2020, Table 4.
     """
-    probs = _wide(probs)[:, 1:]
+    probs = wide(probs)[:, 1:]
     onehot = onehot[:, 1:].to(probs.dtype)
     axes = (0, *range(2, probs.ndim))
     overlap = (onehot * probs).sum(dim=axes)
@@ -269,7 +270,7 @@ def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Te
 
 def _generalized_dice(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
     """1 - L_GD itself: for a small lesion it is 1e-5 or so, and 1 - (1 - 1e-5) loses digits."""
-    probs = _wide(probs)
+    probs = wide(probs)
     onehot = onehot.to(probs.dtype)
     axes = (0, *range(2, probs.ndim))
     volume = onehot.sum(dim=axes)
@@ -301,7 +302,7 @@ def focal_loss(probs_fg: torch.Tensor, labels: torch.Tensor, gamma: float) -> to
 
     Source: Lin et al. 2017, as Abulnaga & Rubin 2018 use it. p_t is clamped to [1e-7, 1 - 1e-7].
     """
-    probs_fg = _wide(probs_fg)
+    probs_fg = wide(probs_fg)
     p_true = torch.where(labels > 0, probs_fg, 1 - probs_fg).clamp(_MIN_PROB, 1 - _MIN_PROB)
     return _focal(p_true.log(), torch.log1p(-p_true), gamma).mean()
 
@@ -318,7 +319,7 @@ def focal_loss_per_pixel(
 
     Source: Lin et al. 2017, Eq. 4. From the logits, so that nothing needs to be clamped.
     """
-    logits_true = torch.where(labels > 0, _wide(logits_fg), -_wide(logits_fg))
+    logits_true = torch.where(labels > 0, wide(logits_fg), -wide(logits_fg))
     return _focal(F.logsigmoid(logits_true), F.logsigmoid(-logits_true), gamma)
 
 
@@ -343,7 +344,7 @@ def balanced_cross_entropy(
         raise ValueError(
             f"balanced_cross_entropy expects a weight between 0 and 1, found {lesion_weight}"
         )
-    lesion_logit = _wide(lesion_logit)
+    lesion_logit = wide(lesion_logit)
     target = (labels > 0).to(lesion_logit.dtype)
     weight = lesion_weight * target + (1 - lesion_weight) * (1 - target)
     return F.binary_cross_entropy_with_logits(lesion_logit, target, weight=weight)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nnunetv2_strokesynth.losses.functional import focal_loss_per_pixel
+from nnunetv2_strokesynth.losses.functional import focal_loss_per_pixel, wide
 
 HEAD_WEIGHTS = (0.03, 0.045, 0.05, 0.125, 0.25, 0.5)  # coarse to fine
 FOCAL_GAMMA = 2.0
@@ -28,8 +28,7 @@ def softmax_cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.
 
     Source: Gomez 2023, section 5.3. In float32 or wider.
     """
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    return F.cross_entropy(logits, classes.long(), reduction="none")
+    return F.cross_entropy(wide(logits), classes.long(), reduction="none")
 
 
 def class_weight_map(classes: torch.Tensor, class_weights: Sequence[float]) -> torch.Tensor:

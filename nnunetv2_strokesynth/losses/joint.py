@@ -26,6 +26,7 @@ from nnunetv2_strokesynth.losses.functional import (
     nan_without_dwi,
     weighted_cross_entropy,
     weighted_l2_per_sample,
+    wide,
 )
 
 
@@ -90,8 +91,7 @@ class SegmentationLoss(nn.Module):
             output: logits (B, C, Y, X), or a list that begins with them.
             target: begins with the labels (B, 1, Y, X) and ends with the weight map (B, 1, Y, X).
         """
-        logits = output if torch.is_tensor(output) else output[0]
-        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logits = wide(output if torch.is_tensor(output) else output[0])
         labels = target[0][:, 0].long()
         onehot = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)
         inputs = _Segmentation(logits, logits.softmax(dim=1), labels, onehot, target[-1][:, 0])

@@ -29,7 +29,43 @@ class ConvBlock(nn.Sequential):
         )
 
 
-class EncoderDecoder(nn.Module):
+class SkipNetwork(nn.Module):
+    """The way down and up that the U-Nets share, in 2-D and 3-D; subclasses make the parts.
+
+    Attributes:
+        encoder: one block per level.
+        pool: between the levels; halves Y and X.
+        up: doubles them, one per level but the deepest.
+        decoder: one block per ``up``, on the skip and what comes from below.
+        head: makes the output.
+        name: for the error message.
+    """
+
+    encoder: nn.ModuleList
+    pool: nn.Module
+    up: nn.ModuleList
+    decoder: nn.ModuleList
+    head: nn.Module
+    name: str
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, *spatial) -> (B, out_channels, *spatial).
+
+        Raises:
+            ValueError: Y or X cannot be halved once per level but the first.
+        """
+        check_sides(x, 2 ** len(self.decoder), self.name)
+        skips = []
+        for level, block in enumerate(self.encoder):
+            x = block(x if level == 0 else self.pool(x))
+            skips.append(x)
+        skips.pop()
+        for up, block in zip(self.up, self.decoder, strict=True):
+            x = block(torch.cat((skips.pop(), up(x)), dim=1))
+        return self.head(x)
+
+
+class EncoderDecoder(SkipNetwork):
     """The shape that the U-Nets share: five levels, max-pooling down, skips concatenated, 1x1 head.
 
     Levels have c, 2c, 4c, 8c, 16c features.
@@ -69,22 +105,6 @@ class EncoderDecoder(nn.Module):
             self.up.append(up(below, width))
             self.decoder.append(decoder_block(2 * width, width))
         self.head = nn.Conv2d(base_features, out_channels, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_channels, Y, X) -> (B, out_channels, Y, X).
-
-        Raises:
-            ValueError: Y or X is not a multiple of 16.
-        """
-        check_sides(x, 2 ** (N_LEVELS - 1), self.name)
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat((skips.pop(), up(x)), dim=1))
-        return self.head(x)
 
 
 def deconvolution(in_channels: int, out_channels: int) -> nn.Module:

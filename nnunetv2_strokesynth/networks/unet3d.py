@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
-from nnunetv2_strokesynth.networks.image_sides import check_sides
+from nnunetv2_strokesynth.networks.unet import SkipNetwork
 
 N_LEVELS = 4
 IN_PLANE = (1, 2, 2)  # (z, y, x)
@@ -22,7 +21,7 @@ class ConvNormReLU3d(nn.Sequential):
         )
 
 
-class UNet3d(nn.Module):
+class UNet3d(SkipNetwork):
     """Cicek et al.'s 3-D U-Net, by default halved in the plane only; linear output.
 
     Four levels of (c/2, c), (c, 2c), (2c, 4c), (4c, 8c) features in their two convolutions; the
@@ -48,6 +47,7 @@ class UNet3d(nn.Module):
         scale: tuple[int, int, int] = IN_PLANE,
     ) -> None:
         super().__init__()
+        self.name = "3-D U-Net"
         widths = [base_features * 2**level for level in range(N_LEVELS)]
         self.encoder = nn.ModuleList(
             nn.Sequential(ConvNormReLU3d(width_in, width // 2), ConvNormReLU3d(width // 2, width))
@@ -62,19 +62,3 @@ class UNet3d(nn.Module):
                 nn.Sequential(ConvNormReLU3d(below + width, width), ConvNormReLU3d(width, width))
             )
         self.head = nn.Conv3d(base_features, out_channels, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, in_channels, Z, Y, X) -> (B, out_channels, Z, Y, X).
-
-        Raises:
-            ValueError: Y or X is not a multiple of 8.
-        """
-        check_sides(x, 2 ** (N_LEVELS - 1), "3-D U-Net")
-        skips = []
-        for level, block in enumerate(self.encoder):
-            x = block(x if level == 0 else self.pool(x))
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat((skips.pop(), up(x)), dim=1))
-        return self.head(x)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.reporting.published import ISLES2017, PUBLISHED, Published
-from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow
+from nnunetv2_strokesynth.reporting.published import ISLES2017, Published
+from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow, printed_rows
 
 CLERIGUES, GOMEZ, ABULNAGA = "Clèrigues et al. 2019", "Gómez 2023", "Abulnaga & Rubin 2018"
-
-
-def _published(paper: str, where: str) -> tuple[Published, ...]:
-    return tuple(row for row in PUBLISHED if (row.paper, row.where) == (paper, where))
 
 
 def _not_printed(paper: str, figure: str, data: str, *rows: TableRow) -> tuple[TableRow, ...]:
@@ -23,7 +19,7 @@ def _rows(paper: str, where: str, *rows: TableRow) -> tuple[TableRow, ...]:
     """Rows with what the paper printed, in the same order."""
     return tuple(
         row._replace(published=published)
-        for row, published in zip(rows, _published(paper, where), strict=True)
+        for row, published in zip(rows, printed_rows(paper, where), strict=True)
     )
 
 

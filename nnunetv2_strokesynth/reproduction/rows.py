@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from nnunetv2_strokesynth.reporting.published import (
     KEYS,
-    PUBLISHED,
-    Published,
 )
 from nnunetv2_strokesynth.reporting.published_ablations import (
-    ABLATIONS,
     SEGMENTATION_KEYS,
     SYNTHESIS_KEYS,
 )
 from nnunetv2_strokesynth.reproduction.other_systems import OTHER_SYSTEMS
-from nnunetv2_strokesynth.reproduction.table import WANG, PaperTable, TableRow
+from nnunetv2_strokesynth.reproduction.table import WANG, PaperTable, TableRow, printed_rows
 
 PREFIX = "StrokeSynthTrainer_"
 SONG = "Song & Huang 2018"
 PROPOSED = f"{PREFIX}Wang2020"
-
-
-def _published(paper: str, number: int) -> tuple[Published, ...]:
-    return tuple(
-        row
-        for row in (*ABLATIONS, *PUBLISHED)
-        if (row.paper, row.where) == (paper, f"Table {number}")
-    )
 
 
 def _rows(
@@ -45,7 +34,9 @@ def _rows(
             real_dwi=name == real_dwi and bool(name),
             synthesis=synthesis and name != real_dwi,
         )
-        for (label, name), published in zip(names, _published(paper, number), strict=True)
+        for (label, name), published in zip(
+            names, printed_rows(paper, f"Table {number}"), strict=True
+        )
     )
 
 

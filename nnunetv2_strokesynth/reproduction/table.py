@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.reporting.published import Published
+from nnunetv2_strokesynth.reporting.published import PUBLISHED, Published
+from nnunetv2_strokesynth.reporting.published_ablations import ABLATIONS
 
 PREFIXES = (  # of our trainers
     "StrokeSynthTrainer",
@@ -95,3 +96,10 @@ class PaperTable(NamedTuple):
     def trainers(self) -> tuple[str, ...]:
         """The trainers of our rows, in order."""
         return tuple(row.trainer for row in self.rows if row.trainer)
+
+
+def printed_rows(paper: str, where: str) -> tuple[Published, ...]:
+    """What a paper printed in one table or figure, in its order."""
+    return tuple(
+        row for row in (*ABLATIONS, *PUBLISHED) if (row.paper, row.where) == (paper, where)
+    )

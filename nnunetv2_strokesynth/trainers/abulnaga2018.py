@@ -247,13 +247,9 @@ class Abulnaga2018Trainer_UNet2D(Abulnaga2018Trainer):
     segmenter = UNet
 
 
-class Abulnaga2018Trainer_UNet2DCE(Abulnaga2018Trainer):
+class Abulnaga2018Trainer_UNet2DCE(Abulnaga2018Trainer_UNet2D):
     """Fig. 3, 2-D U-Net with cross entropy."""
 
-    base_features = 64
-    side_multiple = 16
-    stages = (SEGMENTATION,)
-    segmenter = UNet
     gamma = 0.0
 
 
@@ -273,17 +269,9 @@ class Abulnaga2018Trainer_UNet3D(Abulnaga2018Trainer):
     segmenter = UNet3d
 
 
-class Abulnaga2018Trainer_UNet3DCE(Abulnaga2018Trainer):
+class Abulnaga2018Trainer_UNet3DCE(Abulnaga2018Trainer_UNet3D):
     """Fig. 3, 3-D U-Net with cross entropy; nnU-Net's configuration 3d_fullres."""
 
-    configuration = "3d_fullres"
-    n_dimensions = 3
-    paper_batch_size = 1
-    one_pass_epochs = False
-    base_features = 64
-    side_multiple = 16
-    stages = (SEGMENTATION,)
-    segmenter = UNet3d
     gamma = 0.0
 
 
@@ -300,15 +288,7 @@ class Abulnaga2018Trainer_VNet(Abulnaga2018Trainer):
     segmenter = VNet
 
 
-class Abulnaga2018Trainer_VNetCE(Abulnaga2018Trainer):
+class Abulnaga2018Trainer_VNetCE(Abulnaga2018Trainer_VNet):
     """Fig. 3, V-Net with cross entropy; nnU-Net's configuration 3d_fullres."""
 
-    configuration = "3d_fullres"
-    n_dimensions = 3
-    paper_batch_size = 1
-    one_pass_epochs = False
-    base_features = 16
-    side_multiple = 16
-    stages = (SEGMENTATION,)
-    segmenter = VNet
     gamma = 0.0
