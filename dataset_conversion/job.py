@@ -15,7 +15,12 @@ import numpy as np
 
 from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_volume, write_volume
+from nnunetv2_strokesynth.dataset_conversion.nifti import (
+    Geometry,
+    VolumeHeader,
+    read_volume,
+    write_volume,
+)
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, spacing_warnings
 
 RECORDS = "conversion"
@@ -124,6 +129,7 @@ def write_case(
     mask: np.ndarray,
     lesion: np.ndarray | None,
     target: np.ndarray | None = None,
+    geometry: Geometry | None = None,
     row: dict[str, object] | None = None,
 ) -> dict:
     """Mask and write a case's images, label and target.
@@ -135,12 +141,15 @@ def write_case(
         mask: (Z, Y, X), bool, the brain.
         lesion: (Z, Y, X), bool, where there is one.
         target: (Z, Y, X), the DWI to be synthesised, where there is one.
+        geometry: of all that is written; None: the reference's voxel sizes and nothing else of
+            its header.
         row: further cells of the case's line in the report.
 
     Returns:
         The case's record, see ``convert_case``.
     """
-    spacing = headers[job.scan.reference].spacing_zyx_mm
+    geometry = geometry or Geometry(headers[job.scan.reference].spacing_zyx_mm)
+    spacing = geometry.spacing_zyx_mm
     voxel_ml = float(np.prod(spacing)) / 1000
     if job.mask:
         channels = np.where(mask, channels, np.float32(0))
@@ -151,7 +160,7 @@ def write_case(
     if target is not None:
         outputs[job.output("targets")] = target
     for path, volume in outputs.items():
-        write_volume(path, volume, spacing)
+        write_volume(path, volume, geometry)
     warnings = spacing_warnings(job.scan, headers)
     volumes = {"brain_volume_ml": mask.sum() * voxel_ml}
     if lesion is not None:

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunetv2_strokesynth.dataset_conversion.nifti import (
+    Geometry,
     read_header,
     read_volume,
     strip_suffix,
@@ -107,7 +108,7 @@ def test_other_shapes_and_types(tmp_path):
 
 def test_written_geometry(tmp_path):
     volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    write_volume(tmp_path / "a.nii.gz", volume, (10.0, 0.8, 0.9))
+    write_volume(tmp_path / "a.nii.gz", volume, Geometry((10.0, 0.8, 0.9)))
     image = sitk.ReadImage(str(tmp_path / "a.nii.gz"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), volume)
     assert image.GetSpacing() == pytest.approx((0.9, 0.8, 10))
@@ -117,9 +118,9 @@ def test_written_geometry(tmp_path):
 
 def test_written_bytes_do_not_hold_the_time(tmp_path):
     volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    write_volume(tmp_path / "a.nii.gz", volume, (10.0, 0.8, 0.9))
+    write_volume(tmp_path / "a.nii.gz", volume, Geometry((10.0, 0.8, 0.9)))
     time.sleep(1.1)
-    write_volume(tmp_path / "b.nii.gz", volume, (10.0, 0.8, 0.9))
+    write_volume(tmp_path / "b.nii.gz", volume, Geometry((10.0, 0.8, 0.9)))
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
