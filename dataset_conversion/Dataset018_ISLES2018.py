@@ -12,11 +12,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataset_conversion import release
-from nnunetv2_strokesynth.dataset_conversion.case import can_build, convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.case import convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
+    add_ctp_options,
+    ctp_settings,
+    select_ctp_scans,
+    write_ctp_extras,
+)
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
-from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings, write_plots
+from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
 from nnunetv2_strokesynth.dataset_conversion.release import Release
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     CT,
@@ -26,7 +32,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
     TRAIN,
     Scan,
-    with_dwi,
 )
 
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --preset wang2020 --workers 2"
@@ -62,26 +67,18 @@ def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that other kinds of data set do not have."""
-    presets = [name for name, preset in PRESETS.items() if can_build(preset)]
-    add = parser.add_argument
-    add(
-        "--preset",
-        choices=presets,
-        default=presets[0],
-        help="which channels to write (default: %(default)s)",
-    )
-    add(
+    add_ctp_options(parser)
+    parser.add_argument(
         "--patients",
         metavar="FILE",
         type=Path,
         help="JSON or CSV (case,patient), for scans without sidecars",
     )
-    add("--plots", action="store_true", help="a picture of each time-intensity curve, in curves/")
 
 
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
     """The scans to convert: those with a DWI where the preset reads it, else all of them."""
-    return with_dwi(found, NO_DWI) if DWI in PRESETS[args.preset].names else found
+    return select_ctp_scans(found, args, NO_DWI)
 
 
 def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
@@ -91,10 +88,9 @@ def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """How the data set is written."""
-    return Settings(args.preset, not args.no_brain_mask, args.folds, args.seed)
+    return ctp_settings(args)
 
 
 def write_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
     """The plots, where they are asked for."""
-    if args.plots:
-        write_plots(folder, records)
+    write_ctp_extras(folder, records, args)

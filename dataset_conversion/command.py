@@ -32,6 +32,7 @@ EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 KINDS: dict[str, str] = {
     "isles2018": "nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018",
     "isles2017": "nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017",
+    "isles2024": "nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024",
 }
 
 logger = logging.getLogger(__name__)

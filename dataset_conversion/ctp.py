@@ -1,6 +1,7 @@
 """What Wang et al. 2020 take from the CTP series: MIP, perfusion window, the frames in it.
 
-Arrays are (T, Z, Y, X): time first, as SimpleITK and nnU-Net order the axes.
+Arrays are (T, Z, Y, X): time first, as SimpleITK and nnU-Net order the axes. Where a series is
+asked for, any ``series.Series`` serves, and is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+
+from nnunetv2_strokesynth.dataset_conversion.series import Series
 
 ALL_FRAMES = "all frames"
 
@@ -44,6 +47,51 @@ class PerfusionWindow(NamedTuple):
     t_start: int
     t_end: int
     rule: str
+
+
+class SeriesSummary(NamedTuple):
+    """What one walk through a series gives.
+
+    Attributes:
+        mip: (Z, Y, X), HU, the maximum intensity projection over time.
+        curve: (T,), float64, the sum of all intensities of each frame.
+        changes: whether any frame differs from the first.
+    """
+
+    mip: np.ndarray
+    curve: np.ndarray
+    changes: bool
+
+
+def summarise(series: Series, name: str = "") -> SeriesSummary:
+    """MIP and time-intensity curve of a series, frame by frame; see the functions of their names.
+
+    Args:
+        series: frames (Z, Y, X), HU.
+        name: of its file, for errors.
+
+    Raises:
+        ValueError: a frame holds NaN or infinite voxels.
+    """
+    mip: np.ndarray | None = None
+    first: np.ndarray | None = None
+    sums, changes = [], False
+    for index, frame in enumerate(series):
+        sums.append(frame.sum(dtype=np.float64))
+        if not np.isfinite(sums[-1]):
+            bad = int(frame.size - np.isfinite(frame).sum())
+            raise ValueError(
+                f"frame {index} of the series {name} holds {bad} voxels that are NaN or infinite, "
+                "expected none"
+            )
+        if mip is None or first is None:
+            mip, first = frame.copy(), frame
+            continue
+        np.maximum(mip, frame, out=mip)
+        changes = changes or not np.array_equal(frame, first)
+    if mip is None:
+        raise ValueError("the series has no frame")
+    return SeriesSummary(mip, np.array(sums), changes)
 
 
 def mip_time(ctp: np.ndarray) -> np.ndarray:
@@ -120,11 +168,11 @@ def perfusion_window(curve: np.ndarray, k: int = 5) -> tuple[int, int]:
     return window.t_start, window.t_end
 
 
-def sample_frames(ctp: np.ndarray, t_start: int, t_end: int, n_frames: int) -> np.ndarray:
+def sample_frames(ctp: np.ndarray | Series, t_start: int, t_end: int, n_frames: int) -> np.ndarray:
     """Frames at equal steps from ``t_start`` to ``t_end``, both included.
 
     Args:
-        ctp: (T, Z, Y, X), HU.
+        ctp: (T, Z, Y, X), HU; or a series, which is walked through once, up to ``t_end``.
         t_start: first frame, 0 <= t_start < t_end.
         t_end: last frame, below T.
         n_frames: how many.
@@ -145,13 +193,13 @@ def sample_frames(ctp: np.ndarray, t_start: int, t_end: int, n_frames: int) -> n
     if n_frames < 1:
         raise ValueError(f"n_frames must be at least 1, found {n_frames}")
     positions = np.linspace(t_start, t_end, n_frames)
-    frames = np.empty((n_frames, *ctp.shape[1:]), dtype=np.float32)
-    for frame, position in zip(frames, positions, strict=True):
-        before = int(position)
-        weight = np.float32(position - before)
-        frame[:] = ctp[before]
-        if weight > 0:
-            frame += weight * (ctp[before + 1] - frame)
+    frames: np.ndarray | None = None
+    for index, frame in zip(range(t_end + 1), ctp, strict=False):
+        if frames is None:
+            frames = np.zeros((n_frames, *frame.shape), dtype=np.float32)
+        weights = np.maximum(0, 1 - np.abs(positions - index)).astype(np.float32)
+        for k in np.flatnonzero(weights):
+            frames[k] += frame if weights[k] == 1 else weights[k] * frame
     return frames
 
 

@@ -21,7 +21,12 @@ from nnunetv2_strokesynth.dataset_conversion.nifti import (
     read_volume,
     write_volume,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, spacing_warnings
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TRAIN,
+    Scan,
+    position_warnings,
+    spacing_warnings,
+)
 
 RECORDS = "conversion"
 _FOLDER_SUFFIX = {TRAIN: "Tr"}
@@ -40,6 +45,8 @@ class CaseJob:
         convert: reads the scan and writes its case by ``write_case``; returns the record.
         channels: the preset's channels that are written, in its order; None for a kind of data
             set that always has all of them.
+        downsample: so many pixels along x and along y become one.
+        compute_maps: whether perfusion maps are computed where a scan has none.
     """
 
     scan: Scan
@@ -48,11 +55,13 @@ class CaseJob:
     mask: bool
     convert: Callable[[CaseJob], dict]
     channels: tuple[str, ...] | None = None
+    downsample: int = 1
+    compute_maps: bool = False
 
     @property
     def settings(self) -> dict[str, object]:
         """What the written voxels depend on besides the files."""
-        chosen = {} if self.channels is None else {"channels": list(self.channels)}
+        chosen = further_settings(self.channels, self.downsample, self.compute_maps)
         return {"preset": self.preset, "brain_mask": self.mask, **chosen}
 
     @property
@@ -64,6 +73,20 @@ class CaseJob:
         """``imagesTr/case_001_0000.nii.gz`` for ``images`` and ``_0000``."""
         folder = f"{kind}{_FOLDER_SUFFIX.get(self.scan.split, 'Ts')}"
         return self.folder / folder / f"{self.scan.case_id}{suffix}.nii.gz"
+
+
+def further_settings(
+    channels: tuple[str, ...] | None, downsample: int, compute_maps: bool
+) -> dict[str, object]:
+    """What is not as usual, as it is written down; empty for most data sets."""
+    content: dict[str, object] = {}
+    if channels is not None:
+        content["channels"] = list(channels)
+    if downsample != 1:
+        content["downsample"] = downsample
+    if compute_maps:
+        content["compute_maps"] = True
+    return content
 
 
 def convert_case(job: CaseJob) -> dict:
@@ -161,7 +184,7 @@ def write_case(
         outputs[job.output("targets")] = target
     for path, volume in outputs.items():
         write_volume(path, volume, geometry)
-    warnings = spacing_warnings(job.scan, headers)
+    warnings = spacing_warnings(job.scan, headers) + position_warnings(job.scan)
     volumes = {"brain_volume_ml": mask.sum() * voxel_ml}
     if lesion is not None:
         volumes["lesion_volume_ml"] = lesion.sum() * voxel_ml

@@ -125,24 +125,36 @@ def read_geometry(path: Path) -> Geometry:
             other (the third axis is the one along which the head is least transversal).
     """
     header = raw_header(path)
-    affine = nibabel.Nifti1Image.header_class(header.binaryblock, check=False).get_best_affine()
+    affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
     ras_to_lps = np.diag([-1.0, -1.0, 1.0])
     axes = ras_to_lps @ affine[:3, :3]
     sizes = np.linalg.norm(axes, axis=0)
-    if not (np.isfinite(axes).all() and (sizes > 0).all()):
-        raise ValueError(f"{path}: its axes cannot be used:\n{affine}")
+    if not (np.isfinite(affine).all() and (sizes > 0).all()):
+        raise ValueError(f"{path}: its axes {axes.tolist()} cannot be used, expected numbers")
     cosines = axes / sizes
     left, _, right = np.linalg.svd(cosines)
     direction = left @ right
+    found = np.round(cosines, 3).tolist()
     if np.abs(direction - cosines).max() > _SHEAR_TOLERANCE:
-        raise ValueError(f"{path}: its axes are not orthogonal:\n{affine}")
+        raise ValueError(
+            f"{path}: its axes are not orthogonal (direction cosines {found}); resample it"
+        )
     if np.abs(direction[2]).argmax() != 2:
-        raise ValueError(f"{path}: its third axis does not run from feet to head:\n{affine}")
+        raise ValueError(
+            f"{path}: its third axis does not run from feet to head (direction cosines {found}); "
+            "store it in axial slices"
+        )
     return Geometry(
         read_header(path).spacing_zyx_mm,
         tuple(float(value) for value in ras_to_lps @ affine[:3, 3]),
         tuple(float(value) for value in direction.ravel()),
     )
+
+
+def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
+    """Where the centre of a voxel lies, (x, y, z) in mm, LPS."""
+    offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
+    return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
 
 
 def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import VolumeHeader, read_header
+import numpy as np
+
+from nnunetv2_strokesynth.dataset_conversion.nifti import (
+    VolumeHeader,
+    read_geometry,
+    read_header,
+    voxel_position_mm,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +39,8 @@ class Scan:
             (the lesion) and ``DWI``.
         reference: the modality whose grid and voxel sizes count.
         required: the modalities without which the scan cannot be used.
+        keeps_geometry: whether the reference's orientation and origin can be trusted, so that they
+            are kept.
     """
 
     case_id: str
@@ -39,6 +49,7 @@ class Scan:
     files: dict[str, Path]
     reference: str
     required: tuple[str, ...]
+    keeps_geometry: bool = False
 
 
 def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
@@ -69,6 +80,24 @@ def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
     return kept
 
 
+def without_maps(scan: Scan, maps: tuple[str, ...]) -> Scan:
+    """The scan with its perfusion maps no longer required; without any where one is missing.
+
+    Maps of one scan come from one software: three released ones and a computed one would not fit.
+    """
+    required = tuple(name for name in scan.required if name not in maps)
+    if all(name in scan.files for name in maps):
+        return replace(scan, required=required)
+    files = {name: path for name, path in scan.files.items() if name not in maps}
+    return replace(scan, required=required, files=files)
+
+
+def missing_modalities(scan: Scan) -> list[str]:
+    """The modalities that a scan must have and has not."""
+    expected = (*scan.required, LESION) if scan.split == TRAIN else scan.required
+    return [modality for modality in expected if modality not in scan.files]
+
+
 def read_headers(scan: Scan) -> dict[str, VolumeHeader]:
     """The headers of all files of a scan; ``ValueError`` or ``OSError`` for the first bad one."""
     return {modality: read_header(path) for modality, path in scan.files.items()}
@@ -84,6 +113,11 @@ def header_problems(scan: Scan) -> list[str]:
         except (ValueError, OSError) as error:
             problems.append(f"{modality}: {error}")
     problems += _bad_shapes(headers, scan.reference)
+    if scan.keeps_geometry and scan.reference in headers:
+        try:
+            read_geometry(scan.files[scan.reference])
+        except ValueError as error:
+            problems.append(f"{scan.reference}: {error}")
     return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
 
 
@@ -101,6 +135,31 @@ def spacing_warnings(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
     ]
 
 
+def position_warnings(scan: Scan) -> list[str]:
+    """A line for each file that lies elsewhere than the reference by more than half a pixel.
+
+    Only where the reference's geometry counts: other releases' headers say nothing of position.
+    """
+    if not scan.keeps_geometry:
+        return []
+    header = read_header(scan.files[scan.reference])
+    last = tuple(side - 1 for side in header.shape_zyx[::-1])
+    expected = _corners_mm(scan.files[scan.reference], last)
+    warnings = []
+    for path in scan.files.values():
+        try:
+            apart = float(np.linalg.norm(_corners_mm(path, last) - expected, axis=1).max())
+        except ValueError:
+            apart = float("inf")
+        if apart > min(header.spacing_zyx_mm) / 2:
+            warnings.append(
+                f"{scan.case_id}: by its header {path.name} lies up to {apart:.1f} mm from where "
+                f"the {scan.reference} does; its voxels are taken as the {scan.reference}'s all "
+                "the same"
+            )
+    return warnings
+
+
 def raise_problems(problems: Iterable[str]) -> None:
     """Raise one ``ValueError`` that shows the first few problems; do nothing if there is none."""
     problems = list(problems)
@@ -112,9 +171,15 @@ def raise_problems(problems: Iterable[str]) -> None:
     raise ValueError(f"{count} in the scans: {shown}" + (f"; and {more} more" if more > 0 else ""))
 
 
+def _corners_mm(path: Path, last_xyz: tuple[int, ...]) -> np.ndarray:
+    """(8, 3), the corners of a file's grid."""
+    geometry = read_geometry(path)
+    corners = product(*((0, last) for last in last_xyz))
+    return np.stack([voxel_position_mm(geometry, corner) for corner in corners])
+
+
 def _missing(scan: Scan) -> list[str]:
-    expected = (*scan.required, LESION) if scan.split == TRAIN else scan.required
-    missing = [modality for modality in expected if modality not in scan.files]
+    missing = missing_modalities(scan)
     if not missing:
         return []
     found = ", ".join(scan.files) or "none"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from scipy.ndimage import gaussian_filter
 
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 
@@ -33,25 +34,50 @@ def no_weights(lesion: np.ndarray) -> np.ndarray:
     return np.ones(lesion.shape, dtype=np.float32)
 
 
+def blurred_lesion(lesion: np.ndarray, sigma_px: float) -> np.ndarray:
+    """The lesion as a smooth hill: a stand-in for the DWI where none was acquired.
+
+    Args:
+        lesion: (Y, X), bool.
+        sigma_px: of the Gaussian, in pixels of the patch.
+
+    Returns:
+        (Y, X), float32 in [0, 1]; 0 everywhere without a lesion.
+
+    Source: our choice. A DWI shows the lesion bright on darker tissue; this keeps the lesion and
+    drops the tissue, which the label knows nothing of.
+    """
+    return gaussian_filter(lesion.astype(np.float32), sigma_px)
+
+
 class PackTargets(BasicTransform):
     """``segmentation`` becomes ``[labels (1, Y, X), dwi (1, Y, X), weight (1, Y, X)]``.
 
     The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so
     that its distances are in pixels of the patch that the network sees. Without a DWI in the sample
-    dictionary the list is ``[labels, weight]``.
+    dictionary, and without a surrogate for it, the list is ``[labels, weight]``.
 
     Args:
         weight_map: bool (Y, X) -> float32 (Y, X); or any other map made of the augmented lesion.
+        surrogate: bool (Y, X) -> float32 (Y, X), what stands in for the DWI of every sample.
     """
 
-    def __init__(self, weight_map: Callable[[np.ndarray], np.ndarray] = lesion_weight_map):
+    def __init__(
+        self,
+        weight_map: Callable[[np.ndarray], np.ndarray] = lesion_weight_map,
+        surrogate: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
         super().__init__()
         self.weight_map = weight_map
+        self.surrogate = surrogate
 
     def apply(self, data_dict: dict, **params) -> dict:
         labels = data_dict["segmentation"]
-        weight = self.weight_map(labels[0].numpy() > 0)
+        lesion = labels[0].numpy() > 0
+        weight = self.weight_map(lesion)
         dwi = data_dict.pop("regression_target", None)
+        if self.surrogate is not None:
+            dwi = torch.from_numpy(self.surrogate(lesion))[None]
         targets = [labels, dwi, torch.from_numpy(weight)[None]]
         data_dict["segmentation"] = [target for target in targets if target is not None]
         return data_dict

@@ -43,6 +43,7 @@ from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Stock,
+    StrokeSynthTrainer_Surrogate,
 )
 from nnunetv2_strokesynth.trainers.wang2020 import StrokeSynthTrainer_Wang2020  # noqa: F401
 from nnunetv2_strokesynth.trainers.wang2020_tables import (  # noqa: F401

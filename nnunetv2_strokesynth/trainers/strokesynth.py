@@ -22,7 +22,7 @@ from nnunetv2_strokesynth.dataloading.targets import (
     prepare_targets,
     targets_folder,
 )
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets
+from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.networks import planned_networks
@@ -46,6 +46,7 @@ class StrokeSynthTrainer(StrokeTrainer):
     gamma = 1.2  # weight of the contextual term, Eq. 6
     foreground_weight = 1.5  # w of Eq. 9
     decay_px = 50.0  # D of Eq. 9
+    surrogate_sigma_px: float | None = None  # of a blurred lesion that stands in for the DWI
 
     @classmethod
     def build_network_architecture(
@@ -74,7 +75,7 @@ class StrokeSynthTrainer(StrokeTrainer):
         )
 
     def _build_loss(self) -> nn.Module:
-        if not self.uses_dwi:
+        if not self.uses_dwi and self.surrogate_sigma_px is None:
             return SegmentationLoss()
         return JointLoss(
             self.unwrapped_network.context_encoder,
@@ -85,8 +86,10 @@ class StrokeSynthTrainer(StrokeTrainer):
 
     @classmethod
     def _pack_targets(cls) -> PackTargets:
+        sigma_px = cls.surrogate_sigma_px
         return PackTargets(
-            partial(lesion_weight_map, w=cls.foreground_weight, decay_px=cls.decay_px)
+            partial(lesion_weight_map, w=cls.foreground_weight, decay_px=cls.decay_px),
+            None if sigma_px is None else partial(blurred_lesion, sigma_px=sigma_px),
         )
 
     def _prepared(self, train, val):
@@ -145,6 +148,17 @@ class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
     """The same three networks trained by L_s alone: for data without a DWI."""
 
     uses_dwi = False
+
+
+class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer_NoDWI):
+    """The same three networks; the generator learns a blurred lesion where there is no DWI.
+
+    The extractor and the generator get a gradient of their own (L_g without the contextual term)
+    although the data have no DWI. What ``strokesynth synthesize`` writes is then a map of the
+    lesion and no image of the brain.
+    """
+
+    surrogate_sigma_px = 2.0
 
 
 class StrokeSynthTrainer_Stock(nnUNetTrainer):

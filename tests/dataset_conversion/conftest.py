@@ -184,3 +184,65 @@ def nnunet_raw(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
     return tmp_path / "nnUNet_raw"
+
+
+class BidsScans:
+    """Writes patients in the layout of ISLES 2024: a tilted grid, two trees, files by ending.
+
+    Arrays are (X, Y, Z) and (X, Y, Z, T), as on disk.
+    """
+
+    affine = np.array(
+        [
+            [-0.9, 0, 0, 80.5],
+            [0, 0.8 * np.cos(0.1), -5 * np.sin(0.1), -90.25],
+            [0, 0.8 * np.sin(0.1), 5 * np.cos(0.1), 30.75],
+            [0, 0, 0, 1],
+        ]
+    )
+    endings = {"CT": "ncct", "4DPWI": "ctp", "DWI": "dwi", "OT": "lesion-msk"}
+    endings |= {name: name.lower() for name in MAPS}
+
+    arrays = staticmethod(Scans.arrays)
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def path(self, number, modality, session=None):
+        """The file of one modality."""
+        ending, subject = self.endings[modality], f"sub-stroke{number:04d}"
+        session = session or ("ses-02" if modality in ("DWI", "OT") else "ses-01")
+        tree = "raw_data" if modality == "CT" else "derivatives"
+        folder = self.root / tree / subject / session
+        if modality in MAPS:
+            folder = folder / "perfusion-maps"
+        space = "" if modality in ("CT", "OT") else "space-ncct_"
+        return folder / f"{subject}_{session}_{space}{ending}.nii.gz"
+
+    def write(self, number, modality, array, *, affine=None, session=None):
+        """Write one file."""
+        path = self.path(number, modality, session)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        affine = self.affine if affine is None else affine
+        image = nibabel.Nifti1Image(array, affine)
+        image.header.set_xyzt_units("mm", "sec")
+        nibabel.save(image, path)
+        return path
+
+    def add(self, number, *, lesion=True, dwi=True, maps=True, scale=1):
+        """Write one patient; ``scale`` repeats every pixel along x and y."""
+        for modality, array in self.arrays(number).items():
+            if modality in ("OT", "DWI") and not (lesion if modality == "OT" else dwi):
+                continue
+            if modality in MAPS and not maps:
+                continue
+            if array.dtype == np.int64:
+                array = array.astype(np.int16)
+            self.write(number, modality, array.repeat(scale, axis=0).repeat(scale, axis=1))
+        return self
+
+
+@pytest.fixture
+def bids_scans(tmp_path):
+    """An empty folder to write ISLES 2024 patients into."""
+    return BidsScans(tmp_path / "ISLES2024")

@@ -1,0 +1,206 @@
+"""ISLES 2024 on disk: CT perfusion on admission, DWI at follow-up, 149 training patients; BIDS.
+
+``raw_data/sub-stroke0001/ses-01/sub-stroke0001_ses-01_ncct.nii.gz`` is the CT. All that is laid on
+its grid is in ``derivatives/sub-stroke0001``: ``ses-01/..._space-ncct_ctp.nii.gz``,
+``ses-01/perfusion-maps/..._space-ncct_{cbf,cbv,mtt,tmax}.nii.gz``, and of the follow-up
+``ses-02/..._space-ncct_{dwi,adc}.nii.gz`` and ``..._lesion-msk.nii.gz``. Folders are spelt
+differently from copy to copy (``rawdata``, ``ses-0001``), so a file is known by the patient's
+number and its name's ending alone. ``raw_data`` also holds series that are not on the CT's grid:
+those are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataset_conversion.case import convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
+    add_ctp_options,
+    ctp_settings,
+    select_ctp_scans,
+    write_ctp_extras,
+)
+from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
+from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    CT,
+    CTP,
+    DWI,
+    LESION,
+    TEST,
+    TRAIN,
+    Scan,
+    missing_modalities,
+)
+
+EXAMPLE = "strokesynth convert isles2024 /data/ISLES2024 -d 24 --downsample 2 --workers 2"
+DATASET_ID = 24
+NAME = "ISLES2024"
+DESCRIPTION = {
+    "description": "Ischemic stroke lesions at follow-up, on CT perfusion at admission; the lesion "
+    "was drawn on the follow-up DWI.",
+    "reference": "ISLES 2024, https://isles-24.grand-challenge.org; de la Rosa et al., ISLES'24: "
+    "Improving final infarct prediction in ischemic stroke using multimodal imaging and clinical "
+    "data, 2024, arXiv 2408.10966; https://doi.org/10.5281/zenodo.17652035",
+    "licence": "CC BY-NC-SA 4.0",
+    "release": "2024",
+    "origin": "ISLES 2024",
+}
+# Wang et al. 2020 split ISLES 2018.
+PAPER_SPLIT = False
+convert = convert_ctp
+
+NO_DWI = "expected sub-strokeXXXX_ses-02_space-ncct_dwi.nii.gz in derivatives"
+REQUIRED = (CT, CTP, *PERFUSION_MAPS)
+_TREES = ("raw_data", "rawdata", "derivatives")
+_ENDINGS = {"ncct": CT, "ctp": CTP, "dwi": DWI, "lesion-msk": LESION}
+_ENDINGS |= {name.lower(): name for name in PERFUSION_MAPS}
+_NAME = re.compile(
+    rf"sub-[a-z]*0*(?P<number>\d+)_(?:.*_)?(?P<ending>{'|'.join(_ENDINGS)})\.nii(?:\.gz)?",
+    re.IGNORECASE,
+)
+_PROBLEMS_SHOWN = 5
+
+logger = logging.getLogger(__name__)
+
+
+def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
+    """Find all patients below a folder.
+
+    Args:
+        src: the folder that holds ``raw_data`` and ``derivatives``.
+
+    Returns:
+        The scans in the order of their numbers, those with a lesion for training and, after them,
+        those without one for testing; and the problems met: two files of one modality.
+
+    Raises:
+        FileNotFoundError: ``src`` does not exist or holds no ``derivatives``.
+        ValueError: no patient's file is found.
+    """
+    root = _root(src)
+    files: dict[int, dict[str, Path]] = {}
+    problems = []
+    for path in _images(root):
+        match = _NAME.fullmatch(path.name)
+        modality = _ENDINGS[match["ending"].lower()] if match else None
+        if match is None or not _on_ct_grid(path.name, modality):
+            continue
+        own = files.setdefault(int(match["number"]), {})
+        if modality in own:
+            problems.append(f"two files for {modality}: {own[modality]} and {path}")
+        own.setdefault(modality, path)
+    if not files:
+        raise ValueError(
+            f"{root}: no file like sub-stroke0001_ses-01_space-ncct_ctp.nii.gz below it"
+        )
+    scans = [_scan(root, number, own) for number, own in sorted(files.items())]
+    return sorted(scans, key=lambda scan: scan.split == TEST), problems
+
+
+def _scan(root: Path, number: int, files: dict[str, Path]) -> Scan:
+    split = TRAIN if LESION in files else TEST
+    case_id = f"{'case' if split == TRAIN else 'test'}_{number:04d}"
+    # raw_data/sub-stroke0001
+    source = Path(*next(iter(files.values())).relative_to(root).parts[:2]).as_posix()
+    return Scan(case_id, split, source, files, CT, REQUIRED, keeps_geometry=True)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that not all kinds of data set have."""
+    add_ctp_options(parser)
+    parser.add_argument(
+        "--skip-incomplete",
+        action="store_true",
+        help="leave out patients that lack a file, with a warning, instead of stopping",
+    )
+
+
+def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
+    """The scans to convert; those without a lesion are test scans, with a line that says so."""
+    scans = select_ctp_scans(found, args, NO_DWI)
+    if args.skip_incomplete:
+        scans = _complete(scans)
+    without = [scan.source for scan in scans if scan.split == TEST]
+    if without:
+        logger.warning(
+            "warning: %d of %d patients have no lesion-msk and become test scans: %s",
+            len(without),
+            len(scans),
+            _few(without),
+        )
+    return scans
+
+
+def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
+    """case id -> patient; each scan is of another patient."""
+    return one_patient_each(found)
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """How the data set is written."""
+    return ctp_settings(args)
+
+
+def write_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
+    """The plots, where they are asked for."""
+    write_ctp_extras(folder, records, args)
+
+
+def _root(src: Path) -> Path:
+    """The folder that holds ``derivatives``: ``src``, or the only one in it that does."""
+    if not src.is_dir():
+        raise FileNotFoundError(
+            f"{src}: no such folder; name the one that holds raw_data and derivatives"
+        )
+    candidates = [src, *sorted(path for path in src.iterdir() if path.is_dir())]
+    found = [path for path in candidates if (path / "derivatives").is_dir()]
+    if not found:
+        inside = ", ".join(path.name for path in candidates[1:6]) or "no folder"
+        raise FileNotFoundError(
+            f"{src}: no folder derivatives in it (found {inside}); name the folder that holds "
+            "raw_data and derivatives"
+        )
+    return found[0]
+
+
+def _images(root: Path) -> Iterator[Path]:
+    """All files in the trees, in sorted order; litter of archives (``._name``) is left out."""
+    trees = sorted(path for path in root.iterdir() if path.name.lower() in _TREES)
+    for tree in reversed(trees):  # raw_data first
+        for folder, inner, names in os.walk(tree):
+            inner.sort()
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield Path(folder, name)
+
+
+def _on_ct_grid(name: str, modality: str | None) -> bool:
+    """Whether a file lies on the CT's grid, as the CT itself and the lesion do."""
+    return modality in (CT, LESION) or "_space-ncct_" in name.lower()
+
+
+def _complete(scans: list[Scan]) -> list[Scan]:
+    kept = [scan for scan in scans if not missing_modalities(scan)]
+    left_out = [scan.source for scan in scans if scan not in kept]
+    if not kept:
+        raise ValueError(f"none of the {len(scans)} patients is complete: {_few(left_out)}")
+    if left_out:
+        logger.warning(
+            "warning: %d of %d patients lack a file and are left out: %s",
+            len(left_out),
+            len(scans),
+            _few(left_out),
+        )
+    return kept
+
+
+def _few(names: list[str]) -> str:
+    more = ", ..." if len(names) > _PROBLEMS_SHOWN else ""
+    return ", ".join(names[:_PROBLEMS_SHOWN]) + more

@@ -1,0 +1,69 @@
+"""The options that all kinds of CT perfusion data have, and what follows from them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
+from nnunetv2_strokesynth.dataset_conversion.case import can_build
+from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings, write_plots
+from nnunetv2_strokesynth.dataset_conversion.scans import DWI, Scan, with_dwi, without_maps
+
+
+def add_ctp_options(parser: argparse.ArgumentParser) -> None:
+    """Channels, resolution, maps and plots."""
+    presets = [name for name, preset in PRESETS.items() if can_build(preset)]
+    add = parser.add_argument
+    add(
+        "--preset",
+        choices=presets,
+        default=presets[0],
+        help="which channels to write (default: %(default)s)",
+    )
+    add(
+        "--compute-maps",
+        action="store_true",
+        help="compute CBF, CBV, MTT and Tmax from the series of scans that lack any of them",
+    )
+    add(
+        "--downsample",
+        metavar="N",
+        type=int,
+        default=1,
+        help="average blocks of N x N pixels in plane (default: 1, as acquired)",
+    )
+    add("--plots", action="store_true", help="a picture of each time-intensity curve, in curves/")
+
+
+def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> list[Scan]:
+    """The scans to convert: those with a DWI where the preset reads it, else all of them.
+
+    Args:
+        found: the scans.
+        args: the options; with ``--compute-maps`` a scan may lack the perfusion maps.
+        hint: where a DWI could come from, for the error.
+    """
+    if args.downsample < 1:
+        raise ValueError(f"--downsample {args.downsample}: expected at least 1")
+    if args.compute_maps:
+        found = [without_maps(scan, PERFUSION_MAPS) for scan in found]
+    return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found
+
+
+def ctp_settings(args: argparse.Namespace) -> Settings:
+    """How the data set is written."""
+    return Settings(
+        args.preset,
+        not args.no_brain_mask,
+        args.folds,
+        args.seed,
+        downsample=args.downsample,
+        compute_maps=args.compute_maps,
+    )
+
+
+def write_ctp_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
+    """The plots, where they are asked for."""
+    if args.plots:
+        write_plots(folder, records)

@@ -1,0 +1,215 @@
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024 import find_scans
+from nnunetv2_strokesynth.dataset_conversion.downsampling import block_majority, block_mean
+from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP, LESION, TEST, TRAIN
+
+FOLDER = "Dataset024_ISLES2024"
+
+
+@pytest.fixture
+def convert(bids_scans, nnunet_raw, capsys):
+    """Convert; returns (exit code, stderr, data set's folder)."""
+
+    def run(*options):
+        code = main(["convert", "isles2024", str(bids_scans.root), "--workers", "1", *options])
+        return code, capsys.readouterr().err, nnunet_raw / FOLDER
+
+    return run
+
+
+def read(folder, name):
+    return sitk.ReadImage(str(folder / name))
+
+
+def test_files_are_found_by_number_and_ending(bids_scans):
+    bids_scans.add(7).add(12)
+    scans, problems = find_scans(bids_scans.root)
+    assert not problems
+    assert [scan.case_id for scan in scans] == ["case_0007", "case_0012"]
+    files = scans[0].files
+    assert files[CT] == bids_scans.path(7, "CT")
+    assert files[CTP] == bids_scans.path(7, "4DPWI")
+    assert files["Tmax"].parent.name == "perfusion-maps"
+    assert files[LESION].name.endswith("_lesion-msk.nii.gz")
+
+
+@pytest.mark.parametrize("tree", ["rawdata", "RAWDATA"])
+def test_spellings_of_folders_and_sessions(bids_scans, tree):
+    bids_scans.add(1)
+    source = bids_scans.root / "raw_data/sub-stroke0001/ses-01"
+    other = source.with_name("ses-0001")
+    source.rename(other)
+    (other / "sub-stroke0001_ses-01_ncct.nii.gz").rename(
+        other / "sub-stroke0001_ses-0001_ncct.nii.gz"
+    )
+    (bids_scans.root / "raw_data").rename(bids_scans.root / tree)
+    (scan,), problems = find_scans(bids_scans.root.parent)  # one folder further up
+    assert not problems
+    assert len(scan.files) == 8
+
+
+def test_series_off_the_ct_grid_and_litter_are_left_alone(bids_scans):
+    bids_scans.add(1)
+    folder = bids_scans.root / "raw_data/sub-stroke0001/ses-01"
+    for name in ("sub-stroke0001_ses-01_ctp.nii.gz", "._sub-stroke0001_ses-01_ncct.nii.gz"):
+        (folder / name).write_bytes(b"not to be read")
+    (scan,), problems = find_scans(bids_scans.root)
+    assert not problems
+    assert scan.files[CTP] == bids_scans.path(1, "4DPWI")
+
+
+def test_patients_without_a_lesion_are_test_scans(bids_scans):
+    bids_scans.add(1, lesion=False).add(2)
+    scans, _ = find_scans(bids_scans.root)
+    assert [(scan.case_id, scan.split) for scan in scans] == [
+        ("case_0002", TRAIN),
+        ("test_0001", TEST),
+    ]
+
+
+def test_two_files_of_one_modality(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    bids_scans.write(1, "DWI", np.ones((18, 16, 2), np.float32), session="ses-03")
+    code, error, _ = convert("--folds", "2")
+    assert code == 2
+    assert "two files for DWI" in error and "ses-02" in error and "ses-03" in error
+
+
+def test_converted_case(bids_scans, convert):
+    for number in (1, 2, 3):
+        bids_scans.add(number)
+    bids_scans.add(4, lesion=False, dwi=False)
+    code, error, folder = convert("--folds", "2")
+    assert code == 0, error
+    header = json.loads((folder / "dataset.json").read_text())
+    assert header["numTraining"] == 3 and "CC BY-NC-SA" in header["licence"]
+    assert len(list((folder / "imagesTr").iterdir())) == 3 * 12
+    assert len(list((folder / "targetsTr").iterdir())) == 3
+    assert len(list((folder / "imagesTs").iterdir())) == 12
+    assert len(json.loads((folder / "splits_final.json").read_text())) == 2
+    arrays = {name: nibabel.load(bids_scans.path(2, name)).get_fdata() for name in ("CBF", "4DPWI")}
+    cbf = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0001.nii.gz"))
+    np.testing.assert_array_equal(cbf, arrays["CBF"].T)
+    mip = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0005.nii.gz"))
+    inside = cbf != 0
+    np.testing.assert_array_equal(mip[inside], arrays["4DPWI"].max(axis=3).T[inside])
+
+
+def test_geometry_is_the_ct_s(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    assert convert("--folds", "2")[0] == 0
+    *_, folder = convert("--folds", "2")
+    expected = sitk.ReadImage(str(bids_scans.path(1, "CT")))
+    for name in ("imagesTr/case_0001_0004", "labelsTr/case_0001", "targetsTr/case_0001"):
+        image = read(folder, f"{name}.nii.gz")
+        np.testing.assert_allclose(image.GetOrigin(), expected.GetOrigin(), atol=1e-4)
+        np.testing.assert_allclose(image.GetSpacing(), expected.GetSpacing(), atol=1e-5)
+        np.testing.assert_allclose(image.GetDirection(), expected.GetDirection(), atol=1e-5)
+
+
+def test_downsampled_voxels_stay_where_they_are(bids_scans, convert):
+    bids_scans.add(1, scale=2).add(2, scale=2)
+    code, error, folder = convert("--folds", "2", "--downsample", "2")
+    assert code == 0, error
+    image = read(folder, "imagesTr/case_0001_0001.nii.gz")
+    assert image.GetSize() == (18, 16, 2)
+    full = sitk.ReadImage(str(bids_scans.path(1, "CBF")))
+    np.testing.assert_allclose(image.GetSpacing(), np.array(full.GetSpacing()) * (2, 2, 1))
+    # Every pixel was there twice along x and y, so means change nothing.
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(full)[:, ::2, ::2]
+    )
+    centre = np.mean(
+        [full.TransformIndexToPhysicalPoint(p) for p in ((4, 6, 1), (5, 7, 1))], axis=0
+    )
+    np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((2, 3, 1)), centre, atol=1e-4)
+
+
+def test_files_that_lie_elsewhere_are_reported(bids_scans, convert, caplog):
+    bids_scans.add(1).add(2)
+    moved = bids_scans.affine.copy()
+    moved[2, 3] += 5
+    bids_scans.write(2, "DWI", bids_scans.arrays(2)["DWI"], affine=moved)
+    with caplog.at_level("WARNING"):
+        assert convert("--folds", "2")[0] == 0
+    lines = [line for line in caplog.messages if "lies up to" in line]
+    assert len(lines) == 1
+    assert "case_0002" in lines[0] and "_dwi.nii.gz lies up to 5.0 mm" in lines[0]
+
+
+def test_block_mean_by_hand():
+    volume = np.arange(15, dtype=np.float32).reshape(1, 3, 5)
+    # Row 3 and column 6 repeat the last ones.
+    expected = [[[3, 5, 6.5], [10.5, 12.5, 14]]]
+    np.testing.assert_array_equal(block_mean(volume, 2), expected)
+    lesion = np.zeros((1, 2, 4), bool)
+    lesion[0, 0, :3] = True
+    np.testing.assert_array_equal(block_majority(lesion, 2), [[[True, False]]])
+    assert block_mean(volume, 1) is volume
+
+
+def test_settings_count(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    assert convert("--folds", "2", "--downsample", "2")[0] == 0
+    code, error, _ = convert("--folds", "2")
+    assert code == 2
+    assert "downsample 2, now None" in error
+
+
+def test_incomplete_patients(bids_scans, convert):
+    bids_scans.add(1).add(2).add(3, maps=False)
+    code, error, _ = convert("--folds", "2")
+    assert code == 2
+    assert "no file for CBF, CBV, MTT, Tmax" in error and "sub-stroke0003" in error
+    code, error, folder = convert("--folds", "2", "--skip-incomplete")
+    assert code == 0, error
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda scans: shutil.rmtree(scans.root / "derivatives"), "no folder derivatives"),
+        (lambda scans: shutil.rmtree(scans.root), "no such folder"),
+        (
+            lambda scans: [shutil.rmtree(p) for p in scans.root.glob("*/sub-*")],
+            "no file like sub-stroke0001_ses-01_space-ncct_ctp.nii.gz",
+        ),
+        (
+            lambda scans: scans.write(1, "Tmax", np.ones((17, 16, 2), np.float32)),
+            "has shape (2, 16, 17) (z, y, x), the CT has (2, 16, 18)",
+        ),
+        (
+            lambda scans: scans.write(
+                1, "CT", np.ones((18, 16, 2), np.int16), affine=scans.affine[[2, 1, 0, 3]]
+            ),
+            "its third axis does not run from feet to head",
+        ),
+        (
+            lambda scans: scans.write(
+                1, "CT", np.ones((18, 16, 2), np.int16), affine=scans.affine + 0.3 * np.eye(4, k=1)
+            ),
+            "its axes are not orthogonal",
+        ),
+    ],
+)
+def test_what_cannot_be_used(bids_scans, convert, spoil, message):
+    bids_scans.add(1).add(2)
+    spoil(bids_scans)
+    code, error, folder = convert("--folds", "2")
+    assert code == 2
+    assert message in error and error.count("strokesynth convert:") == 1
+    assert not (folder / "dataset.json").exists()
+
+
+def test_bad_downsampling(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    assert "--downsample 0" in convert("--downsample", "0")[1]
