@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
-from nnunetv2_strokesynth.dataset_conversion.case import can_build
+from nnunetv2_strokesynth.dataset_conversion.ctp_channels import can_build
 from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings, write_plots
 from nnunetv2_strokesynth.dataset_conversion.scans import DWI, Scan, with_dwi, without_maps
 

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from nnunetv2_strokesynth.atomic import atomic_file
+from nnunetv2_strokesynth.image_file import write_image
 
 SUFFIXES = (".nii", ".nii.gz")
 _HEADER_BYTES = 348
@@ -151,6 +151,17 @@ def read_geometry(path: Path) -> Geometry:
     )
 
 
+def orientation_is_known(path: Path) -> bool:
+    """Whether a header's affine has the voxel sizes that the header itself gives.
+
+    ISLES 2018's has not: its affine is an identity matrix, and says nothing of the head's position.
+    """
+    header = raw_header(path)
+    affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(sizes, read_header(path).spacing_zyx_mm[::-1], rtol=0.01))
+
+
 def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
     """Where the centre of a voxel lies, (x, y, z) in mm, LPS."""
     offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
@@ -168,8 +179,7 @@ def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:
     image.SetSpacing(geometry.spacing_zyx_mm[::-1])
     image.SetOrigin(geometry.origin_xyz_mm)
     image.SetDirection(geometry.direction)
-    with atomic_file(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+    write_image(path, image)
 
 
 def raw_header(path: Path) -> nibabel.Nifti1Header:

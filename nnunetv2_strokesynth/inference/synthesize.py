@@ -9,8 +9,11 @@ nnU-Net's preprocessing.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,14 +21,16 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from torch import nn
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file
 from nnunetv2_strokesynth.dataloading.targets import spacings_mm
+from nnunetv2_strokesynth.image_file import simpleitk_name, write_image
 from nnunetv2_strokesynth.inference import FEATURE_FOLDER, UNCERTAINTY_FOLDER
+from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, users_environment
 
 HELP = "write the pseudo-DWI (or the uncertainty) of scans in nnU-Net format"
 EXAMPLE = (
@@ -92,27 +97,25 @@ class _Heads(NamedTuple):
     num_segmentation_heads: int
 
 
-def build_predictor(
+def load_predictor(
     model_folder: Path,
     *,
     folds: Sequence[str] | None = None,
     checkpoint: str = "checkpoint_final.pth",
     device: torch.device | None = None,
     mirroring: bool = True,
-    uncertainty: bool = False,
+    gaussian: bool = True,
 ) -> nnUNetPredictor:
-    """nnU-Net's predictor with another head in place of the segmentation.
+    """nnU-Net's predictor with a trained model in it.
 
     Args:
         model_folder: ``<trainer>__<plans>__<configuration>``.
         folds: e.g. ``("0", "1")`` or ``("all",)``; None: all that have the checkpoint.
         mirroring: average over nnU-Net's mirrored passes, as ``nnUNetv2_predict`` does.
-        uncertainty: the uncertainty in place of the pseudo-DWI.
+        gaussian: weight the middle of each tile more, as ``nnUNetv2_predict`` does.
 
     Raises:
         FileNotFoundError: no model folder, or a fold without the checkpoint.
-        ValueError: a trainer without a generator, such as nnU-Net's own; without dropout in
-            prediction, for the uncertainty.
     """
     for name in ("plans.json", "dataset.json"):
         if not (model_folder / name).is_file():
@@ -127,18 +130,70 @@ def build_predictor(
     for fold in folds:
         if not (model_folder / f"fold_{fold}" / checkpoint).is_file():
             raise FileNotFoundError(f"{model_folder / f'fold_{fold}'} has no {checkpoint}")
-    predictor = nnUNetPredictor(
+    # An editable install does not tell nnU-Net where our trainers are.
+    os.environ[EXT_TRAINER] = users_environment()[EXT_TRAINER]
+    try:
+        with redirect_stdout(io.StringIO()):  # nnU-Net tells of every folder it looks into
+            predictor = nnUNetPredictor(
+                use_gaussian=gaussian,
+                use_mirroring=mirroring,
+                device=device or torch.device("cuda"),
+                allow_tqdm=False,
+            )
+            predictor.initialize_from_trained_model_folder(
+                str(model_folder), tuple(folds), checkpoint
+            )
+    except RuntimeError as error:
+        raise ValueError(f"{model_folder} cannot be loaded: {error}") from error
+    return predictor
+
+
+def learned_from_dwi(predictor: nnUNetPredictor) -> bool:
+    """Whether what the network's generator gives looks like a DWI."""
+    with redirect_stdout(io.StringIO()):
+        trainer = recursive_find_trainer_class_by_name(predictor.trainer_name)
+    has_generator = getattr(predictor.network, "generator", None) is not None
+    return has_generator and getattr(trainer, "uses_dwi", False)
+
+
+def build_predictor(
+    model_folder: Path,
+    *,
+    folds: Sequence[str] | None = None,
+    checkpoint: str = "checkpoint_final.pth",
+    device: torch.device | None = None,
+    mirroring: bool = True,
+    uncertainty: bool = False,
+) -> nnUNetPredictor:
+    """nnU-Net's predictor with another head in place of the segmentation.
+
+    Args:
+        model_folder, folds, checkpoint, device, mirroring: see ``load_predictor``.
+        uncertainty: the uncertainty in place of the pseudo-DWI.
+
+    Raises:
+        FileNotFoundError: no model folder, or a fold without the checkpoint.
+        ValueError: a trainer without a generator, such as nnU-Net's own; without dropout in
+            prediction, for the uncertainty.
+    """
+    predictor = load_predictor(
+        model_folder,
+        folds=folds,
+        checkpoint=checkpoint,
+        device=device,
+        mirroring=mirroring,
         # nnU-Net sums in half precision: small numbers times small weights would vanish.
-        use_gaussian=not uncertainty,
-        use_mirroring=mirroring,
-        device=device or torch.device("cuda"),
-        allow_tqdm=False,
+        gaussian=not uncertainty,
     )
-    predictor.initialize_from_trained_model_folder(str(model_folder), tuple(folds), checkpoint)
+    attach_head(predictor, uncertainty=uncertainty)
+    return predictor
+
+
+def attach_head(predictor: nnUNetPredictor, *, uncertainty: bool = False) -> None:
+    """Make a loaded predictor give images in place of the segmentation, see ``build_predictor``."""
     head = (_uncertainty_head if uncertainty else _synthesis_head)(predictor)
     predictor.label_manager = _Heads(len(head.outputs))
     predictor.network = head
-    return predictor
 
 
 def _synthesis_head(predictor: nnUNetPredictor) -> SynthesisHead:
@@ -186,10 +241,18 @@ def revert_preprocessing(
 
 def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) -> np.ndarray:
     """The head's images of one scan, such as pseudo-DWI and feature: float32 ``(N, Z, Y, X)``."""
+    reader = predictor.plans_manager.image_reader_writer_class()
+    return synthesize_channels(predictor, *reader.read_images(list(channel_files)))
+
+
+def synthesize_channels(
+    predictor: nnUNetPredictor, channels: np.ndarray, properties: dict
+) -> np.ndarray:
+    """The same of channels ``(C, Z, Y, X)``; ``properties`` has at least their ``spacing``."""
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
-    data, _, properties = preprocessor.run_case(
-        list(channel_files), None, plans, configuration, predictor.dataset_json
+    data, _, properties = preprocessor.run_case_npy(
+        channels, None, properties, plans, configuration, predictor.dataset_json
     )
     heads = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
     return revert_preprocessing(heads.float(), properties, plans, configuration)
@@ -199,8 +262,7 @@ def write_like(volume: np.ndarray, reference: sitk.Image, path: Path) -> None:
     """Write ``(Z, Y, X)`` with the geometry of ``reference``."""
     image = sitk.GetImageFromArray(volume)
     image.CopyInformation(reference)
-    with atomic_file(path) as temporary:
-        sitk.WriteImage(image, str(temporary))
+    write_image(path, image, compressed=False)
 
 
 def synthesize_folder(
@@ -247,6 +309,7 @@ def synthesize_folder(
         written.append(paths[wanted[0]])
         if not overwrite and all(path.is_file() for path in paths.values()):
             continue
+        channel_files = [simpleitk_name(name) for name in channel_files]
         volumes = dict(zip(outputs, synthesize_case(predictor, channel_files), strict=True))
         reference = sitk.ReadImage(channel_files[0])
         for name in reversed(wanted):  # the first last: it says that the scan is done

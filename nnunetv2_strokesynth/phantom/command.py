@@ -1,4 +1,4 @@
-"""``strokesynth phantom``: a simulated data set in ISLES 2018's (CT) or 2017's (MRI) layout."""
+"""``strokesynth phantom``: a simulated data set in the layout of an ISLES release."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ from pathlib import Path
 from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
-HELP = "simulate CT perfusion scans (or MRI studies) of strokes, in ISLES 2018's (or 2017's) layout"
+HELP = "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 or 2024"
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write TRAINING/ ... into")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="folder to write into (TRAINING/ ...)"
+    )
     parser.add_argument(
         "--layout",
         choices=LAYOUTS,
         default="isles2018",
-        help="isles2018: CT perfusion; isles2017: perfusion and diffusion MRI (isles2018)",
+        help="isles2018: CT perfusion; isles2017: perfusion and diffusion MRI; isles2024: CT "
+        "perfusion of the whole brain, and a DWI at follow-up (isles2018)",
     )
     parser.add_argument("--cases", type=int, required=True, metavar="N", help="training scans")
     parser.add_argument("--test-cases", type=int, default=0, metavar="M", help="test scans (0)")
-    parser.add_argument("--size", type=int, default=256, help="pixels along x and y (256)")
+    parser.add_argument(
+        "--size", type=int, default=256, help="pixels along x and y; ISLES 2024 has 512 (256)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (0)")
     parser.add_argument(
         "--dwi",
         action=argparse.BooleanOptionalAction,
-        help="write a DWI (MR_DWI) for each training scan, as ISLES 2018's first release did (on)",
+        help="write a DWI for each training scan, as ISLES 2018's first release (MR_DWI) and ISLES "
+        "2024 (with its ADC) have it (on)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")

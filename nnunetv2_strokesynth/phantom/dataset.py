@@ -17,6 +17,7 @@ from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import load_atlas
 from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
+from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
 from nnunetv2_strokesynth.phantom.isles_layout import ISLES2018
 from nnunetv2_strokesynth.phantom.layout import Layout
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
@@ -24,7 +25,7 @@ from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
 log = logging.getLogger(__name__)
 
 SETTINGS_FILE = "phantom.json"
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ISLES2018, ISLES2017)}
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ISLES2018, ISLES2017, ISLES2024)}
 _MIN_SIZE = 32
 
 
@@ -86,7 +87,7 @@ def _remove_phantom(root: Path) -> None:
         return
     layout = LAYOUTS[_found_settings(root)["layout"]]
     (root / SETTINGS_FILE).unlink()
-    for name in (*layout.split_folders, layout.truth_folder):
+    for name in layout.folders:
         shutil.rmtree(root / name, ignore_errors=True)
 
 
@@ -96,7 +97,7 @@ def _describe(
     """Content of ``phantom.json``."""
     layout = LAYOUTS[settings.layout]
     splits = {}
-    for split, name in enumerate(layout.split_folders):
+    for split, name in enumerate(layout.splits):
         splits[name] = [
             _describe_scan(root, split, plan, layout=layout, complete=complete)
             for plan in plans[split]
@@ -158,8 +159,8 @@ def write_phantom(
     """Write a phantom data set, or the scans that are still missing in it.
 
     Args:
-        root: the folders of the layout (TRAINING, TESTING, TESTING_truth) and phantom.json are
-            written here.
+        root: the folders of the layout (such as TRAINING, TESTING, TESTING_truth) and phantom.json
+            are written here.
         n_train, n_test: scans; two consecutive scans of a two-slab patient share the patient.
         overwrite: delete a phantom that is there first.
 
@@ -173,16 +174,12 @@ def write_phantom(
     _check_existing(root, settings)
     load_atlas()
     layout = LAYOUTS[settings.layout]
-    options = {"size": settings.size, "max_slices": settings.max_slices}
-    plans = [
-        layout.plan_scans(settings.seed, split, count, **options)
-        for split, count in enumerate((n_train, n_test))
-    ]
+    plans = layout.plan(settings, n_train, n_test)
     jobs = [
         _Job(root, split, plan, settings)
         for split in (0, 1)
         for plan in plans[split]
-        if not layout.case_folder(root, split, plan.number).exists()
+        if not layout.is_written(root, split, plan.number)
     ]
     done = n_train + n_test - len(jobs)
     if done:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.phantom.layout import TRAINING, Layout
+from nnunetv2_strokesynth.phantom.layout import TRAINING, CaseFolderLayout
 from nnunetv2_strokesynth.phantom.mri_case import MRICase, simulate_mri_case
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_mri_scans
 
@@ -37,11 +37,11 @@ def _no_sidecar(plan: ScanPlan, split: int, modality: str) -> None:
     return None
 
 
-ISLES2017 = Layout(
+ISLES2017 = CaseFolderLayout(
     name="isles2017",
     version=1,
     settings=("layout", "size", "seed", "max_slices"),
-    split_folders=("training", "testing"),
+    splits=("training", "testing"),
     case_names=("training_", "test_"),
     truth_folder="testing_truth",
     file_prefix="VSD",

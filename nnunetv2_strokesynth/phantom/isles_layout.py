@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnunetv2_strokesynth.phantom.case import Case, simulate_case
-from nnunetv2_strokesynth.phantom.layout import TRAINING, Layout
+from nnunetv2_strokesynth.phantom.layout import TRAINING, CaseFolderLayout
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_scans
 
 CBF_MAP_UNITS = 8.0
@@ -42,11 +42,11 @@ def _sidecar(plan: ScanPlan, split: int, modality: str) -> dict[str, str]:
     return {"description": f"ISLES 2018 - {upper} - {word}_{plan.patient:02d}_{slab} - {modality}"}
 
 
-ISLES2018 = Layout(
+ISLES2018 = CaseFolderLayout(
     name="isles2018",
     version=1,
     settings=("size", "seed", "dwi", "max_slices"),
-    split_folders=("TRAINING", "TESTING"),
+    splits=("TRAINING", "TESTING"),
     case_names=("case_", "case_"),
     truth_folder="TESTING_truth",
     file_prefix="SMIR",

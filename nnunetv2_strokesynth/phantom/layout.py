@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,52 +22,100 @@ _DATA_OFFSET = 352
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(ABC):
     """The release that a phantom looks like. A split is 0 (training) or 1 (testing).
 
     Attributes:
         name: as the user types it.
         version: raised when the same settings give other images.
         settings: the fields of ``PhantomSettings`` that decide its images and are written down.
-        split_folders: folder of each split.
+        splits: what each split is called in ``phantom.json``.
+        simulate: (patient, slab, rng, n_frames=) -> a simulated scan.
+    """
+
+    name: str
+    version: int
+    settings: tuple[str, ...]
+    splits: tuple[str, str]
+    simulate: Callable[..., object]
+
+    @property
+    @abstractmethod
+    def folders(self) -> tuple[str, ...]:
+        """The folders beside ``phantom.json`` that a phantom consists of."""
+
+    @abstractmethod
+    def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
+        """The training scans and the test scans."""
+
+    @abstractmethod
+    def case_name(self, split: int, number: int) -> str:
+        """What the release calls a scan: ``case_1``, ``sub-stroke0001``."""
+
+    @abstractmethod
+    def is_written(self, root: Path, split: int, number: int) -> bool:
+        """Whether a scan is there, which it is completely or not at all."""
+
+    @abstractmethod
+    def lesion_volume_ml(self, root: Path, split: int, number: int) -> float:
+        """Volume of a written scan's lesion, read back from its label."""
+
+    @abstractmethod
+    def write_scan(
+        self, root: Path, split: int, plan: ScanPlan, scan: object, settings: PhantomSettings
+    ) -> None:
+        """Write one scan, complete or not at all; a test scan's truth comes before it."""
+
+
+@dataclass(frozen=True)
+class CaseFolderLayout(Layout):
+    """A folder for each scan, ``TRAINING/case_1``, and one in it for each modality.
+
+    Attributes:
+        plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split.
         case_names: what comes before the number in a scan's folder, for each split.
         truth_folder: folder of the test scans' hidden truth.
         file_prefix: first word of the files' names.
-        plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split.
-        simulate: (patient, slab, rng, n_frames=) -> a simulated scan.
         volumes: (scan, split, settings) -> modality as in the files' names -> volume as stored,
             axes reversed: (Z, Y, X) or (T, Z, Y, X).
         truths: scan -> kind of truth (``labels``) -> (Z, Y, X).
         sidecar: (plan, split, modality) -> content of the JSON file beside the image, if any.
     """
 
-    name: str
-    version: int
-    settings: tuple[str, ...]
-    split_folders: tuple[str, str]
+    plan_scans: Callable[..., list[ScanPlan]]
     case_names: tuple[str, str]
     truth_folder: str
     file_prefix: str
-    plan_scans: Callable[..., list[ScanPlan]]
-    simulate: Callable[..., object]
     volumes: Callable[[object, int, PhantomSettings], dict[str, np.ndarray]]
     truths: Callable[[object], dict[str, np.ndarray]]
     sidecar: Callable[[ScanPlan, int, str], dict[str, str] | None]
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return (*self.splits, self.truth_folder)
+
+    def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
+        options = {"size": settings.size, "max_slices": settings.max_slices}
+        return [
+            self.plan_scans(settings.seed, split, count, **options)
+            for split, count in enumerate((n_train, n_test))
+        ]
+
     def case_name(self, split: int, number: int) -> str:
-        """``case_1`` and so on."""
         return f"{self.case_names[split]}{number}"
 
     def case_folder(self, root: Path, split: int, number: int) -> Path:
         """``root/TRAINING/case_1`` and so on."""
-        return root / self.split_folders[split] / self.case_name(split, number)
+        return root / self.splits[split] / self.case_name(split, number)
+
+    def is_written(self, root: Path, split: int, number: int) -> bool:
+        return self.case_folder(root, split, number).exists()
 
     def truth_file(self, root: Path, kind: str, number: int) -> Path:
         """Hidden truth of a test scan; the name is the converter's case id."""
         return root / self.truth_folder / kind / f"test_{number:03d}.nii.gz"
 
     def lesion_volume_ml(self, root: Path, split: int, number: int) -> float:
-        """Volume of a written scan's lesion, read back from its label."""
         if split == TESTING:
             image = SimpleITK.ReadImage(str(self.truth_file(root, "labels", number)))
             voxels = int(np.count_nonzero(SimpleITK.GetArrayViewFromImage(image)))
@@ -80,7 +129,6 @@ class Layout:
     def write_scan(
         self, root: Path, split: int, plan: ScanPlan, scan: object, settings: PhantomSettings
     ) -> None:
-        """Write one scan's folder, complete or not at all; a test scan's truth comes before it."""
         voxel_mm = _voxel_mm(plan.grid)
         if split == TESTING:
             for kind, volume in self.truths(scan).items():

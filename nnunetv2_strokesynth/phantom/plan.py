@@ -21,6 +21,11 @@ _SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0
 _MRI_SLICE_MM = {19: (6.0, 6.5), 24: (5.0, 5.5), 25: (5.0,), 30: (4.0, 4.5)}
 _MRI_FRAMES = (60, 70, 80)
 _MRI_STREAM = 17
+# ISLES 2024: the whole brain in one scan. Choices: slices as thick as CT perfusion's (5 mm and up,
+# about 100 to 130 mm in all), and 45 frames at least, since fewer cut late curves off.
+_ISLES2024_SLICE_MM = {16: (6.0, 7.0, 8.0), 20: (5.0, 5.5, 6.0), 24: (5.0,)}
+_ISLES2024_FRAMES = (45, 50, 60)
+_ISLES2024_STREAM = 24
 _FRAMES = (43, 45, 50, 54, 60, 64)
 _FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
 
@@ -110,6 +115,35 @@ def plan_scans(
     return scans[:n_scans]
 
 
+def _plan_whole_brain(
+    number: int,
+    own_seed: tuple[int, ...],
+    slice_mm_choices: dict[int, tuple[float, ...]],
+    frame_choices: tuple[int, ...],
+    *,
+    size: int,
+    max_slices: int | None,
+) -> ScanPlan:
+    """The only scan of a patient, cut around its middle where ``max_slices`` caps it."""
+    rng = np.random.default_rng(np.random.SeedSequence(own_seed))
+    n_slices = int(rng.choice(list(slice_mm_choices)))
+    slice_mm = float(rng.choice(slice_mm_choices[n_slices]))
+    pixel_mm = _draw_pixel_mm(rng, size)
+    centre_mm = rng.uniform(18.0, 28.0)
+    n_frames = int(rng.choice(frame_choices))
+    n_slices = min(n_slices, max_slices or n_slices)
+    bottom_mm = centre_mm - n_slices * slice_mm / 2
+    return ScanPlan(
+        number=number,
+        patient=number,
+        slab=0,
+        slabs=(SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm),),
+        n_frames=n_frames,
+        patient_seed=(*own_seed, 0),
+        scan_seed=(*own_seed, 1),
+    )
+
+
 def plan_mri_scans(
     seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
 ) -> list[ScanPlan]:
@@ -122,26 +156,44 @@ def plan_mri_scans(
         size: pixels along x and y.
         max_slices: cap on the slices of a scan, which is then cut around its middle.
     """
-    scans: list[ScanPlan] = []
-    for patient in range(1, n_scans + 1):
-        own_seed = (seed, split, patient, _MRI_STREAM)
-        rng = np.random.default_rng(np.random.SeedSequence(own_seed))
-        n_slices = int(rng.choice(list(_MRI_SLICE_MM)))
-        slice_mm = float(rng.choice(_MRI_SLICE_MM[n_slices]))
-        pixel_mm = _draw_pixel_mm(rng, size)
-        centre_mm = rng.uniform(18.0, 28.0)
-        n_frames = int(rng.choice(_MRI_FRAMES))
-        n_slices = min(n_slices, max_slices or n_slices)
-        bottom_mm = centre_mm - n_slices * slice_mm / 2
-        scans.append(
-            ScanPlan(
-                number=patient,
-                patient=patient,
-                slab=0,
-                slabs=(SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm),),
-                n_frames=n_frames,
-                patient_seed=(*own_seed, 0),
-                scan_seed=(*own_seed, 1),
-            )
+    options = {"size": size, "max_slices": max_slices}
+    return [
+        _plan_whole_brain(
+            number, (seed, split, number, _MRI_STREAM), _MRI_SLICE_MM, _MRI_FRAMES, **options
         )
-    return scans
+        for number in range(1, n_scans + 1)
+    ]
+
+
+def plan_isles2024_scans(
+    seed: int,
+    split: int,
+    n_scans: int,
+    *,
+    size: int,
+    max_slices: int | None = None,
+    first: int = 1,
+) -> list[ScanPlan]:
+    """CT scans of a split, one a patient, each of the whole brain.
+
+    A scan depends on seed, split and its own number, not on how many others there are.
+
+    Args:
+        seed: of the data set.
+        split: 0 training, 1 testing.
+        n_scans: scans.
+        size: pixels along x and y.
+        max_slices: cap on the slices of a scan, which is then cut around its middle.
+        first: number of the first scan; the test scans are numbered after the training scans.
+    """
+    options = {"size": size, "max_slices": max_slices}
+    return [
+        _plan_whole_brain(
+            number,
+            (seed, split, number, _ISLES2024_STREAM),
+            _ISLES2024_SLICE_MM,
+            _ISLES2024_FRAMES,
+            **options,
+        )
+        for number in range(first, first + n_scans)
+    ]

@@ -6,8 +6,9 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
-from nnunetv2_strokesynth.dataset_conversion.case import can_build, convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp import perfusion_window
+from nnunetv2_strokesynth.dataset_conversion.ctp_channels import can_build
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case, finished_record
 

@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataset_conversion import mirror as module
 from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
-from nnunetv2_strokesynth.dataset_conversion.case import MIRRORED
+from nnunetv2_strokesynth.dataset_conversion.ctp_channels import MIRRORED
 from nnunetv2_strokesynth.dataset_conversion.mirror import (
     FLIPPED,
     REGISTERED,

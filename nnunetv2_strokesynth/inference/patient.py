@@ -1,0 +1,178 @@
+"""From one patient's images to a lesion, by the same steps as for a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, Preset
+from nnunetv2_strokesynth.dataset_conversion.ctp_channels import (
+    CtpChannels,
+    CtpImages,
+    can_build,
+    make_channels,
+)
+from nnunetv2_strokesynth.dataset_conversion.job import finite
+from nnunetv2_strokesynth.dataset_conversion.nifti import read_volume
+from nnunetv2_strokesynth.dataset_conversion.scans import CT, DWI
+from nnunetv2_strokesynth.inference.study import Study
+from nnunetv2_strokesynth.inference.synthesize import (
+    attach_head,
+    learned_from_dwi,
+    synthesize_channels,
+)
+from nnunetv2_strokesynth.perfusion.compute import ComputedMaps, compute_maps
+
+
+class Prepared(NamedTuple):
+    """A patient's scan as a network reads it.
+
+    Attributes:
+        images: CT, maps and series.
+        made: channels, brain mask, curve and window; the channels are masked as the model's are.
+        computed: what was computed from the series; None where all was given.
+        notes: a sentence for each image that was computed, and each warning.
+    """
+
+    images: CtpImages
+    made: CtpChannels
+    computed: ComputedMaps | None
+    notes: list[str]
+
+
+class Prediction(NamedTuple):
+    """What a model says. (Z, Y, X) each.
+
+    Attributes:
+        lesion: bool.
+        probability: of lesion, float32.
+        pseudo_dwi: float32; None for a network that never learned from a DWI.
+    """
+
+    lesion: np.ndarray
+    probability: np.ndarray
+    pseudo_dwi: np.ndarray | None
+
+
+def model_preset(dataset_json: dict, model: Path) -> Preset:
+    """The preset whose channels a model reads.
+
+    Raises:
+        ValueError: it reads other channels, MRI, or a DWI, which no CT perfusion scan has.
+    """
+    names = tuple(dataset_json["channel_names"].values())
+    for preset in PRESETS.values():
+        if preset.names == names and can_build(preset) and DWI not in names:
+            return preset
+    known = ", ".join(name for name, preset in PRESETS.items() if can_build(preset))
+    raise ValueError(
+        f"{model} reads the channels {', '.join(names)}, which are not made from CT perfusion; "
+        f"use a model trained on a data set of one of the presets {known} that reads no DWI"
+    )
+
+
+def prepare(
+    study: Study,
+    preset: Preset,
+    *,
+    brain_mask: bool = True,
+    aif_at: tuple[int, int, int] | None = None,
+    vof_at: tuple[int, int, int] | None = None,
+) -> Prepared:
+    """Read or compute a patient's images and make the channels of a preset.
+
+    All four maps are computed where any is missing: maps of two sources would not fit together.
+    Without a CT, the mean of the series' frames before the contrast arrives serves as one.
+
+    Args:
+        study: the images.
+        preset: of the model.
+        brain_mask: whether everything outside the brain becomes 0, as in the model's data set.
+        aif_at, vof_at: voxels (x, y, z) of artery and vein, where maps are computed.
+
+    Raises:
+        ValueError: the images cannot be used.
+    """
+    missing = [name for name in (CT, *PERFUSION_MAPS) if name not in study.files]
+    computed, notes = None, list(study.notes)
+    if missing:
+        computed = _compute(study, missing, aif_at, vof_at)
+        notes = [*notes, *_what_was_computed(missing), *computed.warnings]
+    if any(name in missing for name in PERFUSION_MAPS):
+        maps = np.stack(computed.maps)
+    else:
+        maps = np.stack([_read(study, name) for name in PERFUSION_MAPS])
+    ct = computed.baseline_hu if CT in missing else _read(study, CT)
+    spacing = study.geometry.spacing_zyx_mm
+    images = CtpImages(ct, maps, study.series, study.series_name, spacing)
+    made = make_channels(preset, images)
+    if brain_mask:
+        made = made._replace(channels=np.where(made.mask, made.channels, np.float32(0)))
+    return Prepared(images, made, computed, notes)
+
+
+def predict(lesion_model: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]):
+    """Lesion and probability of channels (C, Z, Y, X), as ``nnUNetv2_predict`` makes them.
+
+    Returns:
+        (Z, Y, X) bool and float32.
+    """
+    labels, probabilities = lesion_model.predict_single_npy_array(
+        channels, {"spacing": list(spacing)}, save_or_return_probabilities=True
+    )
+    return labels == 1, np.asarray(probabilities[1], dtype=np.float32)
+
+
+def predict_patient(
+    predictor: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]
+) -> Prediction:
+    """Lesion, probability and pseudo-DWI by one trained model; its network is changed on the way.
+
+    Args:
+        predictor: with the model in it.
+        channels: (C, Z, Y, X).
+        spacing: voxel sizes (z, y, x) in mm.
+    """
+    lesion, probability = predict(predictor, channels, spacing)
+    if not learned_from_dwi(predictor):
+        return Prediction(lesion, probability, None)
+    attach_head(predictor)
+    pseudo_dwi = synthesize_channels(predictor, channels, {"spacing": list(spacing)})[0]
+    return Prediction(lesion, probability, pseudo_dwi)
+
+
+def _compute(
+    study: Study,
+    missing: list[str],
+    aif_at: tuple[int, int, int] | None,
+    vof_at: tuple[int, int, int] | None,
+) -> ComputedMaps:
+    if study.times_s is None:
+        raise ValueError(
+            f"{', '.join(missing)} must be computed from {study.series_name}, but the time between "
+            f"its frames is unknown ({'; '.join(study.notes)})"
+        )
+    return compute_maps(
+        study.series,
+        spacing_zyx_mm=study.geometry.spacing_zyx_mm,
+        times_s=study.times_s,
+        aif_at=aif_at,
+        vof_at=vof_at,
+    )
+
+
+def _what_was_computed(missing: list[str]) -> list[str]:
+    notes = []
+    if any(name in missing for name in PERFUSION_MAPS):
+        notes.append("CBF, CBV, MTT and Tmax were computed from the series")
+    if CT in missing:
+        notes.append("the mean of the frames before the contrast serves as the CT")
+    return notes
+
+
+def _read(study: Study, name: str) -> np.ndarray:
+    return finite(name, read_volume(study.files[name]))

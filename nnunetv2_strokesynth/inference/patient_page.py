@@ -1,0 +1,199 @@
+"""One page about one patient: the images that the network saw, the lesion, and the bolus.
+
+Where the orientation is known, slices are turned to radiological convention: the patient's right on
+the left, anterior at the top.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataset_conversion.nifti import Geometry
+from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
+
+_COLUMNS = 4
+_MOST_SLICES = 20
+_LESION = "#D55E00"
+_CT_WINDOW_HU = (0.0, 80.0)
+_UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
+_LIMITS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
+
+
+class Page(NamedTuple):
+    """What the page says beside its images.
+
+    Attributes:
+        title: the patient's folder.
+        lines: sentences under the title.
+        notes: what the reader must know: what was computed, and warnings.
+        orientation_known: whether right and left can be told apart.
+    """
+
+    title: str
+    lines: Sequence[str]
+    notes: Sequence[str]
+    orientation_known: bool
+
+
+class _Image(NamedTuple):
+    title: str
+    volume: np.ndarray
+    limits: tuple[float, float]
+    colour_map: str = "gray"
+    colour_bar: bool = False
+
+
+def draw_page(
+    page: Page,
+    prepared: Prepared,
+    prediction: Prediction,
+    geometry: Geometry,
+    times_s: np.ndarray | None,
+) -> Figure:
+    """A portrait page: inputs and outputs in the widest slice, all slices, and the bolus.
+
+    Args:
+        page: the words.
+        prepared: the scan.
+        prediction: of the model.
+        geometry: of the volumes.
+        times_s: (T,) of the frames; None draws the curve over their numbers.
+    """
+    figure = Figure(figsize=(8.3, 11.7), layout="constrained")
+    bands = figure.subfigures(4, 1, height_ratios=(1.25, 4.1, 4.6, 1.9))
+    _write(bands[0], page)
+    widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
+    if not prediction.lesion.any():
+        widest = int(prediction.probability.max(axis=(1, 2)).argmax())
+    axes = _draw_widest(
+        bands[1], _images(prepared, prediction), prediction.lesion, widest, geometry
+    )
+    if page.orientation_known:
+        axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
+    _draw_slices(bands[2], prepared, prediction, geometry)
+    _draw_bolus(bands[3].add_subplot(), prepared, times_s)
+    return figure
+
+
+def _write(band, page: Page) -> None:
+    band.text(0.02, 0.93, page.title, fontsize=13, weight="bold", va="top")
+    band.text(0.02, 0.68, "\n".join(page.lines), fontsize=9, va="top")
+    wrapped = [line for note in page.notes for line in textwrap.wrap(f"- {note}", 150)]
+    band.text(0.02, 0.30, "\n".join(wrapped[:6]), fontsize=6.5, va="top", color="0.3")
+
+
+def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
+    inside, made = prepared.made.mask, prepared.images
+    maps = dict(zip(PERFUSION_MAPS, made.maps, strict=True))
+    images = [_Image("CT (0 to 80 HU)", made.ct, _CT_WINDOW_HU)]
+    for name, volume in maps.items():
+        limits = _LIMITS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
+        images.append(_Image(name + _UNITS[name], volume, limits, "turbo", colour_bar=True))
+    if prediction.pseudo_dwi is not None:
+        values = prediction.pseudo_dwi[inside]
+        limits = (float(np.percentile(values, 1)), float(np.percentile(values, 99.5)))
+        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, limits))
+    probability = _Image("probability of lesion", prediction.probability, (0, 1), "magma", True)
+    outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU)
+    return [*images, probability, outlined]
+
+
+def _draw_widest(
+    band, images: list[_Image], lesion: np.ndarray, index: int, geometry: Geometry
+) -> Axes:
+    """Returns the axes of the first image."""
+    axes = band.subplots(2, _COLUMNS).ravel()
+    for axis, image in zip(axes, images, strict=False):
+        drawn = _show(axis, image.volume[index], image.limits, image.colour_map, geometry)
+        axis.set_title(image.title, fontsize=8)
+        if image.colour_bar:
+            band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
+    _outline(axes[len(images) - 1], lesion[index], geometry)
+    for axis in axes[len(images) :]:
+        axis.axis("off")
+    area = "widest lesion" if lesion.any() else "highest probability"
+    band.suptitle(f"Slice {index + 1} of {len(lesion)} from the feet ({area})", fontsize=9)
+    return axes[0]
+
+
+def _draw_slices(band, prepared: Prepared, prediction: Prediction, geometry: Geometry) -> None:
+    """Slices with brain in them, evenly picked where there are too many; the lesion outlined."""
+    with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
+    count = min(len(with_brain), _MOST_SLICES)
+    chosen = with_brain[np.unique(np.linspace(0, len(with_brain) - 1, count).round().astype(int))]
+    n_columns = 5 if count > 8 else 4
+    axes = band.subplots(-(-count // n_columns), n_columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, index in zip(axes, chosen, strict=False):
+        _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", geometry)
+        _outline(axis, prediction.lesion[index], geometry)
+        axis.set_title(f"{index + 1}", fontsize=6, pad=1)
+    band.suptitle("Predicted lesion on the CT, slices counted from the feet", fontsize=9)
+
+
+def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> None:
+    made = prepared.made
+    over = made.curve - made.curve.min()
+    over = over / over.max() if over.max() > 0 else over
+    x = np.arange(len(over)) if times_s is None else times_s
+    axes.plot(x, over, color="0.2", label="sum of the scan's HU, q(t), scaled")
+    for frame, name in ((made.window.t_start, "$T_s$"), (made.window.t_end, "$T_e$")):
+        axes.axvline(x[frame], color="0.5", ls="--", lw=0.8)
+        axes.text(x[frame], 1.02, name, fontsize=7, ha="center")
+    axes.set_ylim(-0.05, 1.12)
+    axes.set_xlabel("frame" if times_s is None else "time after the first frame (s)", fontsize=8)
+    axes.set_ylabel("q(t), 0 to 1", fontsize=8)
+    axes.tick_params(labelsize=7)
+    lines = axes.get_lines()[:1]
+    if prepared.computed is not None:
+        twin = axes.twinx()
+        computed = prepared.computed
+        vessels = (("AIF", computed.aif, "#D55E00"), ("VOF", computed.vof, "#0072B2"))
+        for name, vessel, colour in vessels:
+            if vessel is not None:
+                lines += twin.plot(computed.times_s, vessel.curve, color=colour, label=name, lw=1)
+        twin.set_ylabel("artery and vein (HU)", fontsize=8)
+        twin.tick_params(labelsize=7)
+    labels = [line.get_label() for line in lines]
+    axes.legend(lines, labels, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def _turned(image: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(Y, X) with the patient's right on the left and anterior at the top."""
+    direction = np.reshape(geometry.direction, (3, 3))
+    image = image[:, ::-1] if direction[0, 0] < 0 else image
+    return image[::-1] if direction[1, 1] < 0 else image
+
+
+def _show(
+    axis: Axes,
+    image: np.ndarray,
+    limits: tuple[float, float],
+    colour_map: str,
+    geometry: Geometry,
+):
+    low, high = limits
+    _, y_mm, x_mm = geometry.spacing_zyx_mm
+    axis.set(xticks=[], yticks=[])
+    return axis.imshow(
+        _turned(image, geometry),
+        cmap=colour_map,
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        aspect=y_mm / x_mm,
+        interpolation="nearest",
+    )
+
+
+def _outline(axis: Axes, lesion: np.ndarray, geometry: Geometry) -> None:
+    if lesion.any():
+        mask = _turned(lesion, geometry).astype(float)
+        axis.contour(mask, levels=[0.5], colors=_LESION, linewidths=0.8)

@@ -1,0 +1,173 @@
+"""One patient's scan as it comes from a hospital: a folder of NIfTI or DICOM files, or one file.
+
+Files are known by the last word of their names that says what they are: ``ctp.nii.gz``,
+``sub-stroke0001_ses-01_space-ncct_cbf.nii.gz`` and ``SMIR.Brain.XX.O.CT_Tmax.345.nii`` alike.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataset_conversion.dicom import holds_dicom, read_ctp_series
+from nnunetv2_strokesynth.dataset_conversion.nifti import (
+    SUFFIXES,
+    Geometry,
+    VolumeHeader,
+    orientation_is_known,
+    read_geometry,
+    read_header,
+    strip_suffix,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP
+from nnunetv2_strokesynth.dataset_conversion.series import NiftiSeries, Series
+from nnunetv2_strokesynth.perfusion.files import frame_s_of
+
+_WORDS = {"ct": CT, "ncct": CT, "ctp": CTP, "4dpwi": CTP, "pwi": CTP, "perfusion": CTP}
+_WORDS |= {name.lower(): name for name in PERFUSION_MAPS}
+# What may lie beside them and is no input.
+_OTHERS = ("cta", "dwi", "adc", "ot", "lesion", "msk", "mask", "mip", "label", "seg")
+_BIDS_ENTITY = re.compile(r"(sub|ses|space|acq|run|desc|rec)-", re.IGNORECASE)
+_EXPECTED = (
+    "expected a CT perfusion series, as ctp.nii.gz or as DICOM, and where they exist ct, cbf, cbv, "
+    "mtt and tmax.nii.gz beside it"
+)
+
+
+class Study(NamedTuple):
+    """The images of one patient.
+
+    Attributes:
+        series: the CTP, frames (Z, Y, X) in HU.
+        series_name: what to call it in messages.
+        shape_zyx: of a frame.
+        geometry: of all that is written.
+        times_s: (T,) of the frames, from 0; None where the file does not say.
+        orientation_known: whether the geometry tells left from right.
+        files: CT, CBF, CBV, MTT and Tmax, as far as they exist; of the series' shape.
+        notes: sentences for the user.
+    """
+
+    series: Series
+    series_name: str
+    shape_zyx: tuple[int, int, int]
+    geometry: Geometry
+    times_s: np.ndarray | None
+    orientation_known: bool
+    files: dict[str, Path]
+    notes: list[str]
+
+
+def find_study(
+    source: Path, *, series_uid: str | None = None, frame_s: float | None = None
+) -> Study:
+    """Find one patient's images; headers are read, voxels are not.
+
+    Args:
+        source: a folder with NIfTI files or a DICOM series, searched through recursively, or a 4-D
+            NIfTI file.
+        series_uid: of the DICOM series, where the folder has several.
+        frame_s: seconds between frames, where the file does not say or says it wrongly.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is no series, more than one file for a modality, or files that do not
+            fit together.
+    """
+    if source.is_file():
+        return _nifti_study({CTP: source}, frame_s)
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source}: no such file or folder; {_EXPECTED}")
+    images = sorted(
+        path
+        for path in source.rglob("*")
+        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    )
+    if not images and holds_dicom(source):
+        series = read_ctp_series(source, series_uid, frame_s=frame_s)
+        return Study(
+            series,
+            str(source),
+            series.shape_zyx,
+            series.geometry,
+            series.times_s,
+            True,
+            {},
+            [series.description, *series.warnings],
+        )
+    if not images:
+        raise ValueError(f"{source}: neither NIfTI nor DICOM files in it; {_EXPECTED}")
+    return _nifti_study(_by_modality(source, images), frame_s)
+
+
+def modality_of(name: str) -> str | None:
+    """What a file's name says it is: ``CT``, ``4DPWI``, ``CBF``, ...; None for anything else."""
+    parts = re.split(r"[._ ]+", strip_suffix(name).lower())
+    words = [w for part in parts if not _BIDS_ENTITY.match(part) for w in part.split("-")]
+    known = [word for word in words if word in _WORDS or word in _OTHERS]
+    return _WORDS.get(known[-1]) if known else None
+
+
+def _by_modality(source: Path, images: list[Path]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in images:
+        modality = modality_of(path.name)
+        if modality in files:
+            raise ValueError(
+                f"{source}: two files for {modality}: {files[modality]} and {path}; leave one"
+            )
+        if modality:
+            files[modality] = path
+    if CTP not in files:
+        series = [path for path in images if path not in files.values() and _is_series(path)]
+        if len(series) != 1:
+            names = ", ".join(path.name for path in images[:5])
+            raise ValueError(
+                f"{source}: no file is known as the series (found {names}); {_EXPECTED}"
+            )
+        files[CTP] = series[0]
+    return files
+
+
+def _is_series(path: Path) -> bool:
+    return read_header(path).n_frames > 1
+
+
+def _nifti_study(files: dict[str, Path], frame_s: float | None) -> Study:
+    files = dict(files)
+    path = files.pop(CTP)
+    series = NiftiSeries(path)
+    if len(series) < 2:
+        raise ValueError(f"{path}: shape {series.header.disk_shape} is no series (X, Y, Z, T)")
+    for modality, other in files.items():
+        _check_fits(modality, read_header(other), series.header)
+    try:
+        times_s, notes = frame_s_of(path, frame_s) * np.arange(len(series)), []
+    except ValueError as error:  # only needed where maps are computed
+        if frame_s is not None:
+            raise
+        times_s, notes = None, [str(error)]
+    known = orientation_is_known(path)
+    geometry = read_geometry(path) if known else Geometry(series.header.spacing_zyx_mm)
+    if not known:
+        notes.append(
+            "the header of the series contradicts itself, so its voxel sizes are used and its "
+            "orientation is not: images are shown as they are stored"
+        )
+    shape = series.header.shape_zyx
+    return Study(series, path.name, shape, geometry, times_s, known, files, notes)
+
+
+def _check_fits(modality: str, header: VolumeHeader, series: VolumeHeader) -> None:
+    if header.n_frames > 1:
+        raise ValueError(f"{header.path} is a series, expected one {modality} volume")
+    if header.shape_zyx != series.shape_zyx:
+        raise ValueError(
+            f"{header.path} has shape {header.shape_zyx} (z, y, x), the series {series.path} has "
+            f"{series.shape_zyx}; resample the {modality} to the series, or leave it out of the "
+            "folder and it is computed from the series"
+        )
