@@ -19,6 +19,8 @@ from nnunetv2_strokesynth.dataset_conversion.nifti import (
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP, DWI, LESION, read_headers
 from nnunetv2_strokesynth.dataset_conversion.series import NiftiSeries
+from nnunetv2_strokesynth.perfusion.compute import compute_maps
+from nnunetv2_strokesynth.perfusion.time_steps import frame_s_of
 
 
 def convert_ctp(job: CaseJob) -> dict:
@@ -36,7 +38,7 @@ def convert_ctp(job: CaseJob) -> dict:
     files, preset = job.scan.files, PRESETS[job.preset]
     geometry = coarser(_geometry(job), job.downsample)
     series = NiftiSeries(files[CTP], partial(block_mean, factor=job.downsample))
-    maps = np.stack([_read(job, name) for name in PERFUSION_MAPS])
+    maps, warnings = _maps(job, series, geometry)
     lesion = read_lesion(files.get(LESION))
     dwi = _read_dwi(job)
     images = CtpImages(
@@ -51,9 +53,36 @@ def convert_ctp(job: CaseJob) -> dict:
         lesion=None if lesion is None else block_majority(lesion, job.downsample),
         target=None if DWI in preset.names else dwi,
         geometry=geometry,
-        row={**made.row, "dwi_present": dwi is not None},
+        row={
+            **made.row,
+            "maps": "released" if _has_maps(job) else "computed",
+            "dwi_present": dwi is not None,
+        },
     )
-    return {**record, "curve": made.curve.tolist()}
+    return {
+        **record,
+        "curve": made.curve.tolist(),
+        "warnings": [*record["warnings"], *(f"{job.scan.case_id}: {line}" for line in warnings)],
+    }
+
+
+def _has_maps(job: CaseJob) -> bool:
+    return all(name in job.scan.files for name in PERFUSION_MAPS)
+
+
+def _maps(job: CaseJob, series: NiftiSeries, geometry: Geometry) -> tuple[np.ndarray, list[str]]:
+    """(4, Z, Y, X), in the order of ``PERFUSION_MAPS``, read or computed; and warnings."""
+    if _has_maps(job):
+        return np.stack([_read(job, name) for name in PERFUSION_MAPS]), []
+    frame_s = frame_s_of(series.path, job.frame_s)
+    computed = compute_maps(
+        series,
+        spacing_zyx_mm=geometry.spacing_zyx_mm,
+        times_s=frame_s * np.arange(len(series)),
+    )
+    found = f"artery at {computed.row['aif_voxels_xyz'].split(';')[0]} (x y z)"
+    said = f"CBF, CBV, MTT and Tmax were computed from the series, {found}"
+    return np.stack(computed.maps), [said, *computed.warnings]
 
 
 def _geometry(job: CaseJob) -> Geometry:

@@ -27,6 +27,12 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         help="compute CBF, CBV, MTT and Tmax from the series of scans that lack any of them",
     )
     add(
+        "--frame-s",
+        metavar="S",
+        type=float,
+        help="seconds between frames, for --compute-maps, where headers say it wrongly",
+    )
+    add(
         "--downsample",
         metavar="N",
         type=int,
@@ -46,6 +52,8 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
     """
     if args.downsample < 1:
         raise ValueError(f"--downsample {args.downsample}: expected at least 1")
+    if args.frame_s is not None and not args.compute_maps:
+        raise ValueError("--frame-s is used with --compute-maps only; leave it out, or add that")
     if args.compute_maps:
         found = [without_maps(scan, PERFUSION_MAPS) for scan in found]
     return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found
@@ -60,6 +68,7 @@ def ctp_settings(args: argparse.Namespace) -> Settings:
         args.seed,
         downsample=args.downsample,
         compute_maps=args.compute_maps,
+        frame_s=args.frame_s,
     )
 
 

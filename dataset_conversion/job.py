@@ -47,6 +47,7 @@ class CaseJob:
             set that always has all of them.
         downsample: so many pixels along x and along y become one.
         compute_maps: whether perfusion maps are computed where a scan has none.
+        frame_s: time between frames for that; None: as the header says.
     """
 
     scan: Scan
@@ -57,11 +58,14 @@ class CaseJob:
     channels: tuple[str, ...] | None = None
     downsample: int = 1
     compute_maps: bool = False
+    frame_s: float | None = None
 
     @property
     def settings(self) -> dict[str, object]:
         """What the written voxels depend on besides the files."""
-        chosen = further_settings(self.channels, self.downsample, self.compute_maps)
+        chosen = further_settings(
+            self.channels, self.downsample, self.compute_maps, frame_s=self.frame_s
+        )
         return {"preset": self.preset, "brain_mask": self.mask, **chosen}
 
     @property
@@ -76,7 +80,11 @@ class CaseJob:
 
 
 def further_settings(
-    channels: tuple[str, ...] | None, downsample: int, compute_maps: bool
+    channels: tuple[str, ...] | None,
+    downsample: int,
+    compute_maps: bool,
+    *,
+    frame_s: float | None,
 ) -> dict[str, object]:
     """What is not as usual, as it is written down; empty for most data sets."""
     content: dict[str, object] = {}
@@ -86,6 +94,8 @@ def further_settings(
         content["downsample"] = downsample
     if compute_maps:
         content["compute_maps"] = True
+    if frame_s is not None:
+        content["frame_s"] = frame_s
     return content
 
 

@@ -20,6 +20,7 @@ COLUMNS = (
     "t_start",
     "t_end",
     "window_rule",
+    "maps",
     "lesion_volume_ml",
     "lesion_outside_mask_ml",
     "dwi_present",

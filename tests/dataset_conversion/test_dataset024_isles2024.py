@@ -213,3 +213,38 @@ def test_what_cannot_be_used(bids_scans, convert, spoil, message):
 def test_bad_downsampling(bids_scans, convert):
     bids_scans.add(1).add(2)
     assert "--downsample 0" in convert("--downsample", "0")[1]
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    """Two patients with heads, arteries and a bolus: maps can be computed from their series."""
+    root = tmp_path_factory.mktemp("phantom24")
+    options = "--layout isles2024 --cases 2 --size 64 --max-slices 6 --seed 3 --workers 1".split()
+    assert main(["phantom", str(root), *options]) == 0
+    return root
+
+
+def test_phantom_with_maps_computed_where_they_are_missing(phantom, bids_scans, convert, capsys):
+    shutil.copytree(phantom, bids_scans.root)
+    capsys.readouterr()
+    assert convert("-d", "26", "--folds", "2", "--name", "WHOLE")[0] == 0
+    shutil.rmtree(next(bids_scans.root.glob("derivatives/*1/ses*/perfusion-maps")))
+    code, error, _ = convert("--folds", "2")
+    assert code == 2 and "no file for CBF, CBV, MTT, Tmax" in error
+    options = ("-d", "25", "--name", "COMPUTED", "--folds", "2", "--compute-maps", "--frame-s", "1")
+    code, error, folder = convert(*options)
+    assert code == 0, error
+    rows = (folder.parent / "Dataset025_COMPUTED" / "conversion_report.csv").read_text()
+    assert rows.count("computed") == 1 and rows.count("released") == 1
+    whole, new = (
+        sitk.GetArrayFromImage(read(folder.parent / name, "imagesTr/case_0001_0004.nii.gz"))
+        for name in ("Dataset026_WHOLE", "Dataset025_COMPUTED")
+    )
+    both = (whole > 0) & (new > 0)
+    assert both.sum() > 0.8 * (whole > 0).sum()
+    assert np.corrcoef(whole[both], new[both])[0, 1] > 0.6
+
+
+def test_frame_time_without_maps_to_compute(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    assert "--frame-s is used with --compute-maps only" in convert("--frame-s", "2")[1]
