@@ -59,10 +59,11 @@ def convert_ctp(job: CaseJob) -> dict:
             "dwi_present": dwi is not None,
         },
     )
+    lines = [*warnings, *made.warnings]
     return {
         **record,
         "curve": made.curve.tolist(),
-        "warnings": [*record["warnings"], *(f"{job.scan.case_id}: {line}" for line in warnings)],
+        "warnings": [*record["warnings"], *(f"{job.scan.case_id}: {line}" for line in lines)],
     }
 
 

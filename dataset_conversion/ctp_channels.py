@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.dataset_conversion.mirror import Mirror, find_mirror, 
 from nnunetv2_strokesynth.dataset_conversion.scans import CT, DWI
 from nnunetv2_strokesynth.dataset_conversion.series import Series
 
+_BRAIN_HU = (10, 70)
 MIRRORED = (CT, *PERFUSION_MAPS)
 
 
@@ -50,6 +51,7 @@ class CtpChannels(NamedTuple):
         curve: (T,), q(t).
         window: the perfusion window.
         row: cells of the scan's line in the report.
+        warnings: sentences for the user.
     """
 
     channels: np.ndarray
@@ -57,6 +59,7 @@ class CtpChannels(NamedTuple):
     curve: np.ndarray
     window: PerfusionWindow
     row: dict[str, object]
+    warnings: list[str]
 
 
 def can_build(preset: Preset) -> bool:
@@ -92,7 +95,19 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         **(mirror.row if mirror else {}),
     }
     channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
-    return CtpChannels(channels, mask, summary.curve, window, row)
+    warnings = _unit_warnings(images.ct, mask)
+    return CtpChannels(channels, mask, summary.curve, window, row, warnings)
+
+
+def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
+    """A network normalises the CT by fixed numbers, so that another unit would pass unnoticed."""
+    median = float(np.median(ct[mask]))
+    low, high = _BRAIN_HU
+    if low <= median <= high:
+        return []
+    return [
+        f"the CT's median in the brain is {median:.0f}, expected {low} to {high} HU: is it in HU?"
+    ]
 
 
 def _laying_over(

@@ -184,16 +184,15 @@ def write_case(
     geometry = geometry or Geometry(headers[job.scan.reference].spacing_zyx_mm)
     spacing = geometry.spacing_zyx_mm
     voxel_ml = float(np.prod(spacing)) / 1000
-    if job.mask:
-        channels = np.where(mask, channels, np.float32(0))
-        target = None if target is None else np.where(mask, target, np.float32(0))
-    outputs = {job.output("images", f"_{i:04d}"): image for i, image in enumerate(channels)}
-    if lesion is not None:
-        outputs[job.output("labels")] = lesion.astype(np.uint8)
+    images = {job.output("images", f"_{i:04d}"): image for i, image in enumerate(channels)}
     if target is not None:
-        outputs[job.output("targets")] = target
-    for path, volume in outputs.items():
-        write_volume(path, volume, geometry)
+        images[job.output("targets")] = target
+    for path, image in images.items():  # masked one by one, to save memory
+        write_volume(path, np.where(mask, image, np.float32(0)) if job.mask else image, geometry)
+    outputs = list(images)
+    if lesion is not None:
+        outputs.append(job.output("labels"))
+        write_volume(outputs[-1], lesion.astype(np.uint8), geometry)
     warnings = spacing_warnings(job.scan, headers) + position_warnings(job.scan)
     volumes = {"brain_volume_ml": mask.sum() * voxel_ml}
     if lesion is not None:

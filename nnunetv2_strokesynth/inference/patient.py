@@ -110,6 +110,7 @@ def prepare(
     spacing = study.geometry.spacing_zyx_mm
     images = CtpImages(ct, maps, study.series, study.series_name, spacing)
     made = make_channels(preset, images)
+    notes += made.warnings
     if brain_mask:
         made = made._replace(channels=np.where(made.mask, made.channels, np.float32(0)))
     return Prepared(images, made, computed, notes)

@@ -25,7 +25,7 @@ from nnunetv2_strokesynth.dataset_conversion.nifti import (
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP
 from nnunetv2_strokesynth.dataset_conversion.series import NiftiSeries, Series
-from nnunetv2_strokesynth.perfusion.files import frame_s_of
+from nnunetv2_strokesynth.perfusion.time_steps import frame_s_of
 
 _WORDS = {"ct": CT, "ncct": CT, "ctp": CTP, "4dpwi": CTP, "pwi": CTP, "perfusion": CTP}
 _WORDS |= {name.lower(): name for name in PERFUSION_MAPS}

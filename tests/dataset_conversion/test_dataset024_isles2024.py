@@ -145,6 +145,15 @@ def test_files_that_lie_elsewhere_are_reported(bids_scans, convert, caplog):
     assert "case_0002" in lines[0] and "_dwi.nii.gz lies up to 5.0 mm" in lines[0]
 
 
+def test_ct_in_another_unit_is_reported(bids_scans, convert, caplog):
+    bids_scans.add(1).add(2)
+    bids_scans.write(2, "CT", (bids_scans.arrays(2)["CT"] + 1024).astype(np.int16))
+    with caplog.at_level("WARNING"):
+        assert convert("--folds", "2")[0] == 0
+    lines = [line for line in caplog.messages if "is it in HU?" in line]
+    assert len(lines) == 1 and "case_0002: the CT's median in the brain is 10" in lines[0]
+
+
 def test_block_mean_by_hand():
     volume = np.arange(15, dtype=np.float32).reshape(1, 3, 5)
     # Row 3 and column 6 repeat the last ones.
