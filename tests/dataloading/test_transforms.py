@@ -6,10 +6,15 @@ import torch
 from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from scipy.ndimage import gaussian_filter
 
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
+from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion, with_targets
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
-from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
+from nnunetv2_strokesynth.trainers.strokesynth import (
+    StrokeSynthTrainer,
+    StrokeSynthTrainer_NoDWI,
+    StrokeSynthTrainer_Surrogate,
+)
 
 SIZE = 48
 
@@ -96,3 +101,32 @@ def test_weight_map_parameters_come_from_the_trainer():
         "segmentation"
     ][2]
     assert weight.max() == 4.0
+
+
+def test_blurred_lesion_by_hand():
+    lesion = np.zeros((41, 41), bool)
+    lesion[20, 20] = True
+    hill = blurred_lesion(lesion, 2.0)
+    assert hill.dtype == np.float32
+    assert hill[20, 20] == pytest.approx(1 / (2 * np.pi * 2.0**2), rel=0.01)
+    assert hill[20, 24] / hill[20, 20] == pytest.approx(np.exp(-(4**2) / (2 * 2.0**2)), rel=0.01)
+    assert not blurred_lesion(np.zeros((5, 5), bool), 2.0).any()
+    whole = blurred_lesion(np.ones((5, 5), bool), 2.0)
+    np.testing.assert_allclose(whole, 1, rtol=1e-5)
+
+
+def test_surrogate_is_made_of_the_lesion_as_augmented():
+    np.random.seed(3)  # noqa: NPY002  (batchgenerators draws from the global generator)
+    torch.manual_seed(3)
+    image, labels = _sample(n_channels=11)  # and the last one, which is an input here
+    transforms = StrokeSynthTrainer_Surrogate.get_training_transforms(
+        (SIZE, SIZE), (-3.14, 3.14), None, (0, 1), False, use_mask_for_norm=[True] * 12
+    )
+    result = transforms(image=image, segmentation=labels)
+    moved, surrogate, weight = result["segmentation"]
+    assert result["image"].shape == (12, SIZE, SIZE)
+    assert surrogate.shape == weight.shape == (1, SIZE, SIZE)
+    assert surrogate.dtype == torch.float32
+    np.testing.assert_array_equal(
+        surrogate[0].numpy(), gaussian_filter((moved[0].numpy() > 0).astype(np.float32), 2.0)
+    )
