@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.fcn import FCN
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.monte_carlo import MonteCarloSegmenter
-from nnunetv2_strokesynth.networks.planned_unet import planned_unet
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 from nnunetv2_strokesynth.networks.pretrained import load_backbone
 from nnunetv2_strokesynth.networks.pspnet import ChannelPSPNet, PSPNet
 from nnunetv2_strokesynth.networks.r2unet import R2UNet
@@ -60,6 +60,7 @@ __all__ = [
     "merge_boundary",
     "load_backbone",
     "planned_networks",
+    "PlannedImageNet",
     "planned_unet",
     "wang2020_networks",
     "xavier_init",

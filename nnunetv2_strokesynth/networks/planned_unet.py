@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import nn
 
@@ -73,6 +74,27 @@ def planned_unet(
     if squeeze_excite:
         _insert_squeeze_excite(network.encoder)
     return network
+
+
+class PlannedImageNet(nn.Module):
+    """A planned U-Net that makes an image, (B, in_channels, Y, X) -> (B, 1, Y, X).
+
+    It computes what ``planned_unet(architecture, in_channels, 1)`` does. Its last layer only has
+    another name: nnU-Net's ``-pretrained_weights`` passes over all layers called ``seg_layers``,
+    since another data set may have other classes, and would leave this one random.
+
+    Args:
+        architecture, in_channels, width: see ``planned_unet``.
+    """
+
+    def __init__(self, architecture: dict[str, Any], in_channels: int, width: float = 1.0):
+        super().__init__()
+        self.unet = planned_unet(architecture, in_channels, 1, width=width)
+        self.output = self.unet.decoder.seg_layers[-1]
+        self.unet.decoder.seg_layers = nn.ModuleList([nn.Identity()])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output(self.unet(x))
 
 
 def _drop_unused_heads(network: nn.Module) -> None:

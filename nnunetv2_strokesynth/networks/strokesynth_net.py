@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
 from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
-from nnunetv2_strokesynth.networks.planned_unet import planned_unet
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 from nnunetv2_strokesynth.networks.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.networks.unet import SLNet, UNet
 
@@ -255,8 +255,8 @@ def planned_networks(
     channels = PRESETS[preset]
     generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
     return StrokeSynthNet(
-        planned_unet(architecture, channels.n_frames, 1, width=EXTRACTOR_WIDTH),
-        planned_unet(architecture, len(generator_indices) + 1, 1),
+        PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH),
+        PlannedImageNet(architecture, len(generator_indices) + 1),
         planned_unet(
             architecture, 1, num_output_channels, norm_op=SwitchableNorm2d, squeeze_excite=True
         ),

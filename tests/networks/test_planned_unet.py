@@ -5,7 +5,12 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import nn
 
-from nnunetv2_strokesynth.networks import SqueezeExcite, SwitchableNorm2d, planned_unet
+from nnunetv2_strokesynth.networks import (
+    PlannedImageNet,
+    SqueezeExcite,
+    SwitchableNorm2d,
+    planned_unet,
+)
 
 SIZE = (32, 48)
 
@@ -29,6 +34,19 @@ def test_is_nnunets_network(architecture):
     x = torch.randn(2, 2, *SIZE)
     assert torch.equal(ours(x), stock(x))
     assert ours(x).shape == (2, 3, *SIZE)
+
+
+def test_image_net_is_the_same_network_under_other_names(architecture):
+    torch.manual_seed(3)
+    ours = PlannedImageNet(architecture, 2)
+    torch.manual_seed(3)
+    stock = planned_unet(architecture, 2, 1)
+    x = torch.randn(2, 2, *SIZE)
+    assert torch.equal(ours(x), stock(x))
+    names = {name: value.shape for name, value in ours.state_dict().items()}
+    assert not any(".seg_layers." in name for name in names)
+    assert len(names) == len(stock.state_dict())
+    assert names["output.weight"] == stock.decoder.seg_layers[-1].weight.shape
 
 
 @pytest.mark.parametrize("squeeze_excite", [False, True])

@@ -171,8 +171,8 @@ def test_papers_networks_have_the_papers_sizes():
 
 def test_planned_parts(architecture):
     network = planned_networks(architecture, "wang2020", 2)
-    assert network.extractor.encoder.output_channels == [2, 4, 8, 8]
-    assert network.generator.encoder.output_channels == [4, 8, 16, 16]
+    assert network.extractor.unet.encoder.output_channels == [2, 4, 8, 8]
+    assert network.generator.unet.encoder.output_channels == [4, 8, 16, 16]
     for part, expected in (("extractor", False), ("generator", False), ("segmenter", True)):
         kinds = {type(module) for module in getattr(network, part).modules()}
         assert (SwitchableNorm2d in kinds) is expected

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.run.run_training import get_trainer_from_args
 
 from nnunetv2_strokesynth.evaluation.volumes import read_image
@@ -49,6 +50,19 @@ def test_wrong_channel_order_is_refused(nnunet_folders):
     trainer.dataset_json["channel_names"] = names
     with pytest.raises(ValueError, match="preset wang2020"):
         trainer.initialize()
+
+
+def test_pretrained_weights_reach_generator_and_extractor(nnunet_folders):
+    """nnU-Net's -pretrained_weights leaves out layers named seg_layers: the segmenter's last."""
+    checkpoint = nnunet_folders.model / "fold_0" / "checkpoint_final.pth"
+    expected = torch.load(checkpoint, weights_only=False)["network_weights"]
+    trainer = _trainer("StrokeSynthTrainer_NoDWI")
+    trainer.initialize()
+    load_pretrained_weights(trainer.network, str(checkpoint))
+    found = trainer.network.state_dict()
+    differing = [name for name, value in found.items() if not torch.equal(value, expected[name])]
+    assert all(name.startswith("segmenter.decoder.seg_layers.") for name in differing)
+    assert {name.split(".")[0] for name in found} == {"extractor", "generator", "segmenter"}
 
 
 @pytest.fixture
