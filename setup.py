@@ -45,6 +45,7 @@ SUBPACKAGES = (
     "losses",
     "networks",
     "nnunet_ext",
+    "perfusion",
     "phantom",
     "reporting",
     "reproduction",

@@ -17,7 +17,9 @@ import sys
 COMMANDS: dict[str, str] = {
     "phantom": "nnunetv2_strokesynth.phantom.command",
     "convert": "nnunetv2_strokesynth.dataset_conversion.command",
+    "maps": "nnunetv2_strokesynth.perfusion.command",
     "trainers-dir": "nnunetv2_strokesynth.trainers_dir",
+    "predict": "nnunetv2_strokesynth.inference.predict_command",
     "synthesize": "nnunetv2_strokesynth.inference.synthesize",
     "evaluate": "nnunetv2_strokesynth.evaluation.command",
     "tune": "nnunetv2_strokesynth.evaluation.tune",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.phantom.deconvolution import (
+from nnunetv2_strokesynth.perfusion.deconvolution import (
     BRAIN_DENSITY_G_PER_ML,
     HAEMATOCRIT_FACTOR,
     deconvolve,

@@ -1,0 +1,122 @@
+"""The brain on a CT with or without its skull, by densities alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+# HU. The mean of a series lies a few HU over a plain CT; a sinus with contrast reaches 150 to 200.
+_TISSUE_HU = (0.0, 90.0)
+_BONE_HU = 250.0
+_AIR_HU = -200.0
+_CSF_HU = 14.0
+_SMOOTHING_MM, _TISSUE_SMOOTHING_MM = 0.8, 1.5
+_SKULL_GAP_MM = 4.0
+"""Sutures and thin bone up to twice as wide are bridged."""
+_OPENING_MM = 2.5
+_SCALP_MM = 7.0
+_CLOSING_MM = 4.0
+"""Puts back sulci, and sinuses with contrast at the rim."""
+_RIM_MM, _RIM_LOWEST_HU = 5.0, 10.0
+_SMALLEST_INSIDE_MM2 = 1000.0
+_SMALLEST_SHARE = 0.05
+
+
+def brain_of_series(mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]) -> np.ndarray:
+    """Mask of the brain with its ventricles, from the mean of a CTP series or a plain CT.
+
+    Slice by slice, since slices may be 10 mm thick: what lies inside the skull, at the density of
+    brain and CSF, opened so that thin bridges break, closed and hole-filled. Small pieces go, the
+    others stay: slices of a tilted or truncated head need not hang together. Where no skull
+    surrounds the slice (stripped, or the skull base), everything that is not air counts as inside.
+
+    Args:
+        mean_hu: (Z, Y, X), HU. Outside a stripped brain 0 or any value under -200.
+        spacing_zyx_mm: voxel sizes.
+
+    Returns:
+        (Z, Y, X) bool; slices without brain are empty. CSF under the skull is part of it.
+
+    Raises:
+        ValueError: no brain is found.
+
+    Source: our choice; thresholds and sizes are those of soft tissue and bone in HU.
+    """
+    in_plane_mm = spacing_zyx_mm[1:]
+    sigma = [_SMOOTHING_MM / size for size in in_plane_mm]
+    found = np.zeros(mean_hu.shape, bool)
+    for mask, plane in zip(found, mean_hu, strict=True):
+        # Clipped, so that neither bone nor air reaches far into the tissue beside it.
+        smooth = ndimage.gaussian_filter(np.clip(plane, -100, _BONE_HU).astype(np.float32), sigma)
+        inside = _inside_skull(plane, in_plane_mm)
+        tissue = inside & (smooth > _TISSUE_HU[0]) & (smooth < _TISSUE_HU[1])
+        opened = _dilate(_erode(tissue, _OPENING_MM, in_plane_mm), _OPENING_MM, in_plane_mm)
+        mask[:] = opened & tissue
+    found = _large_pieces(found)
+    if not found.any():
+        raise ValueError(
+            "no brain is found: no region between 0 and 90 HU inside the skull. Are the values in "
+            "HU (water 0, air -1000)? Pass a brain mask otherwise"
+        )
+    for mask, plane in zip(found, mean_hu, strict=True):
+        closed = _erode(_dilate(mask, _CLOSING_MM, in_plane_mm), _CLOSING_MM, in_plane_mm)
+        filled = ndimage.binary_fill_holes(closed | mask)
+        mask[:] = filled & (plane < _BONE_HU) & (plane > _AIR_HU)
+    return found
+
+
+def _inside_skull(plane: np.ndarray, in_plane_mm: tuple[float, float]) -> np.ndarray:
+    """What the skull encloses in a slice (Y, X), or what is left of a slice without one."""
+    bone = plane > _BONE_HU
+    wall = _erode(_dilate(bone, _SKULL_GAP_MM, in_plane_mm), _SKULL_GAP_MM, in_plane_mm) | bone
+    enclosed = ndimage.binary_fill_holes(wall) & ~bone
+    if enclosed.sum() * in_plane_mm[0] * in_plane_mm[1] >= _SMALLEST_INSIDE_MM2:
+        return enclosed
+    # A stripped image is 0 outside; -1000 and -1024 are air.
+    soft = (plane != 0) & (plane > _AIR_HU) & ~bone
+    # What reaches a corner of the image is the air of a file that does not hold HU.
+    labels, _ = ndimage.label(soft)
+    soft &= ~np.isin(labels, labels[[0, 0, -1, -1], [0, -1, 0, -1]])
+    if not bone.any():
+        return soft
+    return soft & _dilate(_erode(soft, _SCALP_MM, in_plane_mm), _SCALP_MM, in_plane_mm)
+
+
+def _large_pieces(mask: np.ndarray) -> np.ndarray:
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return mask & (sizes >= _SMALLEST_SHARE * sizes.max())[labels]
+
+
+def _dilate(plane: np.ndarray, radius_mm: float, in_plane_mm: tuple[float, float]) -> np.ndarray:
+    if not plane.any():
+        return plane
+    return ndimage.distance_transform_edt(~plane, sampling=in_plane_mm) <= radius_mm
+
+
+def _erode(plane: np.ndarray, radius_mm: float, in_plane_mm: tuple[float, float]) -> np.ndarray:
+    # The edge of the image is no edge of the brain.
+    return ~_dilate(~plane, radius_mm, in_plane_mm)
+
+
+def tissue_of_brain(
+    brain: np.ndarray, mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
+) -> np.ndarray:
+    """The brain without CSF and the largest vessels, (Z, Y, X) bool: where maps mean something.
+
+    The whole brain where nothing of it has the density of tissue.
+    """
+    sigma = (0, *(_TISSUE_SMOOTHING_MM / size for size in spacing_zyx_mm[1:]))
+    smooth = ndimage.gaussian_filter(np.clip(mean_hu, -100, _BONE_HU), sigma)
+    solid = brain & (smooth > _CSF_HU) & (smooth < _TISSUE_HU[1])
+    opened = ndimage.binary_opening(solid, np.ones((1, 3, 3), bool))
+    return opened if opened.any() else brain
+
+
+def rim_of_brain(
+    brain: np.ndarray, mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
+) -> np.ndarray:
+    """Soft tissue within 5 mm of the brain in its slice, where the sinuses run, (Z, Y, X) bool."""
+    near = np.stack([_dilate(plane, _RIM_MM, spacing_zyx_mm[1:]) for plane in brain])
+    return near & ~brain & (mean_hu < _BONE_HU) & (mean_hu > _RIM_LOWEST_HU)
