@@ -20,6 +20,7 @@ from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 
 _COLUMNS = 4
 _MOST_SLICES = 20
+_MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
 _LESION = "#D55E00"
 _CT_WINDOW_HU = (0.0, 80.0)
 _UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
@@ -50,6 +51,20 @@ class _Image(NamedTuple):
     colour_bar: bool = False
 
 
+class _View(NamedTuple):
+    """How slices are shown: what part of them, which way round."""
+
+    rows: slice
+    columns: slice
+    flips: tuple[bool, bool]  # of y and x
+    aspect: float  # height of a pixel over its width
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """(Y, X) as it is shown."""
+        steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
+        return image[self.rows, self.columns][steps]
+
+
 def draw_page(
     page: Page,
     prepared: Prepared,
@@ -72,12 +87,11 @@ def draw_page(
     widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
     if not prediction.lesion.any():
         widest = int(prediction.probability.max(axis=(1, 2)).argmax())
-    axes = _draw_widest(
-        bands[1], _images(prepared, prediction), prediction.lesion, widest, geometry
-    )
+    view = _view(prepared.made.mask, geometry)
+    axes = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
     if page.orientation_known:
         axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
-    _draw_slices(bands[2], prepared, prediction, geometry)
+    _draw_slices(bands[2], prepared, prediction, view)
     _draw_bolus(bands[3].add_subplot(), prepared, times_s)
     return figure
 
@@ -105,17 +119,15 @@ def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
     return [*images, probability, outlined]
 
 
-def _draw_widest(
-    band, images: list[_Image], lesion: np.ndarray, index: int, geometry: Geometry
-) -> Axes:
+def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, view: _View) -> Axes:
     """Returns the axes of the first image."""
     axes = band.subplots(2, _COLUMNS).ravel()
     for axis, image in zip(axes, images, strict=False):
-        drawn = _show(axis, image.volume[index], image.limits, image.colour_map, geometry)
+        drawn = _show(axis, image.volume[index], image.limits, image.colour_map, view)
         axis.set_title(image.title, fontsize=8)
         if image.colour_bar:
             band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
-    _outline(axes[len(images) - 1], lesion[index], geometry)
+    _outline(axes[len(images) - 1], lesion[index], view)
     for axis in axes[len(images) :]:
         axis.axis("off")
     area = "widest lesion" if lesion.any() else "highest probability"
@@ -123,7 +135,7 @@ def _draw_widest(
     return axes[0]
 
 
-def _draw_slices(band, prepared: Prepared, prediction: Prediction, geometry: Geometry) -> None:
+def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) -> None:
     """Slices with brain in them, evenly picked where there are too many; the lesion outlined."""
     with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
     count = min(len(with_brain), _MOST_SLICES)
@@ -133,8 +145,8 @@ def _draw_slices(band, prepared: Prepared, prediction: Prediction, geometry: Geo
     for axis in axes:
         axis.axis("off")
     for axis, index in zip(axes, chosen, strict=False):
-        _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", geometry)
-        _outline(axis, prediction.lesion[index], geometry)
+        _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", view)
+        _outline(axis, prediction.lesion[index], view)
         axis.set_title(f"{index + 1}", fontsize=6, pad=1)
     band.suptitle("Predicted lesion on the CT, slices counted from the feet", fontsize=9)
 
@@ -166,11 +178,16 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
     axes.legend(lines, labels, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
-def _turned(image: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """(Y, X) with the patient's right on the left and anterior at the top."""
+def _view(mask: np.ndarray, geometry: Geometry) -> _View:
+    """The brain and a margin around it; the patient's right on the left, anterior at the top."""
+    spans = []
+    for axis in (1, 0):
+        found = np.flatnonzero(mask.any(axis=0).any(axis=axis))
+        margin = round(_MARGIN * (found[-1] - found[0] + 1))
+        spans.append(slice(max(0, found[0] - margin), found[-1] + margin + 1))
     direction = np.reshape(geometry.direction, (3, 3))
-    image = image[:, ::-1] if direction[0, 0] < 0 else image
-    return image[::-1] if direction[1, 1] < 0 else image
+    _, y_mm, x_mm = geometry.spacing_zyx_mm
+    return _View(*spans, (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0)), y_mm / x_mm)
 
 
 def _show(
@@ -178,22 +195,21 @@ def _show(
     image: np.ndarray,
     limits: tuple[float, float],
     colour_map: str,
-    geometry: Geometry,
+    view: _View,
 ):
     low, high = limits
-    _, y_mm, x_mm = geometry.spacing_zyx_mm
     axis.set(xticks=[], yticks=[])
     return axis.imshow(
-        _turned(image, geometry),
+        view.of(image),
         cmap=colour_map,
         vmin=low,
         vmax=high if high > low else low + 1,
-        aspect=y_mm / x_mm,
+        aspect=view.aspect,
         interpolation="nearest",
     )
 
 
-def _outline(axis: Axes, lesion: np.ndarray, geometry: Geometry) -> None:
-    if lesion.any():
-        mask = _turned(lesion, geometry).astype(float)
+def _outline(axis: Axes, lesion: np.ndarray, view: _View) -> None:
+    mask = view.of(lesion).astype(float)
+    if mask.any():
         axis.contour(mask, levels=[0.5], colors=_LESION, linewidths=0.8)

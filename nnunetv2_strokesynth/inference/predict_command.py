@@ -165,7 +165,9 @@ def _write_page(
         f"Model: {args.model.parent.name}/{args.model.name}",
         _DISCLAIMER,
     ]
-    page = Page(args.case.resolve().name, lines, prepared.notes, study.orientation_known)
+    page = Page(
+        "/".join(args.case.resolve().parts[-2:]), lines, prepared.notes, study.orientation_known
+    )
     figure = draw_page(page, prepared, prediction, study.geometry, study.times_s)
     figure.savefig(folder / "report.png", dpi=150)
     if args.pdf:
