@@ -58,6 +58,7 @@ class _View(NamedTuple):
     columns: slice
     flips: tuple[bool, bool]  # of y and x
     aspect: float  # height of a pixel over its width
+    order: str  # of the slices
 
     def of(self, image: np.ndarray) -> np.ndarray:
         """(Y, X) as it is shown."""
@@ -88,6 +89,8 @@ def draw_page(
     if not prediction.lesion.any():
         widest = int(prediction.probability.max(axis=(1, 2)).argmax())
     view = _view(prepared.made.mask, geometry)
+    if not page.orientation_known:
+        view = view._replace(order="as stored")
     axes = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
     if page.orientation_known:
         axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
@@ -131,7 +134,7 @@ def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, vie
     for axis in axes[len(images) :]:
         axis.axis("off")
     area = "widest lesion" if lesion.any() else "highest probability"
-    band.suptitle(f"Slice {index + 1} of {len(lesion)} from the feet ({area})", fontsize=9)
+    band.suptitle(f"Slice {index + 1} of {len(lesion)}, counted {view.order} ({area})", fontsize=9)
     return axes[0]
 
 
@@ -148,7 +151,7 @@ def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) 
         _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", view)
         _outline(axis, prediction.lesion[index], view)
         axis.set_title(f"{index + 1}", fontsize=6, pad=1)
-    band.suptitle("Predicted lesion on the CT, slices counted from the feet", fontsize=9)
+    band.suptitle(f"Predicted lesion on the CT, slices counted {view.order}", fontsize=9)
 
 
 def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> None:
@@ -187,7 +190,9 @@ def _view(mask: np.ndarray, geometry: Geometry) -> _View:
         spans.append(slice(max(0, found[0] - margin), found[-1] + margin + 1))
     direction = np.reshape(geometry.direction, (3, 3))
     _, y_mm, x_mm = geometry.spacing_zyx_mm
-    return _View(*spans, (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0)), y_mm / x_mm)
+    flips = (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0))
+    order = "from the feet" if direction[2, 2] > 0 else "from the head"
+    return _View(*spans, flips, y_mm / x_mm, order)
 
 
 def _show(
