@@ -8,9 +8,12 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.dataset_conversion.nifti import (
     Geometry,
+    orientation_is_known,
+    read_geometry,
     read_header,
     read_volume,
     strip_suffix,
+    voxel_position_mm,
     write_volume,
 )
 
@@ -128,3 +131,47 @@ def test_strip_suffix():
     assert strip_suffix("SMIR.Brain.XX.O.CT.345.nii") == "SMIR.Brain.XX.O.CT.345"
     assert strip_suffix("a.NII.GZ") == "a"
     assert strip_suffix("a.json") == "a.json"
+
+
+def _tilted(degrees=8.0):
+    """An affine whose y and z axes are turned about x, with pixels of 0.5 x 0.6 x 5 mm."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array(
+        [[-0.5, 0, 0, 90], [0, -0.6 * c, -5 * s, 80], [0, -0.6 * s, 5 * c, -70], [0, 0, 0, 1]]
+    )
+
+
+@pytest.mark.parametrize("code", ["sform", "qform"])
+def test_geometry_is_simpleitk_s(tmp_path, code):
+    path = tmp_path / "ct.nii.gz"
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 3), np.int16), None)
+    getattr(image, f"set_{code}")(_tilted(), 1)
+    image.header.set_zooms((0.5, 0.6, 5))
+    nibabel.save(image, path)
+    expected, found = sitk.ReadImage(str(path)), read_geometry(path)
+    np.testing.assert_allclose(found.spacing_zyx_mm, expected.GetSpacing()[::-1], rtol=1e-5)
+    np.testing.assert_allclose(found.origin_xyz_mm, expected.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(found.direction, expected.GetDirection(), atol=1e-5)
+    position = expected.TransformIndexToPhysicalPoint((3, 2, 1))
+    np.testing.assert_allclose(voxel_position_mm(found, (3, 2, 1)), position, atol=1e-4)
+    assert orientation_is_known(path)
+
+
+def test_written_geometry_is_read_back(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 3), np.int16), _tilted()), tmp_path / "ct.nii")
+    geometry = read_geometry(tmp_path / "ct.nii")
+    write_volume(tmp_path / "out.nii.gz", np.zeros((3, 5, 4), np.float32), geometry)
+    again = read_geometry(tmp_path / "out.nii.gz")
+    for found, expected in zip(again, geometry, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_affine_that_contradicts_the_voxel_sizes(tmp_path):
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((4, 5, 3))
+    header["pixdim"][1:4] = (0.9, 0.9, 5)
+    header["sform_code"] = 2
+    header["srow_x"], header["srow_y"], header["srow_z"] = np.eye(4)[:3]
+    header["vox_offset"] = 352
+    (tmp_path / "ct.nii").write_bytes(header.binaryblock + bytes(4 + 4 * 60))
+    assert not orientation_is_known(tmp_path / "ct.nii")
