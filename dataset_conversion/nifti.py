@@ -17,6 +17,7 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -24,8 +25,10 @@ from nnunetv2_strokesynth.image_file import write_image
 
 SUFFIXES = (".nii", ".nii.gz")
 _HEADER_BYTES = 348
+_DAMAGED = (OSError, EOFError, ValueError, zlib.error, HeaderDataError, ImageFileError)
 _NIFTI_MAGIC = (b"n+1", b"ni1")
 _SHEAR_TOLERANCE = 0.01
+_MOST_COMPRESSION = 1032  # of gzip: no file unpacks to more than so many times its size
 
 
 class Geometry(NamedTuple):
@@ -108,8 +111,12 @@ def read_volume(path: Path) -> np.ndarray:
     """
     try:
         voxels = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error, HeaderDataError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path}: truncated or damaged ({error}); copy it again") from error
+    except MemoryError as error:
+        raise ValueError(
+            f"{path}: its {math.prod(read_header(path).disk_shape)} voxels do not fit into memory"
+        ) from error
     trailing = tuple(axis for axis in range(3, voxels.ndim) if voxels.shape[axis] == 1)
     return voxels.squeeze(trailing).T
 
@@ -202,13 +209,17 @@ def raw_header(path: Path) -> nibabel.Nifti1Header:
 
 
 def _check_length(path: Path, header: nibabel.Nifti1Header) -> None:
-    if path.suffix.lower() == ".gz":
-        return
+    """Refuse files that are shorter than their header says, before anything is allocated."""
+    offset = float(header["vox_offset"])
+    if not (math.isfinite(offset) and offset >= 0):
+        raise ValueError(f"{path}: vox_offset {offset:g} in the header, expected 352 or more")
     n_voxels = math.prod(int(n) for n in header.get_data_shape())
-    expected = int(header["vox_offset"]) + n_voxels * header.get_data_dtype().itemsize
-    found = path.stat().st_size
+    expected = int(offset) + n_voxels * header.get_data_dtype().itemsize
+    found, kind = path.stat().st_size, ""
+    if path.suffix.lower() == ".gz":
+        found, kind = found * _MOST_COMPRESSION, "at most "
     if found < expected:
         raise ValueError(
-            f"{path}: truncated, {found} bytes of the {expected} that its header announces; "
+            f"{path}: truncated, {kind}{found} bytes of the {expected} that its header announces; "
             "copy it again"
         )

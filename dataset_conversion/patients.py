@@ -14,8 +14,9 @@ from nnunetv2_strokesynth.dataset_conversion.scans import TEST, TRAIN, Scan
 logger = logging.getLogger(__name__)
 
 # "ISLES 2018 - TRAIN - Train_01_A - CT": patient 01, slab A.
-_SIDECAR_PATIENT = re.compile(r"\b(?:Train|Test)_(\d+)", re.IGNORECASE)
-_CASE_NAME = re.compile(r"(case|test)_0*(\d+)", re.IGNORECASE)
+_MAX_DIGITS = 99  # Python refuses to read numbers of thousands of digits
+_SIDECAR_PATIENT = re.compile(rf"\b(?:Train|Test)_(\d{{1,{_MAX_DIGITS}}})(?!\d)", re.IGNORECASE)
+_CASE_NAME = re.compile(rf"(case|test)_0*(\d{{1,{_MAX_DIGITS}}})", re.IGNORECASE)
 
 
 def assign_patients(
@@ -67,19 +68,27 @@ def read_patients_file(path: Path) -> dict[str, str]:
     """
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     if path.suffix.lower() == ".csv":
-        rows = csv.DictReader(text.splitlines())
-        if not rows.fieldnames or not {"case", "patient"} <= set(rows.fieldnames):
-            raise ValueError(
-                f"{path}: columns {rows.fieldnames or 'none'} in line 1, expected case,patient"
-            )
-        return _normalise([(row["case"], row["patient"]) for row in rows], path)
+        return _normalise(_csv_items(text, path), path)
     try:
-        return _parse_map(json.loads(text), path)
-    except json.JSONDecodeError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: neither a .csv file nor valid JSON ({error}); expected "
             '{"case_1": 1, ...} or a .csv with the columns case,patient'
         ) from error
+    return _parse_map(content, path)
+
+
+def _csv_items(text: str, path: Path) -> list[tuple[str, str]]:
+    rows = csv.DictReader(text.splitlines())
+    try:
+        if not rows.fieldnames or not {"case", "patient"} <= set(rows.fieldnames):
+            raise ValueError(
+                f"{path}: columns {rows.fieldnames or 'none'} in line 1, expected case,patient"
+            )
+        return [(row["case"], row["patient"]) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"{path}: not a .csv file ({error}), expected case,patient") from error
 
 
 def _parse_map(content: object, path: Path) -> dict[str, str]:
@@ -88,6 +97,10 @@ def _parse_map(content: object, path: Path) -> dict[str, str]:
     if not isinstance(content.get("train"), dict):
         return _normalise(list(content.items()), path)
     test = content.get("test") or {}
+    if not isinstance(test, dict):
+        raise ValueError(
+            f'{path}: "test" holds {type(test).__name__}, expected {{"case_1": 1, ...}}'
+        )
     test_items = [(str(case).lower().replace("case", "test"), who) for case, who in test.items()]
     return _normalise([*content["train"].items(), *test_items], path)
 
@@ -106,7 +119,8 @@ def _normalise(items: list[tuple[str, object]], path: Path) -> dict[str, str]:
         if case_id in patients:
             raise ValueError(f"{path}: {case} is listed twice")
         name = str(patient).strip()
-        patients[case_id] = f"{int(name):02d}" if name.isdecimal() else name
+        is_number = name.isdecimal() and len(name) <= _MAX_DIGITS
+        patients[case_id] = f"{int(name):02d}" if is_number else name
     return patients
 
 
@@ -171,7 +185,7 @@ def _read_sidecar(path: Path) -> str | None:
         content = json.loads(sidecar.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         logger.warning("%s: unreadable sidecar, left out (%s)", sidecar, error)
         return None
     description = content.get("description") if isinstance(content, dict) else None

@@ -25,13 +25,14 @@ import numpy as np
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, write_json
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, remove_leftovers, write_json
 from nnunetv2_strokesynth.channels import PRESETS, numbered
 from nnunetv2_strokesynth.dataset_conversion.job import (
     RECORDS,
     CaseJob,
     convert_case,
     finished_record,
+    further_settings,
 )
 from nnunetv2_strokesynth.dataset_conversion.report import write_report
 from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
@@ -43,6 +44,7 @@ from nnunetv2_strokesynth.dataset_conversion.splits import (
 
 logger = logging.getLogger(__name__)
 
+DESCRIPTION_FILE = "dataset.json"
 SPLITS_FILE = "splits_final.json"
 REPORT_FILE = "conversion_report.csv"
 _SETTINGS_FILE = f"{RECORDS}/settings.json"
@@ -59,6 +61,9 @@ class Settings:
         seed: of the folds.
         channels: the preset's channels that are written, in its order; None for a kind of data
             set that always has all of them.
+        downsample: so many pixels along x and along y become one.
+        compute_maps: whether perfusion maps are computed where a scan has none.
+        frame_s: time between frames for that; None: as the header says.
     """
 
     preset: str
@@ -66,6 +71,9 @@ class Settings:
     folds: int
     seed: int
     channels: tuple[str, ...] | None = None
+    downsample: int = 1
+    compute_maps: bool = False
+    frame_s: float | None = None
 
     @property
     def channel_names(self) -> dict[str, str]:
@@ -75,9 +83,11 @@ class Settings:
     @property
     def stored(self) -> dict[str, object]:
         """What is kept in the data set's folder, as JSON gives it back."""
-        content = dict(vars(self))
-        names = content.pop("channels")
-        return content if names is None else {**content, "channels": list(names)}
+        usual = ("preset", "brain_mask", "folds", "seed")
+        further = further_settings(
+            self.channels, self.downsample, self.compute_maps, frame_s=self.frame_s
+        )
+        return {name: getattr(self, name) for name in usual} | further
 
 
 def dataset_folder(dataset_id: int, name: str) -> Path:
@@ -119,19 +129,18 @@ def prepare_folder(
         us.
     """
     settings_path = folder / _SETTINGS_FILE
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and _holds_files(folder):
         if not settings_path.is_file():
             raise ValueError(
                 f"{folder} exists and was not written by this command; "
                 "remove it, or choose another -d"
             )
         if overwrite:
-            shutil.rmtree(folder)
+            _remove_data_set(folder)
         else:
             _check_same(folder, scans, settings)
-    for stale in folder.glob(f"*/{TEMPORARY_PREFIX}*"):
-        # Left by a run that was killed; in imagesTr nnU-Net would take it for a case.
-        stale.unlink()
+    for inner in (folder, *folder.glob("*/")):
+        remove_leftovers(inner)  # in imagesTr nnU-Net would take one for a case
     write_json(settings_path, settings.stored)
 
 
@@ -156,13 +165,23 @@ def convert_cases(
     """
     jobs = [
         CaseJob(
-            scan, folder, settings.preset, settings.brain_mask, convert, channels=settings.channels
+            scan,
+            folder,
+            settings.preset,
+            settings.brain_mask,
+            convert,
+            channels=settings.channels,
+            downsample=settings.downsample,
+            compute_maps=settings.compute_maps,
+            frame_s=settings.frame_s,
         )
         for scan in scans
     ]
     records = {job.scan.case_id: finished_record(job) for job in jobs}
     todo = [job for job in jobs if records[job.scan.case_id] is None]
     if todo:
+        # Written last: with it gone, nnU-Net does not start from what is half converted.
+        (folder / DESCRIPTION_FILE).unlink(missing_ok=True)
         records |= _convert_all(todo, workers)
     done = len(jobs) - len(todo)
     if done == len(jobs):
@@ -224,7 +243,7 @@ def write_dataset_files(
         "preset": settings.preset,
         "brain_mask": settings.brain_mask,
     }
-    write_json(folder / "dataset.json", content)
+    write_json(folder / DESCRIPTION_FILE, content)
     return paper
 
 
@@ -240,16 +259,32 @@ def write_plots(folder: Path, records: dict[str, dict]) -> None:
         plot_curve(path, case_id, np.array(record["curve"]), window=window)
 
 
+def _holds_files(folder: Path) -> bool:
+    """Whether a folder holds more than empty folders and what a killed process left."""
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    return any(not path.name.startswith(TEMPORARY_PREFIX) for path in found)
+
+
+def _remove_data_set(folder: Path) -> None:
+    """Remove what this command wrote, its mark last: a run that is killed here can be repeated."""
+    (folder / DESCRIPTION_FILE).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and path.name != RECORDS:
+            shutil.rmtree(path)
+    shutil.rmtree(folder)
+
+
 def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
-    stored, wanted = _read_json(folder / _SETTINGS_FILE) or {}, settings.stored
+    stored, wanted = _read_json(folder / _SETTINGS_FILE), settings.stored
+    stored = stored if isinstance(stored, dict) else {}
     if stored != wanted:
-        keys = [key for key in wanted if stored.get(key) != wanted[key]]
-        differences = ", ".join(f"{key} {stored.get(key)}, now {wanted[key]}" for key in keys)
+        keys = [key for key in {**wanted, **stored} if stored.get(key) != wanted.get(key)]
+        differences = ", ".join(f"{key} {stored.get(key)}, now {wanted.get(key)}" for key in keys)
         raise ValueError(
             f"{folder} was converted with other settings ({differences}); "
             "add --overwrite to convert it anew, or choose another -d"
         )
-    known = {path.stem for path in (folder / RECORDS).glob("*_[0-9]*.json")}
+    known = {path.stem for path in (folder / RECORDS).glob("[!.]*_[0-9]*.json")}
     gone = sorted(known - {scan.case_id for scan in scans})
     if gone:
         raise ValueError(
@@ -311,5 +346,5 @@ def _read_json(path: Path) -> object:
     """The content of a JSON file, None where it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

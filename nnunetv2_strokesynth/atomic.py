@@ -6,8 +6,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -20,39 +21,68 @@ def _sibling(path: Path) -> Path:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling; rename it to ``path`` on success, delete it on failure."""
+    """Yield a temporary sibling; rename it to ``path`` on success, delete it on failure.
+
+    Raises:
+        OSError: it cannot be written; the message names ``path`` and not the temporary file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(path)
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk shows in write() or close(), and then Python does not say of which file.
+        if error.errno is None or str(error.filename or temporary) != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; rename it on success, delete it on failure.
 
-    An existing ``path`` is replaced: the caller has asked the user by then.
+    An existing ``path`` is replaced: the caller has asked the user by then. It is moved aside
+    whole and deleted last, so that a kill never leaves half of it.
     """
     path = Path(path)
-    temporary = _sibling(path)
+    temporary, replaced = _sibling(path), _sibling(path)
     temporary.mkdir(parents=True)
     try:
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, replaced)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
+    """Delete the temporary files of a folder that a killed process left; subfolders stay.
+
+    Args:
+        folder: where they lie; it may be absent.
+        older_than_s: younger ones stay; for folders that several processes write to at a time.
+    """
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if leftover.is_file() and time.time() - leftover.stat().st_mtime >= older_than_s:
+                leftover.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` in UTF-8, completely or not at all."""
+    """Write ``text`` in UTF-8, completely or not at all.
+
+    Bytes of a file name that are no UTF-8 (Python holds them as lone surrogates) become escapes
+    like ``\\udcff``, which JSON turns back into the same name.
+    """
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: object) -> None:

@@ -79,6 +79,9 @@ def main(argv: list[str] | None = None) -> int:
         args.run(args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError as error:
+        sys.stderr.write(f"strokesynth {argv[0]}: out of memory ({error or 'no details'})\n")
+        return 2
     except (ValueError, OSError) as error:
         sys.stderr.write(f"strokesynth {argv[0]}: {' '.join(str(error).split())}\n")
         return 2

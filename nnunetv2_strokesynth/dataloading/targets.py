@@ -9,6 +9,7 @@ nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +22,12 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file, write_json
+from nnunetv2_strokesynth.atomic import atomic_file, remove_leftovers, write_json
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 
 TARGETS_RAW_FOLDER = "targetsTr"
+# A target takes seconds; another training may be writing one that is younger than this.
+_LEFTOVER_AGE_S = 3600.0
 
 
 def targets_folder(preprocessed_folder: str | Path) -> Path:
@@ -91,17 +94,25 @@ def _fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> di
 
 
 def _is_current(stored: Path, record: Path, fingerprint: dict) -> bool:
-    if not (stored.is_file() and record.is_file()):
+    try:
+        return stored.is_file() and json.loads(record.read_text(encoding="utf-8")) == fingerprint
+    except (FileNotFoundError, ValueError):  # never finished, or damaged
         return False
-    return json.loads(record.read_text(encoding="utf-8")) == fingerprint
 
 
 def _store(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
     blocks, chunks = comp_blosc2_params(volume.shape, tuple(patch_size), volume.itemsize)
+    volume = np.ascontiguousarray(volume)
     with atomic_file(path) as temporary:
-        blosc2.asarray(
-            np.ascontiguousarray(volume), urlpath=str(temporary), chunks=chunks, blocks=blocks
-        )
+        try:
+            blosc2.asarray(volume, urlpath=str(temporary), chunks=chunks, blocks=blocks)
+            whole = np.array_equal(blosc2.open(str(temporary), mode="r")[:], volume)
+        except RuntimeError as error:  # blosc2 does not say why
+            raise OSError(
+                errno.ENOSPC, f"cannot be written; is the disk full? ({error})", str(path)
+            ) from error
+        if not whole:
+            raise OSError(errno.ENOSPC, "is not what was written; is the disk full?", str(path))
 
 
 def prepare_targets(
@@ -129,8 +140,10 @@ def prepare_targets(
 
     Raises:
         ValueError: a DWI does not fit its scan; names the case and the file.
+        OSError: a target cannot be written, as on a full disk.
     """
     folder = targets_folder(preprocessed_folder)
+    remove_leftovers(folder, _LEFTOVER_AGE_S)
     available = []
     reader = plans_manager.image_reader_writer_class()
     for case_id in tqdm(case_ids, desc="DWI targets", unit="case", disable=raw_folder is None):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_strokesynth.atomic import atomic_file, write_json
+from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.evaluation.cases import IMAGE_ENDINGS, gather, label_beside, name_some
 from nnunetv2_strokesynth.evaluation.components import clean_lesion, min_voxels
 from nnunetv2_strokesynth.evaluation.output import refuse_existing_folder, result_folder
@@ -23,6 +23,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
     read_lesion_probability,
     read_mask,
 )
+from nnunetv2_strokesynth.image_file import write_image
 
 HELP = "apply what `strokesynth tune` chose to predicted probabilities"
 EXAMPLE = (
@@ -66,7 +67,7 @@ def read_rule(path: Path) -> Rule:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["strokesynth_postprocessing"]
         rule = Rule(float(content["threshold"]), float(content["min_size"]), content["unit"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} was not written by `strokesynth tune`: {error!r}") from error
     valid = 0 < rule.threshold < 1 and rule.min_size >= 0 and np.isfinite(rule.min_size)
     if version != 1 or not valid or rule.unit not in ("voxels", "mL"):
@@ -83,8 +84,7 @@ def write_mask(mask: np.ndarray, like: Volume, path: Path) -> None:
     image.SetSpacing(like.spacing_mm[::-1])
     image.SetOrigin(like.origin)
     image.SetDirection(like.direction)
-    with atomic_file(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+    write_image(path, image)
 
 
 def postprocess_case(npz: Path, rule: Rule, output: Path) -> tuple[int, int]:

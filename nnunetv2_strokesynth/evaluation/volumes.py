@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from nnunetv2_strokesynth.image_file import simpleitk_name
+
 # Readers round differently (float32 headers, quaternions): a hundredth of a voxel is not a shift.
 ORIGIN_TOLERANCE_VOXELS = 0.01
 SPACING_TOLERANCE = 1e-3
@@ -44,7 +46,7 @@ def read_volume(path: Path) -> Volume:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(simpleitk_name(path))
     except RuntimeError as error:
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:

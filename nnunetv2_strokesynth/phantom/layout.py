@@ -12,7 +12,8 @@ import nibabel
 import numpy as np
 import SimpleITK
 
-from nnunetv2_strokesynth.atomic import atomic_file, atomic_folder
+from nnunetv2_strokesynth.atomic import atomic_folder
+from nnunetv2_strokesynth.image_file import write_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
@@ -184,5 +185,4 @@ def _voxel_mm(grid: SlabGrid) -> tuple[float, float, float]:
 def _write_truth(path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...]) -> None:
     image = SimpleITK.GetImageFromArray(volume)
     image.SetSpacing([float(size) for size in voxel_mm])
-    with atomic_file(path) as temporary:
-        SimpleITK.WriteImage(image, str(temporary), True)
+    write_image(path, image)

@@ -13,6 +13,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -22,6 +23,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
+from nnunetv2_strokesynth.atomic import atomic_file, remove_leftovers
 from nnunetv2_strokesynth.channels import PRESETS, check_channels
 from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, no_weights, with_targets
@@ -41,6 +43,13 @@ from nnunetv2_strokesynth.trainers.loss_log import (
 )
 from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
 from nnunetv2_strokesynth.trainers.stages import Stage, epochs_since_best, kept_is_best
+
+# nnU-Net's checkpoints hold scores as NumPy numbers; what else could run code is not unpickled.
+_NUMPY_NUMBERS = [
+    np.dtype,
+    np.float32(0).__reduce__()[0],
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"]},
+]
 
 
 class _EarlyStop(Exception):
@@ -312,6 +321,20 @@ class StrokeTrainer(nnUNetTrainer):
             self._load_weights(self._best_checkpoint(len(self.stages) - 1))
         super().on_train_end()
 
+    def save_checkpoint(self, filename: str) -> None:
+        """nnU-Net's, written beside the old checkpoint and renamed: a kill leaves one of the two.
+
+        nnU-Net writes in place, so that a kill or a full disk in the middle leaves a torn file, and
+        a training that cannot go on.
+        """
+        if self.local_rank != 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)  # writes nothing, and logs why
+            return
+        path = Path(filename)
+        remove_leftovers(path.parent)
+        with atomic_file(path) as temporary:
+            super().save_checkpoint(str(temporary))
+
     def _best_checkpoint(self, number: int) -> Path:
         return Path(self.output_folder) / f"checkpoint_best_{self.stages[number].name}.pth"
 
@@ -321,5 +344,6 @@ class StrokeTrainer(nnUNetTrainer):
         if not path.is_file():  # nnU-Net's --disable_checkpointing
             return
         self.print_to_log_file(f"weights of {path.name}")
-        checkpoint = torch.load(path, map_location=self.device, weights_only=False)
+        with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+            checkpoint = torch.load(path, map_location=self.device, weights_only=True)
         self.unwrapped_network.load_state_dict(checkpoint["network_weights"])

@@ -1,0 +1,111 @@
+"""Child processes that are killed: by the test at a chosen sight, or by themselves in some call.
+
+A process that kills itself in the middle of a rename or of a write dies at the worst moments, which
+a kill from outside meets by luck only.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROUNDS = int(os.environ.get("STROKESYNTH_KILL_ROUNDS", "1"))
+TIMEOUT_S = 900  # far more than anything takes: a machine may be busy
+
+DIE_AT_RENAME = """
+import os, signal
+_replace, _left = os.replace, [{n_renames}]
+def _dying_replace(source, target, **options):
+    if _left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    _left[0] -= 1
+    return _replace(source, target, **options)
+os.replace = _dying_replace
+"""
+DIE_IN_TORCH_SAVE = """
+import io, os, signal, torch
+_save, _left = torch.save, [{n_saves}]
+def _dying_save(content, path, *args, **options):
+    if _left[0]:
+        _left[0] -= 1
+        return _save(content, path, *args, **options)
+    whole = io.BytesIO()
+    _save(content, whole)
+    with open(path, "wb") as file:
+        file.write(whole.getvalue()[: whole.tell() // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+torch.save = _dying_save
+"""
+PREPARE_TARGETS = """
+import json, sys, time
+from pathlib import Path
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2_strokesynth.dataloading.targets import prepare_targets
+
+raw, preprocessed, plans, ready, go = map(Path, sys.argv[1:6])
+manager = PlansManager(load_json(str(plans)))
+case_ids = sorted(path.stem for path in preprocessed.glob("*.pkl"))
+ready.touch()
+while not go.exists():
+    time.sleep(0.001)
+found = prepare_targets(
+    raw, preprocessed, case_ids, manager, manager.get_configuration("2d"), ".nii.gz"
+)
+assert found == case_ids
+"""
+
+
+def rounds() -> list[random.Random]:
+    """A generator of random numbers for each round of kills, the same in every run."""
+    return [random.Random(f"round {number}") for number in range(ROUNDS)]
+
+
+def start(command: list[str], variables: dict[str, str], log: Path) -> subprocess.Popen:
+    """Start a command in a session of its own, so that its children can be killed with it."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def kill_when(
+    process: subprocess.Popen, condition: Callable[[], bool], delay_s: float = 0.0
+) -> bool:
+    """SIGKILL a process and its children, ``delay_s`` after a condition holds for the first time.
+
+    Returns:
+        Whether it was still running.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while process.poll() is None and not condition():
+        if time.monotonic() > deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise TimeoutError(f"{process.args}: the moment for the kill never came")
+        time.sleep(0.001)
+    time.sleep(delay_s)
+    was_running = process.poll() is None
+    if was_running:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(TIMEOUT_S)
+    return was_running
+
+
+def finish(process: subprocess.Popen, log: Path) -> None:
+    """Wait for a process that has to succeed."""
+    try:
+        code = process.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert code == 0, f"exit code {code}\n{log.read_text(errors='replace')[-3000:]}"
