@@ -41,6 +41,7 @@ from nnunetv2_strokesynth.trainers.song2018 import (  # noqa: F401
 )
 from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer,
+    StrokeSynthTrainer_FineTune,
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Stock,
     StrokeSynthTrainer_Surrogate,

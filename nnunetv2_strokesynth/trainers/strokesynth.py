@@ -150,6 +150,16 @@ class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
     uses_dwi = False
 
 
+class StrokeSynthTrainer_FineTune(StrokeSynthTrainer_NoDWI):
+    """The same with a tenth of nnU-Net's learning rate, for ``-pretrained_weights``.
+
+    The weights come from ``StrokeSynthTrainer`` on a data set that has DWIs. nnU-Net's own rate,
+    0.01, is meant for random weights and would undo much of them.
+    """
+
+    learning_rate = 0.001
+
+
 class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer_NoDWI):
     """The same three networks; the generator learns a blurred lesion where there is no DWI.
 
