@@ -37,7 +37,7 @@ def apply(damage, paths):
     """Spoil one file of the series."""
     kind, place, *rest = damage
     path = paths[place]
-    if kind in ("bytes", "cut", "copy") and not path.is_file():
+    if kind in ("bytes", "cut", "copy", "delete") and not path.is_file():
         return
     if kind == "bytes":
         content = bytearray(path.read_bytes())
@@ -47,7 +47,7 @@ def apply(damage, paths):
     elif kind == "cut":
         path.write_bytes(path.read_bytes()[: rest[0]])
     elif kind == "delete":
-        path.unlink(missing_ok=True)
+        path.unlink()
     elif kind == "copy":
         name = "".join(c for c in rest[0] if c not in "/\0" and c.isprintable()) or "x"
         shutil.copy(path, path.with_name(f"copy {name}"))
