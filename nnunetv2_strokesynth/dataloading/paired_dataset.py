@@ -28,11 +28,28 @@ class ChannelStack:
         channels, *spatial = key if isinstance(key, tuple) else (key,)
         if channels != slice(None):
             raise IndexError("a channel stack is indexed in space only: stack[:, z, y, x]")
-        image = self.image[(slice(None), *spatial)]
-        stacked = np.empty((image.shape[0] + 1, *image.shape[1:]), dtype=np.float32)
-        stacked[:-1] = image
-        stacked[-1] = np.nan if self.dwi is None else self.dwi[(slice(None), *spatial)][0]
-        return stacked
+        single = tuple(1 + k for k, cut in enumerate(spatial) if not isinstance(cut, slice))
+        cuts = [c if isinstance(c, slice) else slice(c, c + 1 or None) for c in spatial]
+        cuts += [slice(None)] * (self.ndim - 1 - len(cuts))
+        sides = [len(range(*cut.indices(n))) for cut, n in zip(cuts, self.shape[1:], strict=True)]
+        stacked = np.empty((self.shape[0], *sides), dtype=np.float32)
+        _read(self.image, cuts, stacked[:-1])
+        if self.dwi is None:
+            stacked[-1] = np.nan
+        else:
+            _read(self.dwi, cuts, stacked[-1:])
+        return stacked.squeeze(single)
+
+
+def _read(source: np.ndarray | blosc2.NDArray, spatial: list[slice], out: np.ndarray) -> None:
+    """``out[:] = source[:, *spatial]``; blocks on disk are decompressed right into ``out``."""
+    cuts = [cut.indices(side) for cut, side in zip(spatial, source.shape[1:], strict=True)]
+    direct = hasattr(source, "get_slice_numpy") and source.dtype == out.dtype and out.size
+    if direct and all(step == 1 for _, _, step in cuts):
+        start, stop, _ = zip((0, source.shape[0], 1), *cuts, strict=True)
+        source.get_slice_numpy(out, (start, stop))
+    else:
+        out[:] = source[(slice(None), *spatial)]
 
 
 class PairedDataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 _ROOT_EPS = 1e-8
 _MIN_DICE = 1e-6
 _MIN_PROB = 1e-7
+_MAX_TABLE = 2**20  # squared pixels: patches of up to 724 x 724
 
 
 def lesion_weight_map(lesion: np.ndarray, w: float = 1.5, decay_px: float = 50.0) -> np.ndarray:
@@ -37,12 +39,38 @@ def lesion_weight_map(lesion: np.ndarray, w: float = 1.5, decay_px: float = 50.0
             f"{lesion.shape}, w = {w}, decay_px = {decay_px}."
         )
     weight = np.full(lesion.shape, 0.5, dtype=np.float32)
+    rows, columns = lesion.shape[-2:]
+    y, x = (axis.astype(np.int32) for axis in np.ogrid[:rows, :columns])
     for index in np.ndindex(lesion.shape[:-2]):
         inside = lesion[index]
         if inside.any():
-            distance = distance_transform_edt(~inside)
-            weight[index] = np.where(inside, w, 0.5 + expit(-distance / decay_px))
+            offset_y, offset_x = distance_transform_edt(
+                ~inside, return_distances=False, return_indices=True
+            )
+            offset_y -= y
+            offset_x -= x
+            weight[index] = _weight_at(offset_y**2 + offset_x**2, w, decay_px)
     return weight
+
+
+def _weight_at(squared_px: np.ndarray, w: float, decay_px: float) -> np.ndarray:
+    """Weights from squared distances to the lesion: int (Y, X) -> (Y, X).
+
+    Squared distances are whole numbers, and a patch holds few different ones: to look the weights
+    up takes a tenth of the time of root and exponential, and gives the same numbers.
+    """
+    if sum(side**2 for side in squared_px.shape) > _MAX_TABLE:
+        return np.where(squared_px, 0.5 + expit(-np.sqrt(squared_px) / decay_px), w)
+    # Clipping changes nothing, and is faster than to raise for what is out of range.
+    return _weight_table(_MAX_TABLE, w, decay_px).take(squared_px, mode="clip")
+
+
+@lru_cache(maxsize=4)
+def _weight_table(length: int, w: float, decay_px: float) -> np.ndarray:
+    """Weights at the squared distances 0, 1, 2, ...: float32 (length,)."""
+    table = 0.5 + expit(-np.sqrt(np.arange(length)) / decay_px)
+    table[0] = w
+    return table.astype(np.float32)
 
 
 def signed_distance_weight_map(lesion: np.ndarray, decay_px: float = 50.0) -> np.ndarray:

@@ -93,7 +93,10 @@ class SegmentationLoss(nn.Module):
         """
         logits = wide(output if torch.is_tensor(output) else output[0])
         labels = target[0][:, 0].long()
-        onehot = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)
+        # As F.one_hot, which reads the labels' range first and lays the classes out last.
+        classes = torch.arange(logits.shape[1], device=labels.device)
+        classes = classes.view(-1, *(1,) * (labels.ndim - 1))
+        onehot = (labels[:, None] == classes).to(logits.dtype)
         inputs = _Segmentation(logits, logits.softmax(dim=1), labels, onehot, target[-1][:, 0])
         values = {name: SEGMENTATION_TERMS[name](inputs) for name in self.names}
         loss = sum(values.values())

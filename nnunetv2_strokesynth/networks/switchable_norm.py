@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch import distributed as dist
 from torch import nn
+
+from nnunetv2_strokesynth.networks.switchable_norm_function import (
+    Moments,
+    SwitchableNormFunction,
+    batch_moments,
+    blended,
+    layer_moments,
+)
+from nnunetv2_strokesynth.networks.switchable_norm_passes import dense, map_moments
 
 
 class _SwitchableNorm(nn.Module):
@@ -15,7 +27,8 @@ class _SwitchableNorm(nn.Module):
 
     Source: Luo et al. 2018 (arXiv 1806.10779). Choices: every variance is biased (1/N),
     ``running_var`` starts at 1 and ``momentum`` is the weight of the new value, as in PyTorch. So
-    1x1 maps stay finite and inference is sane after a few steps.
+    1x1 maps stay finite and inference is sane after a few steps. In distributed training the batch
+    is that of all processes, as in ``SyncBatchNorm``, unless ``synchronise`` is False.
 
     Args:
         num_features: channels C of the input.
@@ -25,6 +38,7 @@ class _SwitchableNorm(nn.Module):
     """
 
     spatial_dims: int
+    synchronise = True
 
     def __init__(
         self,
@@ -52,10 +66,37 @@ class _SwitchableNorm(nn.Module):
                 f"{type(self).__name__} expects (B, {self.num_features}) plus {self.spatial_dims} "
                 f"spatial axes, found shape {tuple(x.shape)}."
             )
+        # A compiler fuses the formula itself, and looks into no kernel of ours.
+        fused = x.device.type in ("cpu", "cuda") and not torch.compiler.is_compiling()
+        return self._fused(dense(x)) if fused else self._formula(x)
+
+    def _fused(self, x: torch.Tensor) -> torch.Tensor:
+        synchronise = self._shares_batch()
+        with torch.no_grad():
+            instance = Moments(*map_moments(x))
+            batch, batch_share = self._batch_moments(instance, x, synchronise)
+        return SwitchableNormFunction.apply(
+            x,
+            self.weight,
+            self.bias,
+            self.mean_weight,
+            self.var_weight,
+            instance,
+            batch,
+            batch_share,
+            self.eps,
+            synchronise,
+        )
+
+    def _formula(self, x: torch.Tensor) -> torch.Tensor:
         # Sums of squares overflow in float16: statistics and the affine map are float32 under
         # autocast.
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        mean, var = self._blended_statistics(wide)
+        var_in, mean_in = torch.var_mean(wide, dim=tuple(range(2, x.ndim)), correction=0)
+        instance = Moments(mean_in, var_in)
+        batch, _ = self._batch_moments(instance, x, self._shares_batch())
+        shares = torch.softmax(self.mean_weight, dim=0), torch.softmax(self.var_weight, dim=0)
+        mean, var = blended(instance, layer_moments(instance), batch, shares)
         scale = torch.rsqrt(var + self.eps)
         if self.weight is not None:
             scale = scale * self.weight
@@ -65,34 +106,30 @@ class _SwitchableNorm(nn.Module):
         per_map = (*mean.shape, *(1,) * self.spatial_dims)
         return (wide * scale.view(per_map) + shift.view(per_map)).to(x.dtype)
 
-    def _blended_statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance per map, (B, C) each; the image is read once.
-
-        Layer and batch statistics follow from the instance ones by the law of total variance,
-        which does not cancel as E[x^2] - E[x]^2 does.
-        """
-        var_in, mean_in = torch.var_mean(x, dim=tuple(range(2, x.ndim)), correction=0)
-        between_channels, mean_ln = torch.var_mean(mean_in, dim=1, correction=0, keepdim=True)
-        var_ln = var_in.mean(dim=1, keepdim=True) + between_channels
-        mean_bn, var_bn = self._batch_statistics(mean_in, var_in)
-        share_mean = torch.softmax(self.mean_weight, dim=0)
-        share_var = torch.softmax(self.var_weight, dim=0)
-        mean = share_mean[0] * mean_in + share_mean[1] * mean_ln + share_mean[2] * mean_bn
-        var = share_var[0] * var_in + share_var[1] * var_ln + share_var[2] * var_bn
-        return mean, var
-
-    def _batch_statistics(
-        self, mean_in: torch.Tensor, var_in: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance (C,) of the batch in training, the running ones otherwise."""
+    def _batch_moments(
+        self, instance: Moments, x: torch.Tensor, synchronise: bool
+    ) -> tuple[Moments, float | torch.Tensor | None]:
+        """``batch_moments`` in training, the running ones and None otherwise."""
         if not self.training:
-            return self.running_mean, self.running_var
-        between_samples, mean_bn = torch.var_mean(mean_in, dim=0, correction=0)
-        var_bn = var_in.mean(dim=0) + between_samples
+            running = (self.running_mean[None], self.running_var[None])
+            return Moments(*(t.to(instance.mean.dtype) for t in running)), None
+        batch, batch_share = batch_moments(
+            instance, math.prod(x.shape[2:]), synchronise=synchronise
+        )
         with torch.no_grad():
-            self.running_mean.lerp_(mean_bn.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(var_bn.to(self.running_var.dtype), self.momentum)
-        return mean_bn, var_bn
+            self.running_mean.lerp_(batch.mean[0].to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(batch.var[0].to(self.running_var.dtype), self.momentum)
+        return batch, batch_share
+
+    def _shares_batch(self) -> bool:
+        """Whether other processes hold samples of the same batch."""
+        return (
+            self.synchronise
+            and self.training
+            and dist.is_available()
+            and dist.is_initialized()
+            and dist.get_world_size() > 1
+        )
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"

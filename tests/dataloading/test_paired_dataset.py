@@ -23,6 +23,27 @@ def test_crop_equals_crop_of_the_concatenation(image_and_dwi, box):
     np.testing.assert_array_equal(crop_and_pad_nd(stack, box, 0), expected)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        (slice(None), slice(1, 3), slice(2, 7), slice(0, 12)),
+        (slice(None), slice(2, 3)),
+        (slice(None), slice(-2, None), slice(None, None, 2), slice(3, 40)),
+        (slice(None), slice(2, 2), slice(0, 4), slice(0, 4)),
+        (slice(None), 1, slice(2, 7), -1),
+        slice(None),
+    ],
+)
+@pytest.mark.parametrize("stored", [np.asarray, blosc2.asarray])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cut_equals_the_same_cut_of_the_concatenation(image_and_dwi, key, stored, dtype):
+    image, dwi = image_and_dwi
+    stack = ChannelStack(stored(image.astype(dtype)), stored(dwi))
+    found = stack[key]
+    assert found.dtype == np.float32 and isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, np.concatenate((image, dwi))[key])
+
+
 def test_missing_dwi_is_nan(image_and_dwi):
     stack = ChannelStack(image_and_dwi[0], None)
     cropped = stack[:, 1:2, 2:5, 3:6]

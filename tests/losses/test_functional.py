@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
+from scipy.special import expit
 
 from nnunetv2_strokesynth.losses.functional import (
     context_l1,
@@ -74,6 +76,31 @@ def test_weight_map_hand_values():
 
 def test_weight_map_without_lesion_is_one_half():
     assert (lesion_weight_map(np.zeros((4, 5), bool)) == 0.5).all()
+
+
+def eq9_from_scipys_distances(lesion: np.ndarray, w: float, decay_px: float) -> np.ndarray:
+    """In float64, rounded once: root and exponential of every pixel."""
+    falling = 0.5 + expit(-distance_transform_edt(~lesion) / decay_px)
+    return np.where(lesion, w, falling).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (1, 50), (3, 1100)])
+@pytest.mark.parametrize(("w", "decay_px"), [(1.5, 50.0), (4.0, 7.5)])
+def test_looked_up_weights_are_the_computed_ones_to_the_bit(rng, shape, w, decay_px):
+    """(3, 1100) is larger than the table of weights is made for."""
+    lesion = rng.uniform(size=shape) > 0.98
+    lesion[0, 0] = True
+    found = lesion_weight_map(lesion, w, decay_px)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, eq9_from_scipys_distances(lesion, w, decay_px))
+
+
+def test_weight_map_can_be_changed_without_changing_the_next(rng):
+    lesion = rng.uniform(size=(20, 20)) > 0.9
+    first = lesion_weight_map(lesion)
+    kept = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(lesion_weight_map(lesion), kept)
 
 
 def test_weight_map_of_a_stack_is_per_slice(rng):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
-from nnunetv2_strokesynth.networks import ContextEncoder
+from nnunetv2_strokesynth.networks import ContextEncoder, MultiScaleDiscriminator
 
 SIZE = 32
 SEGMENTATION_TERMS = {"L_s", "L_wce", "L_hgd"}
@@ -211,3 +212,49 @@ def test_autocast(dtype):
     torch.testing.assert_close(value, expected)
     assert all(x.grad.isfinite().all() for x in half)
     assert all(p.grad.isfinite().all() for p in encoder.parameters())
+
+
+class NoWaiting(TorchDispatchMode):
+    """Stops where a GPU would be waited for: a number read from it, a size that depends on data."""
+
+    names = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in self.names:
+            raise AssertionError(f"{func} waits for the GPU")
+        by_index = func.overloadpacket.__name__ in ("index", "index_put", "index_put_")
+        if by_index and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            raise AssertionError(f"{func} by a mask waits for the GPU")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("without_dwi", [(), (1,), (0, 1, 2)])
+@pytest.mark.parametrize("discriminator", [False, True])
+def test_nothing_in_the_losses_waits_for_the_gpu(without_dwi, discriminator):
+    output, target = make_batch(without_dwi=without_dwi)
+    critic = MultiScaleDiscriminator(2, 4) if discriminator else None
+    condition = (torch.rand(3, 1, SIZE, SIZE),) if discriminator else ()
+    segmentation = SegmentationLoss(
+        ("L_wce", "L_hgd", "L_dice", "L_gd", "L_ce"), watched=("l1", "error_rate")
+    )
+    loss = JointLoss(ContextEncoder(), segmentation=segmentation, discriminator=critic)
+    with NoWaiting():
+        loss((*output, *condition), target).backward()
+    assert all(torch.isfinite(value.grad).all() for value in output)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: x.sum().item(),
+        lambda x: bool(x.sum() > 0),
+        lambda x: float(x[0]),
+        lambda x: x.nonzero(),
+        lambda x: x[x > 0],
+        lambda x: x.unique(),
+    ],
+)
+def test_waiting_would_be_noticed(wait):
+    x = torch.rand(4)
+    with NoWaiting(), pytest.raises(AssertionError, match="waits for the GPU"):
+        wait(x)

@@ -1,0 +1,188 @@
+"""Batches per second of StrokeSynthTrainer's loader next to stock nnU-Net's, same 12 channels.
+
+    OMP_NUM_THREADS=1 python benchmarks/loader.py [--quick] [--data FOLDER] [--patch Y X]
+
+Both are what ``trainer.get_dataloaders`` returns, in this process (``nnUNet_n_proc_DA=0``): ours
+for StrokeSynthTrainer, which adds the DWI and the weight map (a distance transform), nnU-Net's for
+StrokeSynthTrainer_Stock, which adds the smaller copies of the labels for deep supervision. They
+take turns, and both begin each batch with the same seed: same slices, same augmentation. Figures
+are processor time, summed over the batches, which other jobs hardly change.
+
+The data are phantoms, converted, planned and preprocessed by the package's own commands into
+``--data`` (kept, and used again) or into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from machine import report
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.trainers.strokesynth import (
+    StrokeSynthTrainer,
+    StrokeSynthTrainer_NoDWI,
+    StrokeSynthTrainer_Stock,
+)
+
+DATASET_ID = "18"
+TARGET = 0.9
+BATCH_SIZE = 8  # the planner gives a handful of phantoms two
+# nnUNetv2_plan_and_preprocess, which otherwise samples 1e8 voxels of every channel: 12 GB and more.
+PLAN_WITH_LITTLE_MEMORY = """
+from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
+from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import plan_and_preprocess_entry
+
+extractor = fingerprint_extractor.DatasetFingerprintExtractor
+original = extractor.__init__
+
+def init(self, *args, **kwargs):
+    original(self, *args, **kwargs)
+    self.num_foreground_voxels_for_intensitystats = 1e6
+
+extractor.__init__ = init
+plan_and_preprocess_entry()
+"""
+
+
+class Seconds(NamedTuple):
+    """Processor time of one batch of each loader."""
+
+    ours: float
+    stock: float
+    without_dwi: float
+
+
+def measure(
+    device: torch.device,
+    quick: bool,
+    *,
+    data: Path | None = None,
+    patch: tuple[int, int] | None = None,
+) -> list[dict]:
+    """One row per claim; the loader runs on the CPU whatever the device.
+
+    Args:
+        device: not used.
+        quick: 64 px and few batches in place of 256 px.
+        data: folder to make the data in, or that holds them already; None: a temporary one.
+        patch: in place of the planned one.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = data or Path(temporary) / "data"
+        make_data(folder, size=64 if quick else 256)
+        with _folders(folder, Path(temporary)), contextlib.redirect_stdout(sys.stderr):
+            loaders = {
+                "ours": loader(StrokeSynthTrainer, patch),
+                "stock": loader(StrokeSynthTrainer_Stock, patch),
+                "without_dwi": loader(StrokeSynthTrainer_NoDWI, patch),
+            }
+            shape = next(loaders["stock"])["data"].shape
+            total = total_seconds(loaders, n_batches=10 if quick else 40)
+    size = "x".join(map(str, shape))
+    rows = (
+        ("loader", total.ours, TARGET),
+        ("loader of StrokeSynthTrainer_NoDWI: weight map only", total.without_dwi, None),
+    )
+    return [
+        {
+            "claim": f"{name}, {size}",
+            "ours": 1 / seconds,
+            "yardstick": 1 / total.stock,
+            "ratio": total.stock / seconds,
+            "target": "" if target is None else f">= {target}",
+            "unit": "batches per CPU second",
+        }
+        for name, seconds, target in rows
+    ]
+
+
+def total_seconds(loaders: dict[str, Iterator[dict]], n_batches: int) -> Seconds:
+    """Mean processor time of a batch. The loaders take turns; each batch has a seed of its own."""
+    total = dict.fromkeys(loaders, 0.0)
+    for seed in range(n_batches):
+        for name, batches in loaders.items():
+            np.random.seed(seed)  # noqa: NPY002  (nnU-Net draws from the global generator)
+            torch.manual_seed(seed)
+            start = time.process_time()
+            next(batches)
+            total[name] += time.process_time() - start
+    return Seconds(**{name: seconds / n_batches for name, seconds in total.items()})
+
+
+def loader(cls: type[nnUNetTrainer], patch: tuple[int, int] | None = None) -> Iterator[dict]:
+    """The training batches as nnU-Net gets them: ``data`` and ``target``."""
+    preprocessed = next(Path(os.environ["nnUNet_preprocessed"]).glob(f"Dataset0{DATASET_ID}_*"))
+    plans = load_json(str(preprocessed / "nnUNetPlans.json"))
+    plans["continue_training"] = False  # nnUNetv2_train sets it
+    plans["configurations"]["2d"]["batch_size"] = BATCH_SIZE
+    if patch is not None:
+        plans["configurations"]["2d"]["patch_size"] = list(patch)
+    dataset = load_json(str(preprocessed / "dataset.json"))
+    trainer = cls(plans, "2d", 0, dataset, torch.device("cpu"))
+    trainer.initialize()
+    return trainer.get_dataloaders()[0]
+
+
+def make_data(folder: Path, size: int) -> None:
+    """Phantom, conversion, planning and preprocessing below ``folder``, unless done before."""
+    finished = folder / "finished.txt"
+    if finished.is_file():
+        return
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    phantom = str(folder / "phantom")
+    make = f"--cases 5 --size {size} --max-slices 4 --workers 1 --overwrite".split()
+    convert = f"-d {DATASET_ID} --folds 2 --workers 1 --overwrite".split()
+    plan = f"-c 2d -np 1 -npfp 1 -d {DATASET_ID}".split()
+    for name, command in (
+        ("phantom", ["strokesynth", "phantom", phantom, *make]),
+        ("convert", ["strokesynth", "convert", "isles2018", phantom, *convert]),
+        ("plan", ["python", "-c", PLAN_WITH_LITTLE_MEMORY, *plan]),
+    ):
+        variables = environment(folder, nnUNet_n_proc_DA="1", OMP_NUM_THREADS="1")
+        run_command(command, variables, log_file=folder / "logs" / f"{name}.txt", shown={})
+    finished.touch()
+
+
+@contextlib.contextmanager
+def _folders(folder: Path, results: Path) -> Iterator[None]:
+    """nnU-Net's folders and no further processes, as long as the context lasts."""
+    changed = environment(folder, nnUNet_results=str(results), nnUNet_n_proc_DA="0")
+    before = dict(os.environ)
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def main() -> None:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="64 px, few batches")
+    parser.add_argument("--data", type=Path, help="folder for the data, kept (default: a new one)")
+    parser.add_argument("--patch", type=int, nargs=2, metavar=("Y", "X"), help="not the planned")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # as nnU-Net's loader processes
+    device = torch.device("cpu")
+    patch = None if args.patch is None else tuple(args.patch)
+    report(measure(device, args.quick, data=args.data, patch=patch), device, args.json)
+
+
+if __name__ == "__main__":
+    main()

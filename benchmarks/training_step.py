@@ -1,0 +1,225 @@
+"""A training step of StrokeSynthTrainer next to the bare sum of its three U-Nets.
+
+    OMP_NUM_THREADS=1 python benchmarks/training_step.py [--device cuda] [--full] [--quick]
+
+Ours: extractor, generator and segmenter as ``planned_networks`` makes them (switchable norm and
+squeeze-and-excitation in the segmenter, context encoder), the joint loss. The yardstick: three
+PlainConvUNets of the same topology and widths with InstanceNorm, chained likewise, mean-squared
+error on pseudo-DWI and feature, cross-entropy on the logits. Both: nnU-Net's SGD, clipping and
+gradient scaling, the same batch, targets as the loader delivers them. Two rows in between exchange
+only the networks or only the loss.
+
+The four take turns; figures are medians, of processor time on the CPU and of wall time on CUDA.
+Sizes: (4, 12, 96, 96) and half the planner's features, or with ``--full`` nnU-Net's batch for ISLES
+2018, (25, 12, 256, 256), which needs a GPU; CUDA runs with autocast and ``torch.compile``, as
+nnU-Net does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import report
+from torch import nn
+from torch.nn import functional as F
+
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.losses import JointLoss
+from nnunetv2_strokesynth.networks import (
+    PlannedImageNet,
+    StrokeSynthNet,
+    planned_networks,
+    planned_unet,
+)
+from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH
+
+TARGET = 1.15
+PRESET = "wang2020"
+FEATURES = (32, 64, 128, 256, 512, 512)  # of nnU-Net's plans for slices of ISLES 2018
+Loss = Callable[[tuple[torch.Tensor, ...], list[torch.Tensor]], torch.Tensor]
+
+
+def measure(device: torch.device, quick: bool, *, full: bool | None = None) -> list[dict]:
+    """One row per claim.
+
+    Args:
+        device: where the step runs.
+        quick: smaller images and fewer repetitions.
+        full: the batch of a real training; None: on CUDA, unless quick.
+    """
+    full = device.type == "cuda" and not quick if full is None else full
+    shape = (25, 12, 256, 256) if full else (2, 12, 64, 64) if quick else (4, 12, 96, 96)
+    plans = architecture(width=1.0 if full else 0.25 if quick else 0.5)
+    batch = make_batch(shape, device)
+    steps = make_steps(plans, device, batch)
+    seconds = medians(steps, device, repetitions=5 if quick else 15, warmup=1 if quick else 3)
+    size = "x".join(map(str, shape))
+    claims = {
+        "ours": ("training step", f"<= {TARGET}"),
+        "our networks": ("our networks, bare losses", ""),
+        "our loss": ("bare networks, our loss", ""),
+    }
+    return [
+        {
+            "claim": f"{claim}, {size}",
+            "ours": 1000 * seconds[name],
+            "yardstick": 1000 * seconds["bare"],
+            "ratio": seconds[name] / seconds["bare"],
+            "target": target,
+            "unit": "CPU ms a step" if device.type == "cpu" else "ms a step",
+        }
+        for name, (claim, target) in claims.items()
+    ]
+
+
+def architecture(width: float) -> dict[str, Any]:
+    """``architecture`` of nnU-Net's 2d plans with the features of every stage times ``width``."""
+    n_stages = len(FEATURES)
+    return {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "arch_kwargs": {
+            "n_stages": n_stages,
+            "features_per_stage": [max(1, round(width * features)) for features in FEATURES],
+            "conv_op": "torch.nn.modules.conv.Conv2d",
+            "kernel_sizes": [[3, 3]] * n_stages,
+            "strides": [[1, 1], *[[2, 2]] * (n_stages - 1)],
+            "n_conv_per_stage": [2] * n_stages,
+            "n_conv_per_stage_decoder": [2] * (n_stages - 1),
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+
+
+def bare_networks(plans: dict[str, Any]) -> StrokeSynthNet:
+    """The three U-Nets with the plans' InstanceNorm, without squeeze-and-excitation."""
+    ours = planned_networks(plans, PRESET, 2, with_context_encoder=False)
+    return StrokeSynthNet(
+        PlannedImageNet(plans, PRESETS[PRESET].n_frames, EXTRACTOR_WIDTH),
+        PlannedImageNet(plans, len(ours.generator_indices) + 1),
+        planned_unet(plans, 1, 2),
+        None,
+        frame_indices=ours.frame_indices,
+        generator_indices=ours.generator_indices,
+        return_heads=True,
+    )
+
+
+def bare_loss(output: tuple[torch.Tensor, ...], target: list[torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy on the logits, mean-squared error on pseudo-DWI and feature."""
+    logits, pseudo_dwi, feature = output
+    labels, dwi, _ = target
+    synthesis = F.mse_loss(pseudo_dwi.float(), dwi) + F.mse_loss(feature.float(), dwi)
+    return F.cross_entropy(logits.float(), labels[:, 0].long()) + synthesis
+
+
+def make_batch(shape: tuple[int, int, int, int], device: torch.device) -> dict[str, Any]:
+    """What the loader delivers: image, [labels, DWI, weight map]."""
+    torch.manual_seed(0)
+    n, _, *sides = shape
+    labels = torch.zeros(n, 1, *sides, dtype=torch.int16)
+    labels[..., : sides[0] // 4, : sides[1] // 4] = 1
+    target = [labels, torch.rand(n, 1, *sides), 0.5 + torch.rand(n, 1, *sides)]
+    return {"data": torch.randn(shape).to(device), "target": [t.to(device) for t in target]}
+
+
+def make_steps(
+    plans: dict[str, Any], device: torch.device, batch: dict[str, Any]
+) -> dict[str, Callable[[], None]]:
+    """A step of each pair of networks and loss, by name."""
+
+    def ours() -> tuple[nn.Module, Loss]:
+        network = planned_networks(plans, PRESET, 2, return_heads=True)
+        return network, JointLoss(network.context_encoder)
+
+    def with_bare_loss() -> tuple[nn.Module, Loss]:
+        networks = planned_networks(plans, PRESET, 2, with_context_encoder=False, return_heads=True)
+        return networks, bare_loss
+
+    def with_our_loss() -> tuple[nn.Module, Loss]:
+        network = bare_networks(plans)
+        network.context_encoder = planned_networks(plans, PRESET, 2).context_encoder
+        return network, JointLoss(network.context_encoder)
+
+    pairs = {
+        "ours": ours(),
+        "bare": (bare_networks(plans), bare_loss),
+        "our networks": with_bare_loss(),
+        "our loss": with_our_loss(),
+    }
+    return {
+        name: make_step(network.to(device), loss, device, batch)
+        for name, (network, loss) in pairs.items()
+    }
+
+
+def make_step(
+    network: nn.Module, loss: Loss, device: torch.device, batch: dict[str, Any]
+) -> Callable[[], None]:
+    """nnU-Net's ``train_step`` with its optimiser; on CUDA compiled, under autocast, scaled."""
+    cuda = device.type == "cuda"
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=1e-2, weight_decay=3e-5, momentum=0.99, nesterov=True
+    )
+    scaler = torch.amp.GradScaler("cuda", enabled=cuda)
+    run = torch.compile(network) if cuda else network
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cuda") if cuda else contextlib.nullcontext():
+            value = loss(run(batch["data"]), batch["target"])
+        scaler.scale(value).backward()
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 12)
+        scaler.step(optimizer)
+        scaler.update()
+
+    return step
+
+
+def medians(
+    steps: dict[str, Callable[[], None]], device: torch.device, *, repetitions: int, warmup: int
+) -> dict[str, float]:
+    """Median seconds of each step; they take turns."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for repetition in range(warmup + repetitions):
+        for name, step in steps.items():
+            start = clock()
+            step()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if repetition >= warmup:
+                found[name].append(clock() - start)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+def main() -> None:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small images, few repetitions")
+    parser.add_argument("--full", action="store_true", default=None, help="a real batch")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # as nnU-Net
+    report(measure(device, args.quick, full=args.full), device, args.json)
+
+
+if __name__ == "__main__":
+    main()
