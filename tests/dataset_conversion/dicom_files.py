@@ -6,6 +6,7 @@ Each slice is a 3-D image of one slice: of a 2-D image SimpleITK would lose the 
 from __future__ import annotations
 
 import datetime
+import locale
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -52,7 +53,9 @@ def write_slice(
     writer.KeepOriginalImageUIDOn()
     writer.SetUseCompression(compressed)
     writer.SetFileName(str(path))
+    before = locale.setlocale(locale.LC_ALL)
     writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, before)  # GDCM leaves "C" after some tags
     return path
 
 

@@ -1,5 +1,6 @@
 """Damaged DICOM folders: a series of the right shape comes out, or one error in plain words."""
 
+import locale
 import os
 import shutil
 
@@ -80,6 +81,7 @@ def test_a_series_or_one_error(series, tmp_path, found):
     shutil.copytree(folder, own)
     for damage in found:
         apply(damage, [own / name for name in names])
+    before = locale.setlocale(locale.LC_ALL)
     try:
         read = read_ctp_series(own)
         frames = np.stack(list(read))
@@ -88,5 +90,6 @@ def test_a_series_or_one_error(series, tmp_path, found):
         return
     assert frames.shape == (len(read.times_s), *read.shape_zyx)
     assert np.isfinite(frames).all()
+    assert locale.setlocale(locale.LC_ALL) == before
     if {damage[0] for damage in found} <= {"copy", "litter"}:
         np.testing.assert_array_equal(frames, ctp)
