@@ -128,8 +128,8 @@ def read_geometry(path: Path) -> Geometry:
     roughly.
 
     Raises:
-        ValueError: the axes are sheared by more than rounding, or slices do not lie one above the
-            other (the third axis is the one along which the head is least transversal).
+        ValueError: the affine's voxel sizes are not those of ``pixdim``, the axes are sheared by
+            more than rounding, or slices do not lie one above the other.
     """
     header = raw_header(path)
     affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
@@ -138,6 +138,11 @@ def read_geometry(path: Path) -> Geometry:
     sizes = np.linalg.norm(axes, axis=0)
     if not (np.isfinite(affine).all() and (sizes > 0).all()):
         raise ValueError(f"{path}: its axes {axes.tolist()} cannot be used, expected numbers")
+    if not orientation_is_known(path):
+        raise ValueError(
+            f"{path}: its header contradicts itself, voxels of {np.round(sizes, 3).tolist()} mm by "
+            f"its affine and {read_header(path).spacing_zyx_mm[::-1]} mm by pixdim; repair it"
+        )
     cosines = axes / sizes
     left, _, right = np.linalg.svd(cosines)
     direction = left @ right

@@ -175,3 +175,5 @@ def test_affine_that_contradicts_the_voxel_sizes(tmp_path):
     header["vox_offset"] = 352
     (tmp_path / "ct.nii").write_bytes(header.binaryblock + bytes(4 + 4 * 60))
     assert not orientation_is_known(tmp_path / "ct.nii")
+    with pytest.raises(ValueError, match=r"contradicts itself, voxels of \[1.0, 1.0, 1.0\] mm"):
+        read_geometry(tmp_path / "ct.nii")
