@@ -143,7 +143,7 @@ def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) 
     with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
     count = min(len(with_brain), _MOST_SLICES)
     chosen = with_brain[np.unique(np.linspace(0, len(with_brain) - 1, count).round().astype(int))]
-    n_columns = 5 if count > 8 else 4
+    n_columns = 5 if count > 8 else min(count, 4)
     axes = band.subplots(-(-count // n_columns), n_columns, squeeze=False).ravel()
     for axis in axes:
         axis.axis("off")
