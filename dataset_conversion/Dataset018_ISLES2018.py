@@ -22,7 +22,6 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     write_ctp_extras,
 )
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
-from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
 from nnunetv2_strokesynth.dataset_conversion.release import Release
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     CT,
@@ -58,6 +57,8 @@ RELEASE = Release(
 )
 PAPER_SPLIT = True
 convert = convert_ctp
+settings_of = ctp_settings
+write_extras = write_ctp_extras
 
 
 def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
@@ -84,13 +85,3 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
 def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
     """case id -> patient, of all scans: the built-in map is recognised by the complete set."""
     return assign_patients(found, args.patients, PATIENTS_FILE)
-
-
-def settings_of(args: argparse.Namespace) -> Settings:
-    """How the data set is written."""
-    return ctp_settings(args)
-
-
-def write_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
-    """The plots, where they are asked for."""
-    write_ctp_extras(folder, records, args)

@@ -27,7 +27,6 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     write_ctp_extras,
 )
 from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
-from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     CT,
     CTP,
@@ -55,6 +54,8 @@ DESCRIPTION = {
 # Wang et al. 2020 split ISLES 2018.
 PAPER_SPLIT = False
 convert = convert_ctp
+settings_of = ctp_settings
+write_extras = write_ctp_extras
 
 NO_DWI = "expected sub-strokeXXXX_ses-02_space-ncct_dwi.nii.gz in derivatives"
 REQUIRED = (CT, CTP, *PERFUSION_MAPS)
@@ -141,16 +142,6 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
 def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
     """case id -> patient; each scan is of another patient."""
     return one_patient_each(found)
-
-
-def settings_of(args: argparse.Namespace) -> Settings:
-    """How the data set is written."""
-    return ctp_settings(args)
-
-
-def write_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
-    """The plots, where they are asked for."""
-    write_ctp_extras(folder, records, args)
 
 
 def _root(src: Path) -> Path:

@@ -10,7 +10,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nnunetv2_strokesynth.atomic import atomic_folder, write_json
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
@@ -24,7 +23,11 @@ from nnunetv2_strokesynth.inference.patient import (
     prepare,
 )
 from nnunetv2_strokesynth.inference.study import Study, find_study
-from nnunetv2_strokesynth.inference.synthesize import load_predictor
+from nnunetv2_strokesynth.inference.synthesize import (
+    add_model_options,
+    load_predictor,
+    model_options,
+)
 
 HELP = "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture"
 EXAMPLE = (
@@ -40,12 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to read and write; the model's options are those of ``nnUNetv2_predict``."""
     add = parser.add_argument
     add("case", metavar="CASE", type=Path, help="folder of NIfTI or DICOM files, or a 4-D NIfTI")
-    add("-m", dest="model", type=Path, required=True, help="trained model folder")
+    add_model_options(parser)
     add("-o", dest="output", type=Path, required=True, help="output folder")
-    add("-f", dest="folds", nargs="+", help="folds (default: all trained ones)")
-    add("-chk", dest="checkpoint", default="checkpoint_final.pth", help="checkpoint name")
-    add("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda")
-    add("--disable_tta", action="store_true", help="no mirrored passes")
     add("--series", metavar="UID", help="SeriesInstanceUID, where DICOM files hold several series")
     add(
         "--frame-s",
@@ -67,17 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Find the images, compute what is missing, predict, and write everything at once."""
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here; add `-device cpu`")
+    options = model_options(args)
     _check_output(args.output, overwrite=args.overwrite)
     study = find_study(args.case, series_uid=args.series, frame_s=args.frame_s)
-    predictor = load_predictor(
-        args.model,
-        folds=args.folds,
-        checkpoint=args.checkpoint,
-        device=torch.device(args.device),
-        mirroring=not args.disable_tta,
-    )
+    predictor = load_predictor(args.model, **options)
     preset = model_preset(predictor.dataset_json, args.model)
     prepared = prepare(
         study,

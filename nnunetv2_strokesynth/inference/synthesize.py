@@ -317,11 +317,9 @@ def synthesize_folder(
     return written
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``nnUNetv2_predict`` that make sense here, under the same names."""
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The model, as ``nnUNetv2_predict`` takes it, under the same names."""
     parser.add_argument("-m", dest="model", type=Path, required=True, help="trained model folder")
-    parser.add_argument("-i", dest="images", type=Path, required=True, help="folder of scans")
-    parser.add_argument("-o", dest="output", type=Path, required=True, help="output folder")
     parser.add_argument("-f", dest="folds", nargs="+", help="folds (default: all trained ones)")
     parser.add_argument(
         "-chk", dest="checkpoint", default="checkpoint_final.pth", help="checkpoint name"
@@ -330,6 +328,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda"
     )
     parser.add_argument("--disable_tta", action="store_true", help="no mirrored passes")
+
+
+def model_options(args: argparse.Namespace) -> dict[str, object]:
+    """What these options mean to ``load_predictor`` and ``build_predictor``.
+
+    Raises:
+        ValueError: a CUDA device is asked for and there is none.
+    """
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here; add `-device cpu`")
+    return {
+        "folds": args.folds,
+        "checkpoint": args.checkpoint,
+        "device": torch.device(args.device),
+        "mirroring": not args.disable_tta,
+    }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``nnUNetv2_predict`` that make sense here, under the same names."""
+    add_model_options(parser)
+    parser.add_argument("-i", dest="images", type=Path, required=True, help="folder of scans")
+    parser.add_argument("-o", dest="output", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--feature", action="store_true", help=f"also write the feature F_h to {FEATURE_FOLDER}/"
     )
@@ -344,16 +365,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Synthesise every scan of the input folder."""
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here; add `-device cpu`")
-    predictor = build_predictor(
-        args.model,
-        folds=args.folds,
-        checkpoint=args.checkpoint,
-        device=torch.device(args.device),
-        mirroring=not args.disable_tta,
-        uncertainty=args.uncertainty,
-    )
+    predictor = build_predictor(args.model, **model_options(args), uncertainty=args.uncertainty)
     written = synthesize_folder(
         predictor,
         args.images,

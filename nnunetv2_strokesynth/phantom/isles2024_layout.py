@@ -15,11 +15,11 @@ import nibabel
 import numpy as np
 
 from nnunetv2_strokesynth.atomic import atomic_file, atomic_folder
-from nnunetv2_strokesynth.phantom import acquisition, mri_signal
 from nnunetv2_strokesynth.phantom.anatomy import Head, build_head
 from nnunetv2_strokesynth.phantom.case import Case, Patient, simulate_case
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.layout import TESTING, TRAINING, Layout
+from nnunetv2_strokesynth.phantom.mri_case import measured_adc
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_isles2024_scans
 
 _RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
@@ -28,8 +28,6 @@ _LESION = "space-ncct_lesion-msk"
 _LEAST_SLICES_TO_LOSE = 4
 _LOSS_OF_ADC = (0.35, 0.44)
 """Choice: share of the ADC that infarcted tissue has lost, so that 450 is left of 800."""
-_B0_NOISE, _DWI_NOISE = 2.0, 1.2
-"""Of the signal of grey matter without diffusion weighting, which is 100."""
 _TILT_DEG, _TABLE_MM = (2.0, 8.0), 30.0
 _COMPRESSION = 1
 """Noise hardly shrinks, and a CTP of full size would take minutes at gzip's usual level."""
@@ -44,15 +42,8 @@ class FollowedCase(NamedTuple):
 
 def _follow_up_adc(rng: np.random.Generator, head: Head, case: Case) -> np.ndarray:
     """ADC from an image without and one with diffusion weighting, low where tissue infarcted."""
-    parts = (head.gm, head.wm, head.csf)
     left = 1 - rng.uniform(*_LOSS_OF_ADC) * case.infarct
-    adc = (mri_signal.GM_ADC * left, mri_signal.WM_ADC * left, mri_signal.CSF_ADC)
-    images = []
-    for b, sd in ((0.0, _B0_NOISE), (mri_signal.B_VALUE_S_PER_MM2, _DWI_NOISE)):
-        signal = mri_signal.diffusion_signal(parts, adc, b)
-        images.append(acquisition.mr_image(signal, rng, sd=sd, pixel_mm=case.grid.pixel_mm))
-    computed = mri_signal.adc_map(*images, mri_signal.B_VALUE_S_PER_MM2)
-    return np.where(case.brain, computed, np.float32(0))
+    return np.where(case.brain, measured_adc(rng, head, left, case.grid.pixel_mm), np.float32(0))
 
 
 def simulate_followed_case(

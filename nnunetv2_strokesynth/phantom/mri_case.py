@@ -105,19 +105,32 @@ def _tissue_adc(rng: np.random.Generator, brain: Brain, tissue: Tissue) -> np.nd
     return texture * (1 + 2.0 * tissue.shine) * (1 - np.clip(fall, 0, 0.45) * acute)
 
 
-def _diffusion(
-    rng: np.random.Generator, head: Head, brain: Brain, relative_adc: np.ndarray, pixel_mm: float
+def measured_adc(
+    rng: np.random.Generator, head: Head, change: np.ndarray, pixel_mm: float
 ) -> np.ndarray:
-    """ADC map (Z, Y, X) from an image without and one with diffusion weighting."""
+    """ADC map (Z, Y, X) from an image without and one with diffusion weighting.
+
+    Args:
+        rng: of the noise.
+        head: the tissues.
+        change: (Z, Y, X), factor on the ADC of grey and white matter.
+        pixel_mm: in-plane voxel size.
+    """
     parts = (head.gm, head.wm, head.csf)
-    change = np.where(brain.where, brain.volume(relative_adc), 1.0)
     adc = (mri_signal.GM_ADC * change, mri_signal.WM_ADC * change, mri_signal.CSF_ADC)
     images = []
     for b, sd in ((0.0, _B0_NOISE), (mri_signal.B_VALUE_S_PER_MM2, _DWI_NOISE)):
         signal = mri_signal.diffusion_signal(parts, adc, b)
         images.append(acquisition.mr_image(signal, rng, sd=sd, pixel_mm=pixel_mm))
-    computed = mri_signal.adc_map(*images, mri_signal.B_VALUE_S_PER_MM2)
-    return np.where(brain.where, computed, 0)
+    return mri_signal.adc_map(*images, mri_signal.B_VALUE_S_PER_MM2)
+
+
+def _diffusion(
+    rng: np.random.Generator, head: Head, brain: Brain, relative_adc: np.ndarray, pixel_mm: float
+) -> np.ndarray:
+    """ADC map (Z, Y, X) of the brain."""
+    change = np.where(brain.where, brain.volume(relative_adc), 1.0)
+    return np.where(brain.where, measured_adc(rng, head, change, pixel_mm), 0)
 
 
 def simulate_mri_case(
