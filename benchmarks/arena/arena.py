@@ -1,0 +1,115 @@
+"""A fair arena: methods trained alike on a phantom, measured on held-out scans of other patients.
+
+    OMP_NUM_THREADS=1 python benchmarks/arena/arena.py FOLDER [--methods stock ...] [--folds 0 1 2]
+
+Every method trains on the same folds (four fifths of the training scans) with the same number of
+batches of the same size; a fold is a seed, too, since nnU-Net draws weights and batches anew. The
+held-out scans are predicted with the last and with the best checkpoint (nnU-Net's, chosen on the
+fold's own validation scans). ``stock_long`` is for equal time in place of equal batches.
+
+The arena can be run in pieces, and by several processes at once as long as they have different
+methods or folds: what is finished is not done again. Into FOLDER go ``cases.csv`` (a row per scan,
+method, fold and checkpoint, with the commit) and ``arena.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from contest import Bout, fight, read_bout
+from data import PHYSICS, make_data
+from methods import METHODS
+from settings import Settings
+from table import markdown, rows
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.atomic import atomic_file, write_json, write_text
+
+COMPETITION = ("stock", "stock_long", "resenc_m", "strokesynth", "no_dwi", "slnet")
+
+
+def settings_of(root: Path, wanted: dict[str, int | float | str | None]) -> Settings:
+    """The arena's settings: as stored, or new ones, which are stored.
+
+    Raises:
+        ValueError: an option differs from what the arena was made with.
+    """
+    file = root / "settings.json"
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if not file.is_file():
+        settings = Settings(**given)
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(file, settings._asdict())
+        return settings
+    settings = Settings(**json.loads(file.read_text(encoding="utf-8")))
+    for name, value in given.items():
+        if getattr(settings, name) != value:
+            raise ValueError(
+                f"{root} was made with {name} = {getattr(settings, name)}, asked for is {value}; "
+                "name another folder"
+            )
+    return settings
+
+
+def commit() -> str:
+    """Of the code that is measured, with a mark if it was changed since; empty without git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
+
+
+def write_results(root: Path, settings: Settings) -> str:
+    """``cases.csv`` and ``arena.md`` of all finished bouts; returns the table."""
+    found = []
+    for method in METHODS.values():
+        folders = (root / "methods" / method.name).glob("fold_*")
+        folds = sorted(int(folder.name.removeprefix("fold_")) for folder in folders)
+        found += [read_bout(Bout(root, settings, method, fold, "cpu")) for fold in folds]
+    found = [frame for frame in found if frame is not None]
+    if not found:
+        return "no bout is finished\n"
+    bouts = pd.concat(found, ignore_index=True)
+    with atomic_file(root / "cases.csv") as temporary:
+        bouts.assign(commit=commit()).to_csv(temporary, index=False)
+    page = markdown(rows(bouts))
+    write_text(root / "arena.md", page)
+    return page
+
+
+def main() -> None:
+    """Run what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=COMPETITION, metavar="M")
+    parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--device", default="cuda", help="default: %(default)s")
+    parser.add_argument("--table", action="store_true", help="run nothing, write the table")
+    options = parser.add_argument_group("settings, of a new arena")
+    for name, default in Settings()._asdict().items():
+        choices = sorted(PHYSICS) if name == "physics" else None
+        option = "--" + name.replace("_", "-")
+        options.add_argument(option, type=type(default), choices=choices, help=f"({default})")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    root = args.folder.resolve()
+    settings = settings_of(root, {name: getattr(args, name) for name in Settings._fields})
+    if not args.table:
+        make_data(root, settings)
+        bouts = [
+            Bout(root, settings, METHODS[name], fold, args.device)
+            for fold in args.folds
+            for name in args.methods
+        ]
+        for bout in tqdm(bouts, desc="arena", unit="training"):
+            fight(bout)
+    sys.stdout.write(write_results(root, settings))
+
+
+if __name__ == "__main__":
+    main()

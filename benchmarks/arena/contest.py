@@ -1,0 +1,134 @@
+"""One method, one fold: train, predict the held-out scans, measure; by the commands of a user."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from data import DATASET_ID, NAME, plans_name
+from settings import Method, Settings, method_folder
+
+from nnunetv2_strokesynth.atomic import atomic_file
+from nnunetv2_strokesynth.evaluation.cases import CasePair, case_files
+from nnunetv2_strokesynth.evaluation.measure import measure_cases
+from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, environment, run_command
+from nnunetv2_strokesynth.trainers.environment import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+    VAL_ITERATIONS,
+)
+
+CHECKPOINTS = ("final", "best")
+CANDIDATES = Path(__file__).resolve().parent / "candidates"
+_EPOCH_TIME = re.compile(r"Epoch time: ([0-9.]+) s")
+
+
+class Bout(NamedTuple):
+    """A method on a fold, which stands for a seed: own weights, own batches, own training scans."""
+
+    root: Path
+    settings: Settings
+    method: Method
+    fold: int
+    device: str
+
+    @property
+    def folder(self) -> Path:
+        return method_folder(self.root, self.method) / f"fold_{self.fold}"
+
+    @property
+    def results(self) -> Path:
+        """``nnUNet_results`` of this method: the same trainer may compete at two lengths."""
+        return method_folder(self.root, self.method) / "nnUNet_results"
+
+    @property
+    def model(self) -> Path:
+        plans = plans_name(self.method.plans)
+        return self.results / NAME / f"{self.method.trainer}__{plans}__2d" / f"fold_{self.fold}"
+
+    @property
+    def options(self) -> list[str]:
+        """That ``nnUNetv2_train`` and ``nnUNetv2_predict`` share."""
+        plans = plans_name(self.method.plans)
+        return ["-tr", self.method.trainer, "-p", plans, "-device", self.device]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        variables = environment(self.root, nnUNet_results=str(self.results))
+        variables[EXT_TRAINER] += f":{CANDIDATES}"
+        return variables
+
+    @property
+    def recipe(self) -> dict[str, str]:
+        """For our trainers and for ``StrokeSynthTrainer_Stock``."""
+        return {
+            EPOCHS: str(round(self.method.length * self.settings.epochs)),
+            ITERATIONS: str(self.settings.iterations),
+            VAL_ITERATIONS: str(max(1, self.settings.iterations // 10)),
+            BASE_FEATURES: str(max(1, round(32 * self.settings.features))),
+        }
+
+
+def fight(bout: Bout) -> None:
+    """Do what is still to be done of a bout; ends with ``CHECKPOINT.csv``, a row per scan."""
+    if not (bout.model / "checkpoint_final.pth").is_file():
+        _train(bout)
+    for checkpoint in CHECKPOINTS:
+        if not (bout.folder / f"{checkpoint}.csv").is_file():
+            _predict(bout, checkpoint)
+            _measure(bout, checkpoint)
+
+
+def _train(bout: Bout) -> None:
+    bout.folder.mkdir(parents=True, exist_ok=True)
+    command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(bout.fold), *bout.options]
+    if any(bout.model.glob("checkpoint_*.pth")):
+        command.append("--c")  # an arena that was stopped
+    log_file = bout.folder / "train.txt"
+    run_command(command, bout.variables, log_file=log_file, shown=bout.recipe)
+
+
+def _predict(bout: Bout, checkpoint: str) -> None:
+    command = ["nnUNetv2_predict", "-i", str(bout.root / "nnUNet_raw" / NAME / "imagesTs")]
+    command += ["-o", str(bout.folder / checkpoint), "-d", str(DATASET_ID), "-c", "2d"]
+    command += ["-f", str(bout.fold), "-chk", f"checkpoint_{checkpoint}.pth", *bout.options]
+    command += ["-npp", "1", "-nps", "1"]
+    log_file = bout.folder / f"predict_{checkpoint}.txt"
+    run_command(command, bout.variables, log_file=log_file, shown={})
+
+
+def _measure(bout: Bout, checkpoint: str) -> None:
+    truth = case_files(bout.root / "phantom" / "TESTING_truth" / "labels")
+    predicted = case_files(bout.folder / checkpoint)
+    missing = sorted(truth.keys() - predicted.keys())
+    if missing:
+        raise ValueError(f"{bout.folder / checkpoint} has no prediction of {missing[0]}")
+    pairs = [
+        CasePair(case_id, path, predicted[case_id], str(bout.fold))
+        for case_id, path in truth.items()
+    ]
+    frame = measure_cases(pairs, predictions=bout.method.name, workers=1)
+    with atomic_file(bout.folder / f"{checkpoint}.csv") as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def training_seconds(bout: Bout) -> float:
+    """Wall time of all epochs, from nnU-Net's log; a training that was resumed has two logs."""
+    logs = bout.model.glob("training_log_*.txt")
+    return sum(
+        float(seconds)
+        for log in logs
+        for seconds in _EPOCH_TIME.findall(log.read_text(encoding="utf-8"))
+    )
+
+
+def read_bout(bout: Bout) -> pd.DataFrame | None:
+    """A row per held-out scan and checkpoint; None while the bout is not finished."""
+    files = {name: bout.folder / f"{name}.csv" for name in CHECKPOINTS}
+    if not all(file.is_file() for file in files.values()):
+        return None
+    frames = [pd.read_csv(file).assign(checkpoint=name) for name, file in files.items()]
+    return pd.concat(frames, ignore_index=True).assign(seconds=training_seconds(bout))

@@ -1,0 +1,17 @@
+"""The competitors: stock nnU-Net and ours, then what was tried to improve ours."""
+
+from settings import OURS, RESENC_PLANS, Method
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("stock", f"{OURS}_Stock", what="nnU-Net's own trainer on the 12 channels"),
+        Method(
+            "stock_long", f"{OURS}_Stock", length=2.5, what="the same, for as long as ours takes"
+        ),
+        Method("resenc_m", f"{OURS}_Stock", RESENC_PLANS, what="nnU-Net's ResEnc-M plans"),
+        Method("strokesynth", OURS, what="our default"),
+        Method("no_dwi", f"{OURS}_NoDWI", what="the same networks without DWI"),
+        Method("slnet", f"{OURS}_LossWCEHGD", what="SLNet on F_o, the paper's recipe"),
+    )
+}

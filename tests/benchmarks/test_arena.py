@@ -1,0 +1,111 @@
+"""The arena: what it stores, what it compares, and that every method can be found by nnU-Net."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+from nnunetv2_strokesynth.nnunet_commands import trainers_folder
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "arena"
+MODULES = ("arena", "contest", "data", "methods", "settings", "table")
+
+
+@pytest.fixture
+def arena(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import arena
+
+    yield arena
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def scan(method: str, fold: int, case_id: str, dice: float, *, checkpoint: str = "final") -> dict:
+    row = {"predictions": method, "fold": fold, "case_id": case_id, "dice": dice}
+    return row | {"checkpoint": checkpoint, "hausdorff_mm": 10.0 * dice, "seconds": 60.0}
+
+
+def both_checkpoints(*scans: dict) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{**row, "checkpoint": name} for row in scans for name in ("final", "best")]
+    )
+
+
+def test_settings_are_kept_and_contradictions_refused(arena, tmp_path):
+    first = arena.settings_of(tmp_path / "a", {"size": 96, "seed": None})
+    assert first.size == 96
+    assert first.seed == arena.Settings().seed
+    assert arena.settings_of(tmp_path / "a", {"size": None}) == first
+    with pytest.raises(ValueError, match="made with size = 96, asked for is 64"):
+        arena.settings_of(tmp_path / "a", {"size": 64})
+
+
+def test_a_difference_is_taken_scan_by_scan_over_shared_folds(arena):
+    bouts = both_checkpoints(
+        scan("stock", 0, "a", 0.4),
+        scan("stock", 0, "b", 0.6),
+        scan("ours", 0, "a", 0.5),
+        scan("ours", 0, "b", 0.7),
+        scan("ours", 1, "a", 0.9),  # stock has no fold 1: in our mean, not in the difference
+        scan("ours", 1, "b", 0.9),
+    )
+    stock, ours = arena.rows(bouts)
+    assert stock["difference to stock [95 %]"] == ""
+    assert ours["folds"] == "0, 1"
+    assert ours["Dice %, final"].startswith("75.0")
+    assert ours["difference to stock [95 %]"] == "+10.0 [+10.0 to +10.0]"
+    assert stock["HD mm"] == "5.0 (2)"
+
+
+def test_training_time_is_relative_to_stock(arena):
+    bouts = both_checkpoints(scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5))
+    bouts.loc[bouts["predictions"] == "ours", "seconds"] = 150.0
+    assert [row["training time"] for row in arena.rows(bouts)] == ["1.0", "2.5"]
+
+
+def test_markdown_has_a_line_per_method(arena):
+    page = arena.markdown(arena.rows(both_checkpoints(scan("stock", 0, "a", 0.4))))
+    assert [line.split(" | ")[0] for line in page.splitlines()] == ["| method", "| ---", "| stock"]
+
+
+def test_narrow_plans_change_width_and_batch_only(arena, tmp_path):
+    import data
+
+    folder = tmp_path / "nnUNet_preprocessed" / data.NAME
+    folder.mkdir(parents=True)
+    kwargs = {"features_per_stage": [32, 64], "strides": [[1, 1], [2, 2]]}
+    planned = {"batch_size": 9, "data_identifier": "x", "architecture": {"arch_kwargs": kwargs}}
+    plans = {"plans_name": "P", "configurations": {"2d": planned}}
+    (folder / "P.json").write_text(json.dumps(plans))
+    data.narrow_plans(tmp_path, "P", arena.Settings(features=0.5, batch_size=14))
+    narrow = json.loads((folder / "PArena.json").read_text())
+    kwargs["features_per_stage"] = [16, 32]
+    planned["batch_size"] = 14
+    assert narrow == plans | {"plans_name": "PArena"}
+
+
+def test_every_constant_of_a_changed_phantom_exists(arena):
+    import importlib
+
+    import data
+
+    for changes in data.PHYSICS.values():
+        for name, value in changes.items():
+            module, _, constant = name.partition(".")
+            module = importlib.import_module(f"nnunetv2_strokesynth.phantom.{module}")
+            assert getattr(module, constant) != value
+
+
+def test_nnunet_finds_every_trainer(arena):
+    folders = (trainers_folder(), FOLDER / "candidates")
+    for method in arena.METHODS.values():
+        found = [
+            recursive_find_python_class(str(folder), method.trainer, None, base_folder=str(folder))
+            for folder in folders
+            if folder.is_dir()
+        ]
+        assert any(found), method.trainer
