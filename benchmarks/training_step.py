@@ -39,9 +39,11 @@ from nnunetv2_strokesynth.networks import (
     planned_unet,
 )
 from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 TARGET = 1.15
-PRESET = "wang2020"
+PRESET = StrokeSynthTrainer.preset
+SEEN = StrokeSynthTrainer.segmenter_inputs
 FEATURES = (32, 64, 128, 256, 512, 512)  # of nnU-Net's plans for slices of ISLES 2018
 Loss = Callable[[tuple[torch.Tensor, ...], list[torch.Tensor]], torch.Tensor]
 
@@ -104,16 +106,29 @@ def architecture(width: float) -> dict[str, Any]:
     }
 
 
+def our_networks(plans: dict[str, Any], *, with_context_encoder: bool = True) -> StrokeSynthNet:
+    """The networks as ``StrokeSynthTrainer`` builds them."""
+    return planned_networks(
+        plans,
+        PRESET,
+        2,
+        segmenter_inputs=SEEN,
+        with_context_encoder=with_context_encoder,
+        return_heads=True,
+    )
+
+
 def bare_networks(plans: dict[str, Any]) -> StrokeSynthNet:
     """The three U-Nets with the plans' InstanceNorm, without squeeze-and-excitation."""
-    ours = planned_networks(plans, PRESET, 2, with_context_encoder=False)
+    ours = our_networks(plans, with_context_encoder=False)
     return StrokeSynthNet(
         PlannedImageNet(plans, PRESETS[PRESET].n_frames, EXTRACTOR_WIDTH),
         PlannedImageNet(plans, len(ours.generator_indices) + 1),
-        planned_unet(plans, 1, 2),
+        planned_unet(plans, len(SEEN), 2),
         None,
         frame_indices=ours.frame_indices,
         generator_indices=ours.generator_indices,
+        segmenter_indices=ours.segmenter_indices,
         return_heads=True,
     )
 
@@ -142,16 +157,15 @@ def make_steps(
     """A step of each pair of networks and loss, by name."""
 
     def ours() -> tuple[nn.Module, Loss]:
-        network = planned_networks(plans, PRESET, 2, return_heads=True)
+        network = our_networks(plans)
         return network, JointLoss(network.context_encoder)
 
     def with_bare_loss() -> tuple[nn.Module, Loss]:
-        networks = planned_networks(plans, PRESET, 2, with_context_encoder=False, return_heads=True)
-        return networks, bare_loss
+        return our_networks(plans, with_context_encoder=False), bare_loss
 
     def with_our_loss() -> tuple[nn.Module, Loss]:
         network = bare_networks(plans)
-        network.context_encoder = planned_networks(plans, PRESET, 2).context_encoder
+        network.context_encoder = our_networks(plans).context_encoder
         return network, JointLoss(network.context_encoder)
 
     pairs = {

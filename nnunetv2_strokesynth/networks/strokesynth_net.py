@@ -229,6 +229,7 @@ def planned_networks(
     preset: str,
     num_output_channels: int,
     *,
+    segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
     with_context_encoder: bool = True,
     return_heads: bool = False,
 ) -> StrokeSynthNet:
@@ -240,6 +241,7 @@ def planned_networks(
         architecture: ``architecture`` of a 2-D plans configuration (see ``planned_unet``).
         preset: a key of ``channels.PRESETS``.
         num_output_channels: classes, background included.
+        segmenter_inputs: names of channels, ``PSEUDO_DWI`` last.
         with_context_encoder: False where no synthesis loss is used.
         return_heads: see ``StrokeSynthNet``.
 
@@ -254,14 +256,20 @@ def planned_networks(
         )
     channels = PRESETS[preset]
     generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
+    segmenter = planned_unet(
+        architecture,
+        len(segmenter_inputs),
+        num_output_channels,
+        norm_op=SwitchableNorm2d,
+        squeeze_excite=True,
+    )
     return StrokeSynthNet(
         PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH),
         PlannedImageNet(architecture, len(generator_indices) + 1),
-        planned_unet(
-            architecture, 1, num_output_channels, norm_op=SwitchableNorm2d, squeeze_excite=True
-        ),
+        segmenter,
         ContextEncoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,
         generator_indices=generator_indices,
+        segmenter_indices=channels.index(*segmenter_inputs[:-1]),
         return_heads=return_heads,
     )

@@ -74,6 +74,9 @@ class StrokeTrainer(nnUNetTrainer):
             of the last is what ``checkpoint_final.pth`` holds. Without: as nnU-Net, which keeps the
             last epoch.
         patience: stop after so many epochs of the last stage without a better score.
+        upright_deg: heads lie upright in a scan: augmentation turns slices by at most so many
+            degrees, and mirrors, in prediction too, left and right only. None keeps nnU-Net's
+            half turns and mirroring of both axes.
     """
 
     preset = "wang2020"
@@ -88,6 +91,7 @@ class StrokeTrainer(nnUNetTrainer):
     one_pass_epochs = False
     stages: tuple[Stage, ...] = ()
     patience: int | None = None
+    upright_deg: float | None = None
 
     def __init__(
         self,
@@ -160,6 +164,17 @@ class StrokeTrainer(nnUNetTrainer):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """On: the network returns all its heads. Off (validation): the logits alone."""
         self.unwrapped_network.return_heads = enabled
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802
+        """nnU-Net's geometry of augmentation, or that of heads that lie upright."""
+        geometry = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        if self.upright_deg is None:
+            return geometry
+        _, dummy_2d, initial_patch_size, _ = geometry
+        limit = math.radians(self.upright_deg)
+        self.inference_allowed_mirroring_axes = (self.n_dimensions - 1,)  # x
+        mirrored = self.inference_allowed_mirroring_axes
+        return (-limit, limit), dummy_2d, initial_patch_size, mirrored
 
     def _get_deep_supervision_scales(self) -> None:
         # The list of targets does not hold smaller copies of the labels.

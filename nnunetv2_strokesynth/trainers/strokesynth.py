@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import distributed as dist
 from torch import nn
 
+from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 from nnunetv2_strokesynth.dataloading.targets import (
     TARGETS_RAW_FOLDER,
@@ -25,7 +26,7 @@ from nnunetv2_strokesynth.dataloading.targets import (
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
 from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
-from nnunetv2_strokesynth.networks import planned_networks
+from nnunetv2_strokesynth.networks import PSEUDO_DWI, planned_networks
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
@@ -41,6 +42,8 @@ class StrokeSynthTrainer(StrokeTrainer):
 
     preset = "wang2020"
     uses_dwi = True
+    upright_deg = 30.0
+    segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
     beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
     gamma = 1.2  # weight of the contextual term, Eq. 6
@@ -70,6 +73,7 @@ class StrokeSynthTrainer(StrokeTrainer):
             configuration_manager.configuration["architecture"],
             cls.preset,
             num_output_channels,
+            segmenter_inputs=cls.segmenter_inputs,
             with_context_encoder=cls.uses_dwi,
             return_heads=enable_deep_supervision,
         )

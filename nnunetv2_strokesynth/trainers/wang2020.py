@@ -33,6 +33,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     side_multiple = 32  # FCN and context encoder halve the image five times
     learning_rate = 0.002
     one_pass_epochs = True
+    upright_deg = None  # nnU-Net's augmentation: the paper is silent
     generator_inputs = (*PERFUSION_MAPS, "MIP", FEATURE)
     segmenter_inputs = (PSEUDO_DWI,)
     frames: tuple[str, ...] | None = None  # of the extractor; None: all of the preset

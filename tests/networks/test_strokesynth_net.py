@@ -184,6 +184,19 @@ def test_planned_networks_follow_the_preset(architecture):
     assert network(torch.randn(1, 18, 32, 32)).shape == (1, 2, 32, 32)
 
 
+def test_planned_segmenter_sees_the_channels_it_is_given(architecture):
+    """The CT is no input of extractor and generator: it reaches the logits by the segmenter."""
+    torch.manual_seed(0)
+    image = torch.randn(1, 12, 32, 32)
+    other_ct = image.clone()
+    other_ct[:, 0] += 1
+    for names, differs in ((("DWI^",), False), (("CT", "MIP", "DWI^"), True)):
+        network = planned_networks(architecture, "wang2020", 2, segmenter_inputs=names).eval()
+        assert torch.equal(network(image), network(other_ct)) is not differs
+        first = next(network.segmenter.parameters())
+        assert first.shape[1] == len(names)
+
+
 def test_three_dimensional_plans_are_refused(architecture):
     three_d = copy.deepcopy(architecture)
     three_d["arch_kwargs"]["conv_op"] = "torch.nn.modules.conv.Conv3d"
