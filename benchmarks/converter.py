@@ -1,21 +1,28 @@
 """What converting a scan costs next to reading its files and writing the same bytes by SimpleITK.
 
-    OMP_NUM_THREADS=1 python benchmarks/converter.py [--quick] [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/converter.py [--quick] [--gzip] [--json FILE]
 
 Phantom scans of ISLES 2018's size. Time is processor time of one process, medians of turns. Memory
-is the peak above the start of a process that converts, over the size of the series as float32.
-Scale is the processor time of a scan among many over that of a scan among few.
+is the peak of a large scan's conversion above what its process held before, over the size of the
+series as float32; a tiny scan, converted first, takes the imports out of it. With ``--gzip``
+instead: size and time of the images at other levels of compression, over SimpleITK's.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import gzip
+import math
 import multiprocessing
 import resource
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -31,19 +38,27 @@ from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 TURNS = 5
 SEED = 4
-SCALE_SIZE = 48
+SCANS = 5  # of this seed: the first has 2 slices, the last 16
+TINY_SIZE = 48
+GZIP_LEVELS = (1, 3, 6, 9)
+SAMPLE_S = 0.001
+PROCESS = Path("/proc/self")  # Linux
 
 
 def measure(device: torch.device, *, quick: bool) -> list[dict]:
     """Rows for the table of ``run.py``; the device makes no difference."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        scans = _phantom(root / "full", 2 if quick else 8, 256)
-        largest = max(scans, key=lambda scan: read_header(scan.files[CTP]).disk_shape[2])
-        rows = [_time(scan, root) for scan in {scans[0].case_id: scans[0], "": largest}.values()]
-        rows.append(_memory(largest, root))
-        rows.append(_scale(root, 10, 20 if quick else 100))
+        scans = _full_scans(root, quick)
+        rows = [_time(scan, root) for scan in scans]
+        rows.append(_memory(scans[-1], root))
     return rows
+
+
+def _full_scans(root: Path, quick: bool) -> list[Scan]:
+    """Scans of ISLES 2018's size: one of few slices and, unless quick, one of many."""
+    scans = _phantom(root / "full", 1 if quick else SCANS, 256)
+    return [scans[0], *scans[1:][-1:]]
 
 
 def _phantom(root: Path, count: int, size: int) -> list[Scan]:
@@ -86,44 +101,121 @@ def _turns(*calls: Callable[[], None]) -> list[float]:
     return [statistics.median(own) for own in seconds]
 
 
-def _peak_mb(job: Callable[..., None] | None, *args: object) -> float:
-    """Peak memory of a fresh process that runs a job, MB."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_report_peak, args=(sender, job, args))
-    process.start()
-    peak = receiver.recv()
-    process.join()
-    return peak
-
-
-def _report_peak(sender, job: Callable[..., None] | None, args: tuple) -> None:
-    if job is not None:
-        job(*args)
-    sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
 def _memory(scan: Scan, root: Path) -> dict:
     shape = read_header(scan.files[CTP]).disk_shape
-    series_mb = 4 * float(torch.tensor(shape).prod()) / 1e6
-    used = _peak_mb(_convert, scan, root / "memory") - _peak_mb(None)
-    return _row("memory of converting it", used, series_mb, target=2.5, unit="MB over its series")
+    size = "x".join(str(side) for side in shape)
+    series_mb = 4 * math.prod(shape) / 1e6
+    (tiny,) = _phantom(root / "tiny", 1, TINY_SIZE)
+    context = multiprocessing.get_context("spawn")  # nothing of this process counts
+    jobs = ((tiny, root / "memory"), (scan, root / "memory"))
+    with ProcessPoolExecutor(1, context) as pool:
+        used = pool.submit(peak_mb, _convert, *jobs).result()
+    return _row(
+        f"memory of converting {size}", used, series_mb, target=2.5, unit="MB over its series"
+    )
 
 
-def _scale(root: Path, few: int, many: int) -> dict:
-    """Seconds of a scan among many and among few; the same scans begin both."""
-    scans = _phantom(root / "small", many, SCALE_SIZE)
-    seconds = {}
-    for count in (few, many):
-        start = time.process_time()
-        for scan in scans[:count]:
-            _convert(scan, root / f"scale_{count}")
-        seconds[count] = (time.process_time() - start) / count
-    what = f"a scan among {many} over one among {few}"
-    return _row(what, seconds[many], seconds[few], target=1.5, unit="s of processor")
+def peak_mb(job: Callable[..., None], first: tuple, measured: tuple) -> float:
+    """Most memory that a job takes on top of what its process held before, MB.
+
+    Pages of files that are mapped count, those of other processes do not. NaN where there is no
+    ``/proc``.
+
+    Args:
+        job: is run twice in this process.
+        first: arguments that are not measured: imports, buffers of libraries.
+        measured: arguments that are.
+    """
+    job(*first)
+    gc.collect()
+    if not (PROCESS / "statm").exists():
+        return math.nan
+    if not _reset_peak():
+        return _sampled_peak_mb(job, measured)
+    before = _held_mb()
+    job(*measured)
+    return _highest_mb() - before
 
 
-def _row(claim: str, ours: float, yardstick: float, *, target: float, unit: str) -> dict:
+def _reset_peak() -> bool:
+    """Make the peak what is held now; False where that is not allowed or has no effect."""
+    try:
+        (PROCESS / "clear_refs").write_text("5")  # man 5 proc
+    except OSError:
+        return False
+    return _highest_mb() < 1.05 * _held_mb()
+
+
+def _highest_mb() -> float:
+    """Most resident memory of this process since the start or the reset; infinite if unknown."""
+    lines = (PROCESS / "status").read_text().splitlines()
+    found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return found[0] * 1024 / 1e6 if found else math.inf
+
+
+def _sampled_peak_mb(job: Callable[..., None], measured: tuple) -> float:
+    """As ``peak_mb``, by looking once a millisecond: shorter peaks are missed."""
+    before, done = _held_mb(), threading.Event()
+    samples = [before]
+
+    def sample() -> None:
+        while not done.wait(SAMPLE_S):
+            samples.append(_held_mb())
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    try:
+        job(*measured)
+    finally:
+        done.set()
+        sampler.join()
+    return max(samples) - before
+
+
+def _held_mb() -> float:
+    """Resident memory of this process now."""
+    pages = int((PROCESS / "statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def measure_gzip(quick: bool) -> list[dict]:
+    """Rows for other levels of compression than SimpleITK's, which it does not let one choose.
+
+    The images of one scan, compressed in memory by Python's zlib; SimpleITK's time is that of
+    writing them compressed less that of writing them as they are.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        scan = _full_scans(root, quick)[-1]
+        _convert(scan, root / "ours")
+        paths = sorted(root.glob(f"ours/imagesTr/{scan.case_id}*.nii.gz"))
+        voxels = [gzip.decompress(path.read_bytes()) for path in paths]
+        images = [sitk.ReadImage(str(path)) for path in paths]
+        size_mb = sum(path.stat().st_size for path in paths) / 1e6
+
+        def write(suffix: str) -> None:
+            for index, image in enumerate(images):
+                sitk.WriteImage(image, str(root / f"{index}{suffix}"))
+
+        def compress(level: int) -> float:
+            return sum(len(gzip.compress(content, level, mtime=0)) for content in voxels) / 1e6
+
+        calls = [partial(compress, level) for level in GZIP_LEVELS]
+        plain, packed, *seconds = _turns(partial(write, ".nii"), partial(write, ".nii.gz"), *calls)
+        sizes = [call() for call in calls]
+    rows = []
+    for level, level_mb, level_s in zip(GZIP_LEVELS, sizes, seconds, strict=True):
+        rows += [
+            _row(f"gzip level {level}: {what} over SimpleITK's", *figures, target="", unit=unit)
+            for what, figures, unit in (
+                ("size", (level_mb, size_mb), "MB"),
+                ("time", (level_s, packed - plain), "s of processor"),
+            )
+        ]
+    return rows
+
+
+def _row(claim: str, ours: float, yardstick: float, *, target: float | str, unit: str) -> dict:
     return {
         "claim": claim,
         "ours": ours,
@@ -135,13 +227,16 @@ def _row(claim: str, ours: float, yardstick: float, *, target: float, unit: str)
 
 
 def main() -> None:
+    """Measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and smaller scans")
+    parser.add_argument("--gzip", action="store_true", help="other levels of compression instead")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     args = parser.parse_args()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     device = torch.device("cpu")
-    report(measure(device, quick=args.quick), device, args.json)
+    rows = measure_gzip(args.quick) if args.gzip else measure(device, quick=args.quick)
+    report(rows, device, args.json)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from machine import machine_facts
 from nnunetv2_strokesynth.atomic import write_json
 
 LOGGER = logging.getLogger(__name__)
-SCRIPTS = ("converter", "loader", "switchable_norm", "training_step")
+SCRIPTS = ("converter", "loader", "scale", "switchable_norm", "training_step")
 COLUMNS = ("claim", "ours", "yardstick", "unit", "ratio", "target", "target met")
 
 
