@@ -13,5 +13,10 @@ METHODS = {
         Method("strokesynth", OURS, what="our default"),
         Method("no_dwi", f"{OURS}_NoDWI", what="the same networks without DWI"),
         Method("slnet", f"{OURS}_LossWCEHGD", what="SLNet on F_o, the paper's recipe"),
+        Method("stock_upright", "ArenaTrainer_StockUpright", what="stock, heads upright"),
+        Method("chain", "ArenaTrainer_Chain", what="ours, segmenter on the pseudo-DWI alone"),
+        Method("turned", "ArenaTrainer_Turned", what="ours, slices turned by any angle"),
+        Method("chain_turned", "ArenaTrainer_ChainTurned", what="both: what ours began with"),
+        Method("single", "ArenaTrainer_Single", what="ours without any synthesis"),
     )
 }

@@ -43,6 +43,7 @@ from nnunetv2_strokesynth.trainers.loss_log import (
 )
 from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
 from nnunetv2_strokesynth.trainers.stages import Stage, epochs_since_best, kept_is_best
+from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
 # nnU-Net's checkpoints hold scores as NumPy numbers; what else could run code is not unpickled.
 _NUMPY_NUMBERS = [
@@ -56,7 +57,7 @@ class _EarlyStop(Exception):
     """Leaves nnU-Net's loop over the epochs."""
 
 
-class StrokeTrainer(nnUNetTrainer):
+class StrokeTrainer(UprightHeads):
     """The base of this package's trainers; a system is a subclass that changes what follows.
 
     Attributes:
@@ -74,9 +75,7 @@ class StrokeTrainer(nnUNetTrainer):
             of the last is what ``checkpoint_final.pth`` holds. Without: as nnU-Net, which keeps the
             last epoch.
         patience: stop after so many epochs of the last stage without a better score.
-        upright_deg: heads lie upright in a scan: augmentation turns slices by at most so many
-            degrees, and mirrors, in prediction too, left and right only. None keeps nnU-Net's
-            half turns and mirroring of both axes.
+        upright_deg: see ``UprightHeads``.
     """
 
     preset = "wang2020"
@@ -164,17 +163,6 @@ class StrokeTrainer(nnUNetTrainer):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """On: the network returns all its heads. Off (validation): the logits alone."""
         self.unwrapped_network.return_heads = enabled
-
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802
-        """nnU-Net's geometry of augmentation, or that of heads that lie upright."""
-        geometry = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        if self.upright_deg is None:
-            return geometry
-        _, dummy_2d, initial_patch_size, _ = geometry
-        limit = math.radians(self.upright_deg)
-        self.inference_allowed_mirroring_axes = (self.n_dimensions - 1,)  # x
-        mirrored = self.inference_allowed_mirroring_axes
-        return (-limit, limit), dummy_2d, initial_patch_size, mirrored
 
     def _get_deep_supervision_scales(self) -> None:
         # The list of targets does not hold smaller copies of the labels.

@@ -37,6 +37,11 @@ def test_target_met(run, ratio, target, expected):
     assert run.target_met(row(ratio, target)) == expected
 
 
+def test_an_estimate_is_called_one(run):
+    estimated = row(0.5, "<= 1") | {"claim": "memory, estimated"}
+    assert run.target_met(estimated) == "yes (estimated)"
+
+
 def test_target_of_another_form_is_refused(run):
     with pytest.raises(ValueError, match="'< 2', expected"):
         run.target_met(row(1.0, "< 2"))
