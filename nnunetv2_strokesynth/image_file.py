@@ -8,6 +8,8 @@ no UTF-8 ends the whole process.
 from __future__ import annotations
 
 import errno
+import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,23 @@ def write_image(path: Path, image: sitk.Image, *, compressed: bool = True) -> No
 
 
 def _holds(path: Path, image: sitk.Image) -> bool:
+    """Whether the voxels in the file are those of the image."""
+    if path.suffix == ".gz" and image.GetNumberOfComponentsPerPixel() == 1:
+        return _ends_with_voxels(path, sitk.GetArrayViewFromImage(image))
+    return _reads_back(path, image)
+
+
+def _ends_with_voxels(path: Path, voxels: np.ndarray) -> bool:
+    """The same for compressed NIfTI, which ends with its voxels: 3 times as fast as to read it."""
+    try:
+        content = gzip.decompress(path.read_bytes())  # checks length and checksum
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+    expected = np.ascontiguousarray(voxels).view(np.uint8).ravel()
+    return np.array_equal(np.frombuffer(content, np.uint8)[-expected.size :], expected)
+
+
+def _reads_back(path: Path, image: sitk.Image) -> bool:
     """Whether all finite voxels are as in the image: SimpleITK reads NaN in NIfTI as 0."""
     try:
         read = sitk.ReadImage(str(path))

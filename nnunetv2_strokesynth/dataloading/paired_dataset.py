@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import blosc2
@@ -52,6 +53,12 @@ def _read(source: np.ndarray | blosc2.NDArray, spatial: list[slice], out: np.nda
         out[:] = source[(slice(None), *spatial)]
 
 
+@lru_cache(maxsize=1024)
+def _opened(path: str, mtime_ns: int) -> blosc2.NDArray:  # noqa: ARG001  (a new file, a new entry)
+    """The header of a target, read once: that takes longer than to read a slice."""
+    return blosc2.open(urlpath=path, mode="r", dparams={"nthreads": 1})
+
+
 class PairedDataset:
     """nnU-Net's data set with the DWI appended to every case; NaN where a case has none.
 
@@ -86,6 +93,5 @@ class PairedDataset:
         return self.load_case(case_id)
 
     def _load_target(self, case_id: str) -> blosc2.NDArray:
-        return blosc2.open(
-            urlpath=str(self.folder / f"{case_id}.b2nd"), mode="r", dparams={"nthreads": 1}
-        )
+        path = self.folder / f"{case_id}.b2nd"
+        return _opened(str(path), path.stat().st_mtime_ns)
