@@ -44,7 +44,7 @@ from nnunetv2_strokesynth.nnunet_commands import environment, run_command
 
 SIZES = (10, 40, 100, 1000)
 QUICK_SIZES = (5, 10, 20)
-WORKERS_SIZE = {False: 100, True: 20}
+WORKERS_SIZE = {False: 1000, True: 20}  # quick: mostly start-up
 PIXELS = 48
 SLICES = 2
 TURNS = 3

@@ -28,6 +28,7 @@ from nnunetv2_strokesynth.channels import PRESETS, check_channels
 from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, no_weights, with_targets
 from nnunetv2_strokesynth.losses import SegmentationLoss
+from nnunetv2_strokesynth.trainers.decision import DecisionBias
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     apply_overrides,
@@ -57,7 +58,7 @@ class _EarlyStop(Exception):
     """Leaves nnU-Net's loop over the epochs."""
 
 
-class StrokeTrainer(UprightHeads):
+class StrokeTrainer(UprightHeads, DecisionBias):
     """The base of this package's trainers; a system is a subclass that changes what follows.
 
     Attributes:
@@ -76,6 +77,7 @@ class StrokeTrainer(UprightHeads):
             last epoch.
         patience: stop after so many epochs of the last stage without a better score.
         upright_deg: see ``UprightHeads``.
+        moves_decision: see ``DecisionBias``.
     """
 
     preset = "wang2020"
@@ -91,6 +93,7 @@ class StrokeTrainer(UprightHeads):
     stages: tuple[Stage, ...] = ()
     patience: int | None = None
     upright_deg: float | None = None
+    moves_decision = False
 
     def __init__(
         self,

@@ -42,7 +42,8 @@ class StrokeSynthTrainer(StrokeTrainer):
 
     preset = "wang2020"
     uses_dwi = True
-    upright_deg = 30.0
+    upright_deg: float | None = 30.0
+    moves_decision = True
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
     beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
@@ -95,6 +96,9 @@ class StrokeSynthTrainer(StrokeTrainer):
             partial(lesion_weight_map, w=cls.foreground_weight, decay_px=cls.decay_px),
             None if sigma_px is None else partial(blurred_lesion, sigma_px=sigma_px),
         )
+
+    def _last_layer(self) -> nn.Module:
+        return self.unwrapped_network.segmenter.decoder.seg_layers[-1]
 
     def _prepared(self, train, val):
         """Each case with its DWI; ``ValueError`` if no training case of this fold has one."""

@@ -34,6 +34,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     learning_rate = 0.002
     one_pass_epochs = True
     upright_deg = None  # nnU-Net's augmentation: the paper is silent
+    moves_decision = False
     generator_inputs = (*PERFUSION_MAPS, "MIP", FEATURE)
     segmenter_inputs = (PSEUDO_DWI,)
     frames: tuple[str, ...] | None = None  # of the extractor; None: all of the preset

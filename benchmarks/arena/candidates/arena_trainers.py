@@ -8,6 +8,7 @@ from torch import nn
 
 from nnunetv2_strokesynth.networks import PSEUDO_DWI, SwitchableNorm2d, planned_unet
 from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
+from nnunetv2_strokesynth.trainers.decision import DecisionBias
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,
@@ -18,6 +19,20 @@ from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
 class ArenaTrainer_StockUpright(UprightHeads, StrokeSynthTrainer_Stock):
     """Stock nnU-Net with our augmentation."""
+
+
+class ArenaTrainer_StockBoth(UprightHeads, DecisionBias, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net with our augmentation and our decision."""
+
+
+class ArenaTrainer_StockDecision(DecisionBias, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net with our decision."""
+
+
+class ArenaTrainer_AtOneHalf(StrokeSynthTrainer):
+    """The decision stays at a probability of one half."""
+
+    moves_decision = False
 
 
 class ArenaTrainer_Chain(StrokeSynthTrainer):

@@ -1,0 +1,116 @@
+"""From which probability on a voxel is lesion: found on validation scans, kept in the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import distributed as dist
+from torch import nn
+from tqdm import tqdm
+
+# Of the lesion's logit; -1.5 asks for a probability of 0.82, 5 for one of 0.007.
+SHIFTS = np.arange(-1.5, 5.01, 0.25)
+TOLERANCE = 0.005  # of Dice: a smaller gain is no reason to go further from one half
+
+
+def dice_by_shift(margin: np.ndarray, lesion: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Dice of the voxels with ``margin + shift > 0``, for every shift: (S,), 1 if both are empty.
+
+    Args:
+        margin: logit of the lesion minus that of the background, any shape.
+        lesion: bool, the same shape.
+        shifts: (S,).
+    """
+    inside, everywhere = np.sort(margin[lesion]), np.sort(margin, axis=None)
+    overlap = inside.size - np.searchsorted(inside, -shifts, side="right")
+    predicted = everywhere.size - np.searchsorted(everywhere, -shifts, side="right")
+    total = predicted + inside.size
+    return np.where(total > 0, 2 * overlap / np.maximum(total, 1), 1.0)
+
+
+def best_shift(dice: np.ndarray, shifts: np.ndarray) -> float:
+    """The smallest shift that is as good as any, but for ``TOLERANCE``.
+
+    Args:
+        dice: (scans, S).
+        shifts: (S,), 0 among them.
+    """
+    mean = dice.mean(axis=0)
+    good = shifts[mean >= mean.max() - TOLERANCE]
+    return float(good[np.abs(good).argmin()])
+
+
+class DecisionBias(nnUNetTrainer):
+    """nnU-Net's trainer, whose network ends with the decision that serves Dice.
+
+    nnU-Net takes the class with the highest logit, so a voxel is lesion from a probability of one
+    half on. That serves the error rate. Dice wants a lower one, about half the Dice that is to be
+    had; and after a training on few scans the lesion's probability on new scans is too low besides.
+    So, after training, one number is added to the bias of the lesion's last layer: the one by which
+    the mean Dice over the fold's validation scans is best. It is part of the weights. Prediction
+    and ensembles need not know of it; the Dice of those validation scans is flattered a little.
+
+    Attributes:
+        moves_decision: False leaves the network as it was trained.
+    """
+
+    moves_decision = True
+
+    def on_train_end(self) -> None:
+        """Move the decision, then as nnU-Net, which writes ``checkpoint_final.pth``."""
+        if self.moves_decision:
+            self._move_decision()
+        super().on_train_end()
+
+    def _bare_network(self) -> nn.Module:
+        return self.network.module if self.is_ddp else self.network
+
+    def _last_layer(self) -> nn.Module:
+        """The layer whose output is the logits."""
+        network = self._bare_network()
+        return getattr(network, "_orig_mod", network).decoder.seg_layers[-1]
+
+    def _move_decision(self) -> None:
+        training, validation = self.do_split()
+        if set(training) & set(validation) or not validation:
+            self.print_to_log_file("decision: no validation scans of its own, left at 0.5")
+            return
+        shift = torch.zeros(1, device=self.device)
+        if self.local_rank == 0:
+            dice = np.stack([*self._validation_dice(validation)])
+            shift += best_shift(dice, SHIFTS)
+            chosen, as_trained = (dice[:, s == SHIFTS].mean() for s in (shift.item(), 0.0))
+            self.print_to_log_file(
+                f"decision: lesion from a probability of {torch.sigmoid(-shift).item():.2f} on "
+                f"(Dice of {len(validation)} validation scans {as_trained:.3f} -> {chosen:.3f})"
+            )
+        if self.is_ddp:
+            dist.broadcast(shift, src=0)
+        with torch.no_grad():
+            self._last_layer().bias[1] += shift[0]
+
+    def _validation_dice(self, case_ids: list[str]) -> Iterable[np.ndarray]:
+        """``dice_by_shift`` of every scan, predicted and measured as preprocessed."""
+        self.set_deep_supervision_enabled(False)
+        self.network.eval()
+        predictor = nnUNetPredictor(device=self.device, verbose=False, allow_tqdm=False)
+        predictor.manual_initialization(
+            self._bare_network(),
+            self.plans_manager,
+            self.configuration_manager,
+            None,
+            self.dataset_json,
+            type(self).__name__,
+            self.inference_allowed_mirroring_axes,
+        )
+        scans = self.dataset_class(self.preprocessed_dataset_folder, case_ids)
+        for case_id in tqdm(scans.identifiers, desc="decision", unit="scan"):
+            image, labels, *_ = scans.load_case(case_id)
+            logits = predictor.predict_sliding_window_return_logits(torch.from_numpy(image[:]))
+            margin = (logits[1] - logits[0]).float().cpu().numpy()
+            yield dice_by_shift(margin, labels[:][0] > 0, SHIFTS)
+        self.set_deep_supervision_enabled(True)
