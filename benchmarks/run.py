@@ -27,6 +27,7 @@ LOGGER = logging.getLogger(__name__)
 SCRIPTS = (
     "converter",
     "gpu_memory",
+    "inference",
     "loader",
     "scale",
     "schedule",

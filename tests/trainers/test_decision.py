@@ -1,5 +1,7 @@
 """The decision's threshold: Dice by brute force, the choice, and what ends up in the weights."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,19 @@ def test_a_careful_network_is_made_bolder(trainer, monkeypatch):
     added = (trainer._last_layer().bias - before).tolist()
     assert added == [0.0, pytest.approx(2.25)]
     assert trainer._last_layer() is trainer.network.segmenter.decoder.seg_layers[-1]
+
+
+def test_another_rank_takes_what_the_first_one_found(trainer, monkeypatch):
+    """It predicts nothing: the scans would be predicted once per GPU."""
+    bias = trainer._last_layer().bias
+    before = bias.detach().clone()
+    monkeypatch.setattr(trainer, "is_ddp", True)
+    monkeypatch.setattr(trainer, "local_rank", 1)
+    monkeypatch.setattr(trainer, "do_split", lambda: (["a"], ["b"]))
+    monkeypatch.setattr(trainer, "network", SimpleNamespace(module=trainer.network))
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda shift, src: shift.fill_(1.5))
+    trainer._move_decision()
+    assert (bias - before).tolist() == [0.0, 1.5]
 
 
 def test_without_validation_scans_of_its_own_nothing_moves(trainer):
