@@ -50,7 +50,7 @@ def _row(bouts: pd.DataFrame, method: str) -> dict[str, str]:
     distance = mean_over_folds(own, "final", "hausdorff_mm")[method]
     cells.append(f"{distance.mean():.1f} ({distance.notna().sum()})")
     seconds, of_baseline = (_seconds(frame) for frame in (own, baseline))
-    cells.append(f"{seconds / of_baseline:.1f}")
+    cells.append("" if np.isnan(of_baseline) else f"{seconds / of_baseline:.1f}")
     return dict(zip(HEADER, cells, strict=True))
 
 

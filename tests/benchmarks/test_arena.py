@@ -67,6 +67,11 @@ def test_training_time_is_relative_to_stock(arena):
     assert [row["training time"] for row in arena.rows(bouts)] == ["1.0", "2.5"]
 
 
+def test_without_stock_there_is_nothing_to_compare_with(arena):
+    (row,) = arena.rows(both_checkpoints(scan("ours", 0, "a", 0.5)))
+    assert (row["difference to stock [95 %]"], row["training time"]) == ("", "")
+
+
 def test_markdown_has_a_line_per_method(arena):
     page = arena.markdown(arena.rows(both_checkpoints(scan("stock", 0, "a", 0.4))))
     assert [line.split(" | ")[0] for line in page.splitlines()] == ["| method", "| ---", "| stock"]
