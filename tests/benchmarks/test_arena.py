@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-from nnunetv2_strokesynth.nnunet_commands import trainers_folder
-
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "arena"
 MODULES = ("arena", "contest", "data", "methods", "settings", "table")
 
@@ -105,12 +103,18 @@ def test_every_constant_of_a_changed_phantom_exists(arena):
             assert getattr(module, constant) != value
 
 
-def test_nnunet_finds_every_trainer(arena):
-    folders = (trainers_folder(), FOLDER / "candidates")
+def test_nnunet_finds_the_candidates(arena):
+    candidates = str(FOLDER / "candidates")
+    found = recursive_find_python_class(candidates, "ArenaTrainer_Chain", None, candidates)
+    assert found.__name__ == "ArenaTrainer_Chain"
+
+
+def test_every_method_has_a_trainer(arena, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER / "candidates"))
+    import arena_trainers
+
+    from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
+
     for method in arena.METHODS.values():
-        found = [
-            recursive_find_python_class(str(folder), method.trainer, None, base_folder=str(folder))
-            for folder in folders
-            if folder.is_dir()
-        ]
-        assert any(found), method.trainer
+        modules = (strokesynth_trainers, arena_trainers)
+        assert any(hasattr(module, method.trainer) for module in modules), method.name
