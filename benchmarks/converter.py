@@ -27,7 +27,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 import torch
-from machine import report
+from machine import report, row
 
 from nnunetv2_strokesynth.dataset_conversion import Dataset018_ISLES2018 as isles2018
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case
@@ -87,7 +87,7 @@ def _time(scan: Scan, root: Path) -> dict:
 
     seconds = _turns(lambda: _convert(scan, ours), read_and_write)
     shape = "x".join(str(side) for side in read_header(scan.files[CTP]).disk_shape)
-    return _row(f"convert a scan, {shape}", *seconds, target=1.5, unit="s of processor")
+    return row(f"convert a scan, {shape}", *seconds, target=1.5, unit="s of processor")
 
 
 def _turns(*calls: Callable[[], None]) -> list[float]:
@@ -110,7 +110,7 @@ def _memory(scan: Scan, root: Path) -> dict:
     jobs = ((tiny, root / "memory"), (scan, root / "memory"))
     with ProcessPoolExecutor(1, context) as pool:
         used = pool.submit(peak_mb, _convert, *jobs).result()
-    return _row(
+    return row(
         f"memory of converting {size}", used, series_mb, target=2.5, unit="MB over its series"
     )
 
@@ -206,24 +206,13 @@ def measure_gzip(quick: bool) -> list[dict]:
     rows = []
     for level, level_mb, level_s in zip(GZIP_LEVELS, sizes, seconds, strict=True):
         rows += [
-            _row(f"gzip level {level}: {what} over SimpleITK's", *figures, target="", unit=unit)
+            row(f"gzip level {level}: {what} over SimpleITK's", *figures, target="", unit=unit)
             for what, figures, unit in (
                 ("size", (level_mb, size_mb), "MB"),
                 ("time", (level_s, packed - plain), "s of processor"),
             )
         ]
     return rows
-
-
-def _row(claim: str, ours: float, yardstick: float, *, target: float | str, unit: str) -> dict:
-    return {
-        "claim": claim,
-        "ours": ours,
-        "yardstick": yardstick,
-        "ratio": ours / yardstick,
-        "target": target,
-        "unit": unit,
-    }
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import report
+from machine import report, row
 from memory_peaks import Step, estimated_gib, peak_within_limit
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
@@ -70,7 +70,8 @@ def measure(device: torch.device, quick: bool, *, batch: int = BATCH) -> list[di
         shape = (_batch_of(name, batch), N_CHANNELS, SIZE, SIZE)
         for how, gib in peaks(name, shape, device).items():
             claim = f"GPU memory of {name}, {'x'.join(map(str, shape))}, {how}"
-            rows.append(_row(claim, gib, LIMIT_GIB, "<= 1" if name == OURS else "", "GiB"))
+            target = "<= 1" if name == OURS else ""
+            rows.append(row(claim, gib, LIMIT_GIB, target=target, unit="GiB"))
     if batch > 1 and not quick:
         rows.append(largest_batch_row(batch, device))
     return rows
@@ -83,7 +84,7 @@ def largest_batch_row(batch: int, device: torch.device) -> dict:
     for n in (batch // 2, batch):
         how, found[n] = list(peaks(OURS, (n, N_CHANNELS, SIZE, SIZE), device).items())[-1]
     claim = f"largest batch of {OURS} in {LIMIT_GIB} GiB, by a line, {how}"
-    return _row(claim, largest_batch(found, LIMIT_GIB), batch, "", "slices")
+    return row(claim, largest_batch(found, LIMIT_GIB), batch, unit="slices")
 
 
 def largest_batch(gib: dict[int, float], limit_gib: float) -> float:
@@ -92,17 +93,6 @@ def largest_batch(gib: dict[int, float], limit_gib: float) -> float:
     slope = (last_gib - first_gib) / (last - first)
     slices = first + (limit_gib - first_gib) / slope
     return slices if math.isnan(slices) else float(math.floor(slices))
-
-
-def _row(claim: str, ours: float, yardstick: float, target: str, unit: str) -> dict:
-    return {
-        "claim": claim,
-        "ours": ours,
-        "yardstick": yardstick,
-        "ratio": ours / yardstick,
-        "target": target,
-        "unit": unit,
-    }
 
 
 def _batch_of(name: str, batch: int) -> int:

@@ -32,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import machine
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from loader import DATASET_ID, make_data
@@ -102,14 +103,8 @@ def trainer_rows(setting: Setting, trainer: str, counts: tuple[int, int]) -> lis
 
 def row(claim: str, ours_s: float, passes_s: float) -> dict:
     """Seconds next to those of the passes. A line that falls in noise has no ratio."""
-    return {
-        "claim": claim,
-        "ours": ours_s,
-        "yardstick": passes_s,
-        "ratio": ours_s / passes_s if ours_s > 0 else math.nan,
-        "target": "",
-        "unit": "s",
-    }
+    found = machine.row(claim, ours_s, passes_s, unit="s")
+    return found if ours_s > 0 else found | {"ratio": math.nan}
 
 
 def line(seconds: dict[int, float]) -> tuple[float, float]:

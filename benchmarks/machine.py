@@ -29,6 +29,28 @@ def machine_facts(device: torch.device) -> dict[str, str | int]:
     return facts
 
 
+def row(
+    claim: str, ours: float, yardstick: float, *, target: float | str = "", unit: str
+) -> dict[str, float | str]:
+    """One line of ``run.py``'s table.
+
+    Args:
+        claim: what is measured.
+        ours: the figure.
+        yardstick: what it is divided by.
+        target: of the ratio: "<= 1.15", ">= 0.9", a number (at most that), or "" for none.
+        unit: of both figures.
+    """
+    return {
+        "claim": claim,
+        "ours": ours,
+        "yardstick": yardstick,
+        "ratio": ours / yardstick,
+        "target": target,
+        "unit": unit,
+    }
+
+
 def table(rows: list[dict]) -> str:
     """Aligned columns under the keys of the first row, which all rows share."""
     header = list(rows[0])

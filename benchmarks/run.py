@@ -22,6 +22,7 @@ import torch
 from machine import machine_facts
 
 from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 
 LOGGER = logging.getLogger(__name__)
 SCRIPTS = (
@@ -88,11 +89,9 @@ def target_met(row: dict) -> str:
 
 def markdown(rows: list[dict]) -> str:
     """The rows under ``COLUMNS``."""
-    lines = [" | ".join(COLUMNS), " | ".join("---" for _ in COLUMNS)]
-    for row in rows:
-        row = {**row, "target": target_of(row), "target met": target_met(row)}
-        lines.append(" | ".join(_cell(row.get(column, "")) for column in COLUMNS))
-    return "\n".join(f"| {line} |" for line in lines)
+    shown = [{**row, "target": target_of(row), "target met": target_met(row)} for row in rows]
+    cells = [[_cell(row.get(column, "")) for column in COLUMNS] for row in shown]
+    return markdown_grid(COLUMNS, cells)
 
 
 def _cell(value: object) -> str:
@@ -115,7 +114,7 @@ def main() -> None:
     facts = machine_facts(device)
     rows = [row for script in args.only for row in measured(script, device, args.quick, args.data)]
     described = ", ".join(f"{name} {value}" for name, value in facts.items())
-    sys.stdout.write(f"{described}\n\n{markdown(rows)}\n")
+    sys.stdout.write(f"{described}\n\n{markdown(rows)}")
     figures = [
         {**row, "ratio": None if math.isnan(row["ratio"]) else row["ratio"]}
         | {"target": target_of(row), "target met": target_met(row)}

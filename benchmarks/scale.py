@@ -32,7 +32,7 @@ from typing import NamedTuple
 import torch
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from loader import make_data
-from machine import report
+from machine import report, row
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.dataloading.targets import (
@@ -102,11 +102,11 @@ def predicted(seconds: dict[int, float], count: int) -> float:
 def linear_rows(what: str, seconds: dict[int, float]) -> list[dict]:
     """A row for every size that has two smaller ones."""
     return [
-        _row(
+        row(
             f"{what} {count} scans over the line through fewer",
             seconds[count],
             predicted(seconds, count),
-            target=TARGET,
+            target=f"<= {TARGET}",
             unit="s of processor",
         )
         for count in sorted(seconds)[2:]
@@ -121,18 +121,7 @@ def workers_row(phantom: Path, count: int, work: Path) -> dict:
         if usable_cores() > 1:
             own.append(conversion(phantom, count, work, workers=workers).wall)
     one, two = (statistics.median(own) if own else math.nan for own in walls.values())
-    return _row(claim, two, one / 2, target=WORKERS_TARGET, unit="s")
-
-
-def _row(claim: str, ours: float, yardstick: float, *, target: float, unit: str) -> dict:
-    return {
-        "claim": claim,
-        "ours": ours,
-        "yardstick": yardstick,
-        "ratio": ours / yardstick,
-        "target": f"<= {target}",
-        "unit": unit,
-    }
+    return row(claim, two, one / 2, target=f"<= {WORKERS_TARGET}", unit="s")
 
 
 def usable_cores() -> int:

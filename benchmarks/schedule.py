@@ -30,7 +30,7 @@ from unittest import mock
 
 import torch
 from gpu_memory import BATCH, N_CHANNELS, SIZE, trainer_plans
-from machine import report
+from machine import report, row
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from training_step import PRESET, make_batch, medians
 
@@ -88,21 +88,20 @@ def schedule_rows(speed: Speed, steps: int) -> list[dict]:
     schedule = f"{cls.default_epochs} epochs on {SCANS} phantom scans"
     target_s = 60 * TARGET_MIN / steps
     return [
-        _row(
+        row(
             f"{cls.__name__}, {schedule}: {steps} steps of {size}, without loading and validation",
             speed.seconds * steps / 60,
             TARGET_MIN,
-            "<= 1",
-            "min",
+            target="<= 1",
+            unit="min",
         ),
-        _row(
+        row(
             f"{cls.__name__}, {size}",
             cls.paper_batch_size / speed.seconds,
             cls.paper_batch_size / target_s,
-            "",
-            "images/s",
+            unit="images/s",
         ),
-        _row(f"GPU utilisation, {cls.__name__}, {size}", speed.utilisation, 100, "", "%"),
+        row(f"GPU utilisation, {cls.__name__}, {size}", speed.utilisation, 100, unit="%"),
     ]
 
 
@@ -111,26 +110,14 @@ def default_rows(ours: Speed, stock: Speed) -> list[dict]:
     size = f"{BATCH}x{N_CHANNELS}x{SIZE}x{SIZE}"
     name = StrokeSynthTrainer.__name__
     return [
-        _row(
+        row(
             f"{name} next to nnU-Net's trainer, {size}",
             BATCH / ours.seconds,
             BATCH / stock.seconds,
-            "",
-            "images/s",
+            unit="images/s",
         ),
-        _row(f"GPU utilisation, {name}, {size}", ours.utilisation, 100, "", "%"),
+        row(f"GPU utilisation, {name}, {size}", ours.utilisation, 100, unit="%"),
     ]
-
-
-def _row(claim: str, ours: float, yardstick: float, target: str, unit: str) -> dict:
-    return {
-        "claim": claim,
-        "ours": ours,
-        "yardstick": yardstick,
-        "ratio": ours / yardstick,
-        "target": target,
-        "unit": unit,
-    }
 
 
 def schedule_steps(n_scans: int) -> int:

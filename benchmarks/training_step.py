@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import report
+from machine import report, row
 from torch import nn
 from torch.nn import functional as F
 
@@ -69,14 +69,13 @@ def measure(device: torch.device, quick: bool, *, full: bool | None = None) -> l
         "our loss": ("bare networks, our loss", ""),
     }
     return [
-        {
-            "claim": f"{claim}, {size}",
-            "ours": 1000 * seconds[name],
-            "yardstick": 1000 * seconds["bare"],
-            "ratio": seconds[name] / seconds["bare"],
-            "target": target,
-            "unit": "CPU ms a step" if device.type == "cpu" else "ms a step",
-        }
+        row(
+            f"{claim}, {size}",
+            1000 * seconds[name],
+            1000 * seconds["bare"],
+            target=target,
+            unit="CPU ms a step" if device.type == "cpu" else "ms a step",
+        )
         for name, (claim, target) in claims.items()
     ]
 

@@ -26,21 +26,7 @@ FURTHER_DATA = {
     "clerigues2019": (21, "ISLES2018_CLERIGUES"),
 }
 MRI_DATA = (17, "ISLES2017")
-# nnUNetv2_plan_and_preprocess, which otherwise samples 1e8 voxels of every channel: 20 GB for 18.
-PLAN_WITH_LITTLE_MEMORY = """
-from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
-from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import plan_and_preprocess_entry
-
-extractor = fingerprint_extractor.DatasetFingerprintExtractor
-original = extractor.__init__
-
-def init(self, *args, **kwargs):
-    original(self, *args, **kwargs)
-    self.num_foreground_voxels_for_intensitystats = 1e6
-
-extractor.__init__ = init
-plan_and_preprocess_entry()
-"""
+PLAN_WITH_LITTLE_MEMORY = Path(__file__).parents[1] / "benchmarks" / "plan_with_little_memory.py"
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
@@ -144,7 +130,7 @@ def _make_data_sets(pipeline: Pipeline, new: list[int]) -> None:
     options = f"-d {number} --name {name} --folds 2 --workers 1".split()
     pipeline.run("strokesynth", "convert", "isles2017", mri, *options)
     options = [*"-c 2d -np 2 -npfp 2 -d".split(), *map(str, new)]
-    pipeline.run("python", "-c", PLAN_WITH_LITTLE_MEMORY, *options, nnUNet_n_proc_DA="1")
+    pipeline.run("python", str(PLAN_WITH_LITTLE_MEMORY), *options, nnUNet_n_proc_DA="1")
     volumes = "-d 18 -c 3d_fullres -np 2".split()
     pipeline.run("nnUNetv2_preprocess", *volumes, nnUNet_n_proc_DA="1")
 

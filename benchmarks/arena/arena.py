@@ -25,13 +25,15 @@ import pandas as pd
 from contest import Bout, fight, read_bout
 from data import PHYSICS, make_data
 from methods import METHODS
-from settings import Settings
+from settings import Settings, method_folder
 from table import markdown, rows
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.atomic import atomic_file, write_json, write_text
 
 COMPETITION = ("stock", "stock_long", "resenc_m", "strokesynth", "no_dwi", "slnet")
+
+METHODS_HELP = "; ".join(f"{name}: {method.what}" for name, method in METHODS.items())
 
 
 def settings_of(root: Path, wanted: dict[str, int | float | str | None]) -> Settings:
@@ -68,7 +70,7 @@ def write_results(root: Path, settings: Settings) -> str:
     """``cases.csv`` and ``arena.md`` of all finished bouts; returns the table."""
     found = []
     for method in METHODS.values():
-        folders = (root / "methods" / method.name).glob("fold_*")
+        folders = method_folder(root, method).glob("fold_*")
         folds = sorted(int(folder.name.removeprefix("fold_")) for folder in folders)
         found += [read_bout(Bout(root, settings, method, fold, "cpu")) for fold in folds]
     found = [frame for frame in found if frame is not None]
@@ -86,7 +88,9 @@ def main() -> None:
     """Run what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=COMPETITION, metavar="M")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=COMPETITION, metavar="M", help=METHODS_HELP
+    )
     parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--device", default="cuda", help="default: %(default)s")
     parser.add_argument("--table", action="store_true", help="run nothing, write the table")

@@ -11,7 +11,7 @@ from data import DATASET_ID, NAME, plans_name
 from settings import Method, Settings, method_folder
 
 from nnunetv2_strokesynth.atomic import atomic_file
-from nnunetv2_strokesynth.evaluation.cases import CasePair, case_files
+from nnunetv2_strokesynth.evaluation.cases import CasePair, case_files, gather, match_cases
 from nnunetv2_strokesynth.evaluation.measure import measure_cases
 from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, environment, run_command
 from nnunetv2_strokesynth.trainers.environment import (
@@ -102,13 +102,12 @@ def _predict(bout: Bout, checkpoint: str) -> None:
 
 def _measure(bout: Bout, checkpoint: str) -> None:
     truth = case_files(bout.root / "phantom" / "TESTING_truth" / "labels")
-    predicted = case_files(bout.folder / checkpoint)
-    missing = sorted(truth.keys() - predicted.keys())
-    if missing:
-        raise ValueError(f"{bout.folder / checkpoint} has no prediction of {missing[0]}")
+    folder = bout.folder / checkpoint
+    predicted = gather(folder)
+    case_ids = match_cases(truth, predicted, pred_folder=folder, allow_missing=False)
     pairs = [
-        CasePair(case_id, path, predicted[case_id], str(bout.fold))
-        for case_id, path in truth.items()
+        CasePair(case_id, truth[case_id], predicted.files[case_id], str(bout.fold))
+        for case_id in case_ids
     ]
     frame = measure_cases(pairs, predictions=bout.method.name, workers=1)
     with atomic_file(bout.folder / f"{checkpoint}.csv") as temporary:

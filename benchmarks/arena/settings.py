@@ -44,7 +44,7 @@ class Method(NamedTuple):
         trainer: for ``-tr``.
         plans: for ``-p``.
         length: factor on the epochs; the learning rate's schedule is stretched along.
-        what: for the table.
+        what: in a few words, for ``--help``.
     """
 
     name: str

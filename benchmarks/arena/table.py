@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_strokesynth.evaluation.statistics import paired_difference, spread
+from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 
 BASELINE = "stock"
 HEADER = (
@@ -70,6 +71,4 @@ def _seconds(bouts: pd.DataFrame) -> float:
 
 def markdown(table: list[dict[str, str]]) -> str:
     """As a GitHub table."""
-    lines = [" | ".join(HEADER), " | ".join("---" for _ in HEADER)]
-    lines += [" | ".join(row.values()) for row in table]
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
+    return markdown_grid(HEADER, ([*row.values()] for row in table))

@@ -6,7 +6,7 @@ a report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -185,10 +185,15 @@ def comparison_table(comparison: dict[str, PairedDifference], names: Sequence[st
 
 def to_markdown(table: Table) -> str:
     """A GitHub table with its title above."""
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+    return f"**{table.title}**\n\n{markdown_grid(table.header, table.rows)}"
+
+
+def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A GitHub table: a line per row under the header, each with its line end."""
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
     lines = [f"| {' | '.join(row)} |" for row in escaped]
-    lines.insert(1, "|" + " --- |" * len(table.header))
-    return "\n".join([f"**{table.title}**", "", *lines, ""])
+    lines.insert(1, "|" + " --- |" * len(header))
+    return "\n".join([*lines, ""])
 
 
 LATEX = {

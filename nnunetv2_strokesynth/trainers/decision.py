@@ -10,6 +10,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import distributed as dist
 from torch import nn
+from torch._dynamo import OptimizedModule
 from tqdm import tqdm
 
 # Of the lesion's logit; -1.5 asks for a probability of 0.82, 5 for one of 0.007.
@@ -66,13 +67,15 @@ class DecisionBias(nnUNetTrainer):
             self._move_decision()
         super().on_train_end()
 
-    def _bare_network(self) -> nn.Module:
-        return self.network.module if self.is_ddp else self.network
+    @property
+    def unwrapped_network(self) -> nn.Module:
+        """The network without DDP's and torch.compile's wrappers."""
+        network = self.network.module if self.is_ddp else self.network
+        return network._orig_mod if isinstance(network, OptimizedModule) else network
 
     def _last_layer(self) -> nn.Module:
         """The layer whose output is the logits."""
-        network = self._bare_network()
-        return getattr(network, "_orig_mod", network).decoder.seg_layers[-1]
+        return self.unwrapped_network.decoder.seg_layers[-1]
 
     def _move_decision(self) -> None:
         training, validation = self.do_split()
@@ -99,7 +102,7 @@ class DecisionBias(nnUNetTrainer):
         self.network.eval()
         predictor = nnUNetPredictor(device=self.device, verbose=False, allow_tqdm=False)
         predictor.manual_initialization(
-            self._bare_network(),
+            self.unwrapped_network,
             self.plans_manager,
             self.configuration_manager,
             None,

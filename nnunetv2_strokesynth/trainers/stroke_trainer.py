@@ -20,7 +20,6 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import distributed as dist
 from torch import nn
-from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_strokesynth.atomic import atomic_file, remove_leftovers
@@ -156,12 +155,6 @@ class StrokeTrainer(UprightHeads, DecisionBias):
         """Check the channels against the preset, then set everything up as nnU-Net does."""
         self._check_channels()
         super().initialize()
-
-    @property
-    def unwrapped_network(self) -> nn.Module:
-        """The network without DDP's and torch.compile's wrappers."""
-        network = self.network.module if self.is_ddp else self.network
-        return network._orig_mod if isinstance(network, OptimizedModule) else network
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """On: the network returns all its heads. Off (validation): the logits alone."""

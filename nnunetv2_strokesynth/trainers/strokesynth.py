@@ -29,6 +29,7 @@ from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.networks import PSEUDO_DWI, planned_networks
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
+from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
 
 class StrokeSynthTrainer(StrokeTrainer):
@@ -42,7 +43,7 @@ class StrokeSynthTrainer(StrokeTrainer):
 
     preset = "wang2020"
     uses_dwi = True
-    upright_deg: float | None = 30.0
+    upright_deg = UprightHeads.upright_deg
     moves_decision = True
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
