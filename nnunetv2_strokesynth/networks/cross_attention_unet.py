@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nnunetv2_strokesynth.networks.image_sides import check_sides
+from nnunetv2_strokesynth.networks.logit_range import within_half_precision
 from nnunetv2_strokesynth.networks.strokesynth_net import select_channels
 from nnunetv2_strokesynth.networks.unet import ConvBlock
 
@@ -186,4 +187,4 @@ class SupervisedSegmenter(nn.Module):
             x = select_channels(x, self.input_indices)
         heads = self.segmenter(x)
         logits = self.two_class_logits(heads[-1])
-        return (logits, *heads) if self.return_heads else logits
+        return (logits, *heads) if self.return_heads else within_half_precision(logits)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet50
 
 from nnunetv2_strokesynth.networks.image_sides import check_sides
+from nnunetv2_strokesynth.networks.logit_range import within_half_precision
 from nnunetv2_strokesynth.networks.strokesynth_net import select_channels
 
 OUTPUT_STRIDE = 8
@@ -150,4 +151,4 @@ class ChannelPSPNet(PSPNet):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
         """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
         logits = super().forward(select_channels(x, self.indices))
-        return (logits,) if self.return_heads else logits
+        return (logits,) if self.return_heads else within_half_precision(logits)

@@ -12,6 +12,7 @@ from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
 from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
+from nnunetv2_strokesynth.networks.logit_range import within_half_precision
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 from nnunetv2_strokesynth.networks.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.networks.unet import SLNet, UNet
@@ -104,7 +105,7 @@ class StrokeSynthNet(nn.Module):
             inputs = torch.cat((select_channels(x, self.segmenter_indices), pseudo_dwi), dim=1)
         logits = self.segmenter(inputs)
         if not self.return_heads:
-            return logits
+            return within_half_precision(logits)
         if self.discriminator is None:
             return logits, pseudo_dwi, feature
         return logits, pseudo_dwi, feature, select_channels(x, self.generator_indices)
@@ -138,7 +139,7 @@ class ChannelSegmenter(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
         """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
         logits = self.segmenter(select_channels(x, self.segmenter_indices))
-        return (logits,) if self.return_heads else logits
+        return (logits,) if self.return_heads else within_half_precision(logits)
 
 
 def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
