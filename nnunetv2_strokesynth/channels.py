@@ -16,6 +16,13 @@ from typing import NamedTuple
 
 PERFUSION_MAPS = ("CBF", "CBV", "MTT", "Tmax")
 MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
+# Channels in HU, s or 1e-6 mm2/s: a value means the same in every scan. CTA_k are, too.
+_PHYSICAL = frozenset({"CT", "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
+
+
+def is_physical(name: str) -> bool:
+    """Whether a channel has a unit that is the same for all scans (mirrored ones included)."""
+    return name.removesuffix("_M") in _PHYSICAL or name.startswith("CTA_")
 
 
 class Preset(NamedTuple):

@@ -11,7 +11,13 @@ from data import DATASET_ID, NAME, plans_name
 from settings import Method, Settings, method_folder
 
 from nnunetv2_strokesynth.atomic import atomic_file
-from nnunetv2_strokesynth.evaluation.cases import CasePair, case_files, gather, match_cases
+from nnunetv2_strokesynth.evaluation.cases import (
+    CasePair,
+    case_files,
+    gather,
+    match_cases,
+    pair_images,
+)
 from nnunetv2_strokesynth.evaluation.measure import measure_cases
 from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, environment, run_command
 from nnunetv2_strokesynth.trainers.environment import (
@@ -23,6 +29,7 @@ from nnunetv2_strokesynth.trainers.environment import (
 
 CHECKPOINTS = ("final", "best")
 CANDIDATES = Path(__file__).resolve().parent / "candidates"
+ONE_THREAD = Path(__file__).resolve().parent / "one_thread.py"
 _EPOCH_TIME = re.compile(r"Epoch time: ([0-9.]+) s")
 
 
@@ -59,7 +66,17 @@ class Bout(NamedTuple):
     def variables(self) -> dict[str, str]:
         variables = environment(self.root, nnUNet_results=str(self.results))
         variables[EXT_TRAINER] += f":{CANDIDATES}"
+        if self.device == "cpu":  # one bout, one core
+            variables |= {"OMP_NUM_THREADS": "1", "nnUNet_n_proc_DA": "0"}
         return variables
+
+    def run(self, *command: str, log: str, shown: dict[str, str] | None = None) -> None:
+        """One of nnU-Net's or our commands; its output goes to ``log`` in the bout's folder."""
+        words = [*command]
+        if self.device == "cpu":
+            words = ["python", str(ONE_THREAD), *words]
+        log_file = self.folder / f"{log}.txt"
+        run_command(words, self.variables, log_file=log_file, shown=shown or {})
 
     @property
     def recipe(self) -> dict[str, str]:
@@ -87,26 +104,44 @@ def _train(bout: Bout) -> None:
     command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(bout.fold), *bout.options]
     if any(bout.model.glob("checkpoint_*.pth")):
         command.append("--c")  # an arena that was stopped
-    log_file = bout.folder / "train.txt"
-    run_command(command, bout.variables, log_file=log_file, shown=bout.recipe)
+    bout.run(*command, log="train", shown=bout.recipe)
 
 
 def _predict(bout: Bout, checkpoint: str) -> None:
-    command = ["nnUNetv2_predict", "-i", str(bout.root / "nnUNet_raw" / NAME / "imagesTs")]
-    command += ["-o", str(bout.folder / checkpoint), "-d", str(DATASET_ID), "-c", "2d"]
-    command += ["-f", str(bout.fold), "-chk", f"checkpoint_{checkpoint}.pth", *bout.options]
-    command += ["-npp", "1", "-nps", "1"]
-    log_file = bout.folder / f"predict_{checkpoint}.txt"
-    run_command(command, bout.variables, log_file=log_file, shown={})
+    images = str(bout.root / "nnUNet_raw" / NAME / "imagesTs")
+    name = f"checkpoint_{checkpoint}.pth"
+    command = ["nnUNetv2_predict", "-i", images, "-o", str(bout.folder / checkpoint)]
+    command += ["-d", str(DATASET_ID), "-c", "2d", "-f", str(bout.fold), "-chk", name]
+    bout.run(*command, *bout.options, "-npp", "1", "-nps", "1", log=f"predict_{checkpoint}")
+    if bout.method.synthesises:
+        command = ["strokesynth", "synthesize", "-m", str(bout.model.parent), "-i", images]
+        command += ["-f", str(bout.fold), "-chk", name, "-device", bout.device, "--overwrite"]
+        output = str(_pseudo_dwi(bout, checkpoint))
+        bout.run(*command, "-o", output, log=f"synthesize_{checkpoint}")
+
+
+def _pseudo_dwi(bout: Bout, checkpoint: str) -> Path:
+    return bout.folder / f"{checkpoint}_pseudo_dwi"
 
 
 def _measure(bout: Bout, checkpoint: str) -> None:
-    truth = case_files(bout.root / "phantom" / "TESTING_truth" / "labels")
+    truth = bout.root / "phantom" / "TESTING_truth"
+    labels = case_files(truth / "labels")
     folder = bout.folder / checkpoint
     predicted = gather(folder)
-    case_ids = match_cases(truth, predicted, pred_folder=folder, allow_missing=False)
+    case_ids = match_cases(labels, predicted, pred_folder=folder, allow_missing=False)
+    images = {}
+    if bout.method.synthesises:
+        pseudo_dwi = _pseudo_dwi(bout, checkpoint)
+        images = pair_images(case_ids, truth / "dwi", pseudo_dwi, allow_missing=False)
     pairs = [
-        CasePair(case_id, truth[case_id], predicted.files[case_id], str(bout.fold))
+        CasePair(
+            case_id,
+            labels[case_id],
+            predicted.files[case_id],
+            str(bout.fold),
+            *images.get(case_id, ()),
+        )
         for case_id in case_ids
     ]
     frame = measure_cases(pairs, predictions=bout.method.name, workers=1)

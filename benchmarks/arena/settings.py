@@ -45,6 +45,7 @@ class Method(NamedTuple):
         plans: for ``-p``.
         length: factor on the epochs; the learning rate's schedule is stretched along.
         what: in a few words, for ``--help``.
+        synthesises: a DWI, which is then compared with the true one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Method(NamedTuple):
     plans: str = STOCK_PLANS
     length: float = 1.0
     what: str = ""
+    synthesises: bool = False
 
 
 def method_folder(root: Path, method: Method) -> Path:

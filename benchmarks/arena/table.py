@@ -17,6 +17,7 @@ HEADER = (
     "best checkpoint",
     "difference to stock's best [95 %]",
     "HD mm",
+    "local SSIM",
     "training time",
 )
 
@@ -50,6 +51,7 @@ def _row(bouts: pd.DataFrame, method: str) -> dict[str, str]:
         cells.append(_difference(bouts[bouts["fold"].isin(shared)], method, checkpoint))
     distance = mean_over_folds(own, "final", "hausdorff_mm")[method]
     cells.append(f"{distance.mean():.1f} ({distance.notna().sum()})")
+    cells.append(_mean(own, "ssim_local"))
     seconds, of_baseline = (_seconds(frame) for frame in (own, baseline))
     cells.append("" if np.isnan(of_baseline) else f"{seconds / of_baseline:.1f}")
     return dict(zip(HEADER, cells, strict=True))
@@ -61,6 +63,13 @@ def _difference(bouts: pd.DataFrame, method: str, checkpoint: str) -> str:
     dice = 100 * mean_over_folds(bouts, checkpoint, "dice")
     found = paired_difference(dice[method].to_numpy(), dice[BASELINE].to_numpy())
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
+
+
+def _mean(bouts: pd.DataFrame, column: str) -> str:
+    """Over scans, of the last checkpoint; empty for what has no such column."""
+    final = bouts[bouts["checkpoint"] == "final"]
+    values = final.get(column, pd.Series(dtype=float)).dropna()
+    return f"{values.mean():.2f}" if len(values) else ""
 
 
 def _seconds(bouts: pd.DataFrame) -> float:

@@ -17,13 +17,13 @@ from nnunetv2_strokesynth.evaluation.image_quality import (
     psnr,
     ssim_map,
 )
-from nnunetv2_strokesynth.evaluation.parallel import map_cases
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
     check_same_grid,
     read_image,
     read_mask,
 )
+from nnunetv2_strokesynth.parallel import map_cases
 
 
 def segmentation_metrics(

@@ -16,7 +16,6 @@ from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.evaluation.cases import IMAGE_ENDINGS, gather, label_beside, name_some
 from nnunetv2_strokesynth.evaluation.components import clean_lesion, min_voxels
 from nnunetv2_strokesynth.evaluation.output import refuse_existing_folder, result_folder
-from nnunetv2_strokesynth.evaluation.parallel import map_cases
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
     check_probability_matches_label,
@@ -24,6 +23,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
     read_mask,
 )
 from nnunetv2_strokesynth.image_file import write_image
+from nnunetv2_strokesynth.parallel import map_cases
 
 HELP = "apply what `strokesynth tune` chose to predicted probabilities"
 EXAMPLE = (

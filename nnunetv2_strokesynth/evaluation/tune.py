@@ -21,7 +21,6 @@ from nnunetv2_strokesynth.evaluation.grid import (
     score_case,
 )
 from nnunetv2_strokesynth.evaluation.output import refuse_existing_file, strict_json
-from nnunetv2_strokesynth.evaluation.parallel import map_cases
 from nnunetv2_strokesynth.evaluation.statistics import spread
 from nnunetv2_strokesynth.evaluation.volumes import (
     check_probability_matches_label,
@@ -29,6 +28,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
     read_lesion_probability,
     read_mask,
 )
+from nnunetv2_strokesynth.parallel import map_cases
 
 HELP = "choose threshold and minimum lesion size on the cross-validation's probabilities"
 EXAMPLE = (

@@ -10,6 +10,7 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
+from nnunetv2_strokesynth.networks.contralateral import beside_mirrored, midline_px
 from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
@@ -45,6 +46,11 @@ class StrokeSynthNet(nn.Module):
         frame_indices: input channels that hold the CTP frames, in time order.
         generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
+        brain_index: an input channel that is 0 outside the brain. Generator and segmenter then see
+            their inputs and, behind them, their mirror images (``networks.contralateral``); the
+            generator's F_h comes last and is not mirrored. None: no mirror images.
+        end_to_end: False keeps the segmentation's gradient out of generator and extractor, which
+            then learn the DWI alone.
         discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
         real_context_encoder: as the context encoder, for the real DWI alone (Song & Huang 2018);
             None where one encoder serves all images.
@@ -66,6 +72,8 @@ class StrokeSynthNet(nn.Module):
         frame_indices: Sequence[int],
         generator_indices: Sequence[int],
         segmenter_indices: Sequence[int] = (),
+        brain_index: int | None = None,
+        end_to_end: bool = True,
         discriminator: nn.Module | None = None,
         real_context_encoder: nn.Module | None = None,
         return_heads: bool = False,
@@ -80,6 +88,8 @@ class StrokeSynthNet(nn.Module):
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
+        self.brain_index = brain_index
+        self.end_to_end = end_to_end
         self.return_heads = return_heads
 
     def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -87,7 +97,7 @@ class StrokeSynthNet(nn.Module):
 
         The feature is None without an extractor.
         """
-        inputs = select_channels(x, self.generator_indices)
+        inputs = with_mirrored(select_channels(x, self.generator_indices), x, self.brain_index)
         if self.extractor is None:
             return self.generator(inputs), None
         feature = self.extractor(select_channels(x, self.frame_indices))
@@ -100,10 +110,10 @@ class StrokeSynthNet(nn.Module):
         fourth the channels that the generator saw.
         """
         pseudo_dwi, feature = self.synthesize(x)
-        inputs = pseudo_dwi
+        inputs = pseudo_dwi if self.end_to_end else pseudo_dwi.detach()
         if self.segmenter_indices:
-            inputs = torch.cat((select_channels(x, self.segmenter_indices), pseudo_dwi), dim=1)
-        logits = self.segmenter(inputs)
+            inputs = torch.cat((select_channels(x, self.segmenter_indices), inputs), dim=1)
+        logits = self.segmenter(with_mirrored(inputs, x, self.brain_index))
         if not self.return_heads:
             return within_half_precision(logits)
         if self.discriminator is None:
@@ -117,6 +127,7 @@ class ChannelSegmenter(nn.Module):
     Args:
         segmenter: (B, S, Y, X) -> (B, C, Y, X).
         segmenter_indices: the input channels that it sees.
+        brain_index: as for ``StrokeSynthNet``.
         return_heads: initial value of the attribute of that name.
 
     Attributes:
@@ -129,22 +140,37 @@ class ChannelSegmenter(nn.Module):
         segmenter: nn.Module,
         segmenter_indices: Sequence[int],
         *,
+        brain_index: int | None = None,
         return_heads: bool = False,
     ) -> None:
         super().__init__()
         self.segmenter = segmenter
         self.segmenter_indices = tuple(segmenter_indices)
+        self.brain_index = brain_index
         self.return_heads = return_heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
         """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
-        logits = self.segmenter(select_channels(x, self.segmenter_indices))
+        inputs = select_channels(x, self.segmenter_indices)
+        logits = self.segmenter(with_mirrored(inputs, x, self.brain_index))
         return (logits,) if self.return_heads else within_half_precision(logits)
 
 
 def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
     """Channels of x by position. Slices: indexing with a list would copy it to the GPU and wait."""
     return torch.cat([x[:, index : index + 1] for index in channels], dim=1)
+
+
+def with_mirrored(inputs: torch.Tensor, x: torch.Tensor, brain_index: int | None) -> torch.Tensor:
+    """Inputs and their mirror images, (B, 2 C, Y, X); without a ``brain_index`` as they are.
+
+    Args:
+        inputs: (B, C, Y, X).
+        x: all channels, of which ``brain_index`` is 0 outside the brain.
+    """
+    if brain_index is None:
+        return inputs
+    return beside_mirrored(inputs, midline_px(select_channels(x, (brain_index,))))
 
 
 def wang2020_networks(
@@ -231,18 +257,27 @@ def planned_networks(
     num_output_channels: int,
     *,
     segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
+    synthesis_width: float = 1.0,
+    segmenter_norm: type[nn.Module] | None = SwitchableNorm2d,
+    contralateral: bool = False,
+    end_to_end: bool = True,
     with_context_encoder: bool = True,
     return_heads: bool = False,
-) -> StrokeSynthNet:
+) -> StrokeSynthNet | ChannelSegmenter:
     """Extractor, generator and segmenter with the topology of nnU-Net's plans.
 
-    The segmenter has switchable norm and squeeze-and-excitation, the other two the plans' norm.
+    The segmenter has squeeze-and-excitation.
 
     Args:
         architecture: ``architecture`` of a 2-D plans configuration (see ``planned_unet``).
         preset: a key of ``channels.PRESETS``.
         num_output_channels: classes, background included.
-        segmenter_inputs: names of channels, ``PSEUDO_DWI`` last.
+        segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
+            it there is no generator, and a ``ChannelSegmenter`` comes back.
+        synthesis_width: factor on the generator's features; the extractor has half as many.
+        segmenter_norm: None takes the plans'.
+        contralateral: generator and segmenter see the mirror images of their inputs, too.
+        end_to_end: see ``StrokeSynthNet``.
         with_context_encoder: False where no synthesis loss is used.
         return_heads: see ``StrokeSynthNet``.
 
@@ -256,21 +291,31 @@ def planned_networks(
             "Use nnU-Net's configuration 2d."
         )
     channels = PRESETS[preset]
-    generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
+    copies = 2 if contralateral else 1
     segmenter = planned_unet(
         architecture,
-        len(segmenter_inputs),
+        copies * len(segmenter_inputs),
         num_output_channels,
-        norm_op=SwitchableNorm2d,
+        norm_op=segmenter_norm,
         squeeze_excite=True,
     )
+    brain_index = channels.index("CBF")[0] if contralateral else None
+    segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
+    if PSEUDO_DWI not in segmenter_inputs:
+        return ChannelSegmenter(
+            segmenter, segmenter_indices, brain_index=brain_index, return_heads=return_heads
+        )
+    generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
+    n_generator = copies * len(generator_indices) + 1
     return StrokeSynthNet(
-        PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH),
-        PlannedImageNet(architecture, len(generator_indices) + 1),
+        PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH * synthesis_width),
+        PlannedImageNet(architecture, n_generator, synthesis_width),
         segmenter,
         ContextEncoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,
         generator_indices=generator_indices,
-        segmenter_indices=channels.index(*segmenter_inputs[:-1]),
+        segmenter_indices=segmenter_indices,
+        brain_index=brain_index,
+        end_to_end=end_to_end,
         return_heads=return_heads,
     )

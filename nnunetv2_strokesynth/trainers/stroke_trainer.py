@@ -42,6 +42,7 @@ from nnunetv2_strokesynth.trainers.loss_log import (
     write_csv,
 )
 from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
+from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
 from nnunetv2_strokesynth.trainers.stages import Stage, epochs_since_best, kept_is_best
 from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
@@ -57,7 +58,7 @@ class _EarlyStop(Exception):
     """Leaves nnU-Net's loop over the epochs."""
 
 
-class StrokeTrainer(UprightHeads, DecisionBias):
+class StrokeTrainer(UprightHeads, DecisionBias, PhysicalUnits):
     """The base of this package's trainers; a system is a subclass that changes what follows.
 
     Attributes:
@@ -75,6 +76,7 @@ class StrokeTrainer(UprightHeads, DecisionBias):
             of the last is what ``checkpoint_final.pth`` holds. Without: as nnU-Net, which keeps the
             last epoch.
         patience: stop after so many epochs of the last stage without a better score.
+        physical_units: see ``PhysicalUnits``.
         upright_deg: see ``UprightHeads``.
         moves_decision: see ``DecisionBias``.
     """
@@ -91,6 +93,7 @@ class StrokeTrainer(UprightHeads, DecisionBias):
     one_pass_epochs = False
     stages: tuple[Stage, ...] = ()
     patience: int | None = None
+    physical_units = False
     upright_deg: float | None = None
     moves_decision = False
 

@@ -10,10 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from nnunetv2.paths import nnUNet_raw
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import distributed as dist
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
@@ -28,24 +26,35 @@ from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.networks import PSEUDO_DWI, planned_networks
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
+from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
 
 class StrokeSynthTrainer(StrokeTrainer):
-    """Wang et al. 2020 with topology and recipe from nnU-Net's plans.
+    """Wang et al. 2020 with topology and recipe from nnU-Net's plans, and what data asked for.
 
     Extractor, generator and segmenter take features, strides and kernel sizes from the plans; the
-    extractor has half the features; the segmenter has switchable normalisation and
-    squeeze-and-excitation. The loss is the paper's (Eq. 15). Every training case may have a DWI in
-    ``targetsTr/``; one without contributes L_s only.
+    segmenter has squeeze-and-excitation. The loss is the paper's (Eq. 15). Every training case may
+    have a DWI in ``targetsTr/``; one without contributes L_s only.
+
+    What differs from the paper, each point measured in ``docs/results-phantom.md``: the segmenter
+    sees all channels beside the pseudo-DWI; L_s stays out of generator and extractor, which learn
+    the DWI alone; both are half as wide as the plans say; every network but the extractor sees the
+    mirror image of its inputs; HU and seconds are not z-scored; the segmenter has the plans' norm;
+    heads stay upright in augmentation; the decision serves Dice.
     """
 
     preset = "wang2020"
     uses_dwi = True
+    physical_units = PhysicalUnits.physical_units
     upright_deg = UprightHeads.upright_deg
     moves_decision = True
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
+    segmenter_norm: type[nn.Module] | None = None  # the plans'
+    synthesis_width = 0.5
+    contralateral = True
+    end_to_end = False
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
     beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
     gamma = 1.2  # weight of the contextual term, Eq. 6
@@ -76,6 +85,10 @@ class StrokeSynthTrainer(StrokeTrainer):
             cls.preset,
             num_output_channels,
             segmenter_inputs=cls.segmenter_inputs,
+            synthesis_width=cls.synthesis_width,
+            segmenter_norm=cls.segmenter_norm,
+            contralateral=cls.contralateral,
+            end_to_end=cls.end_to_end,
             with_context_encoder=cls.uses_dwi,
             return_heads=enable_deep_supervision,
         )
@@ -123,14 +136,14 @@ class StrokeSynthTrainer(StrokeTrainer):
         return PairedDataset(train, folder, with_dwi), PairedDataset(val, folder, with_dwi)
 
     def _raw_targets_folder(self) -> Path | None:
-        if not nnUNet_raw.is_set():
-            return None
-        folder = Path(str(nnUNet_raw)) / self.plans_manager.dataset_name / TARGETS_RAW_FOLDER
-        return folder if folder.is_dir() else None
+        raw_folder = self._raw_folder()
+        folder = None if raw_folder is None else raw_folder / TARGETS_RAW_FOLDER
+        return folder if folder is not None and folder.is_dir() else None
 
     def _prepare_targets(self, case_ids: list[str]) -> list[str]:
-        def prepare() -> list[str]:
-            return prepare_targets(
+        return self._on_first_rank(
+            partial(
+                prepare_targets,
                 self._raw_targets_folder(),
                 Path(self.preprocessed_dataset_folder),
                 case_ids,
@@ -138,45 +151,41 @@ class StrokeSynthTrainer(StrokeTrainer):
                 self.configuration_manager,
                 self.dataset_json["file_ending"],
             )
-
-        if not self.is_ddp:
-            return prepare()
-        found: list[list[str] | Exception | None] = [None]
-        if self.local_rank == 0:
-            try:
-                found = [prepare()]
-            except (ValueError, OSError) as error:  # the other ranks wait: tell them, too
-                found = [error]
-        dist.broadcast_object_list(found, src=0)
-        if isinstance(found[0], Exception):
-            raise found[0]
-        return found[0]
+        )
 
 
 class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
-    """The same three networks trained by L_s alone: for data without a DWI."""
+    """The segmenter alone, trained by L_s: for data without a DWI.
+
+    Without a DWI, extractor and generator are further layers that learn from the same few lesions:
+    on the phantom they cost time and gained nothing.
+    """
 
     uses_dwi = False
+    segmenter_inputs = PRESETS["wang2020"].names
 
 
-class StrokeSynthTrainer_FineTune(StrokeSynthTrainer_NoDWI):
-    """The same with a tenth of nnU-Net's learning rate, for ``-pretrained_weights``.
+class StrokeSynthTrainer_FineTune(StrokeSynthTrainer):
+    """The three networks with L_s alone and a tenth of nnU-Net's rate: ``-pretrained_weights``.
 
     The weights come from ``StrokeSynthTrainer`` on a data set that has DWIs. nnU-Net's own rate,
     0.01, is meant for random weights and would undo much of them.
     """
 
+    uses_dwi = False
+    end_to_end = True
     learning_rate = 0.001
 
 
-class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer_NoDWI):
-    """The same three networks; the generator learns a blurred lesion where there is no DWI.
+class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer):
+    """The three networks; the generator learns a blurred lesion where there is no DWI.
 
-    The extractor and the generator get a gradient of their own (L_g without the contextual term)
-    although the data have no DWI. What ``strokesynth synthesize`` writes is then a map of the
-    lesion and no image of the brain.
+    The extractor and the generator get a gradient (L_g without the contextual term) although the
+    data have no DWI. What ``strokesynth synthesize`` writes is then a map of the lesion and no
+    image of the brain.
     """
 
+    uses_dwi = False
     surrogate_sigma_px = 2.0
 
 

@@ -33,6 +33,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     side_multiple = 32  # FCN and context encoder halve the image five times
     learning_rate = 0.002
     one_pass_epochs = True
+    physical_units = False  # nnU-Net's normalisation: the paper is silent
     upright_deg = None  # nnU-Net's augmentation: the paper is silent
     moves_decision = False
     generator_inputs = (*PERFUSION_MAPS, "MIP", FEATURE)

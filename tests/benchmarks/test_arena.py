@@ -59,6 +59,15 @@ def test_a_difference_is_taken_scan_by_scan_over_shared_folds(arena):
     assert stock["HD mm"] == "5.0 (2)"
 
 
+def test_ssim_is_that_of_the_last_checkpoint_of_what_synthesises(arena):
+    bouts = both_checkpoints(scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5))
+    ours = bouts["predictions"] == "ours"
+    bouts.loc[ours & (bouts["checkpoint"] == "final"), "ssim_local"] = 0.5
+    bouts.loc[ours & (bouts["checkpoint"] == "best"), "ssim_local"] = 0.9
+    assert [row["local SSIM"] for row in arena.rows(bouts)] == ["", "0.50"]
+    assert "local SSIM" in arena.markdown(arena.rows(bouts[~ours].drop(columns="ssim_local")))
+
+
 def test_training_time_is_relative_to_stock(arena):
     bouts = both_checkpoints(scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5))
     bouts.loc[bouts["predictions"] == "ours", "seconds"] = 150.0

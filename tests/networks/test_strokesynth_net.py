@@ -8,6 +8,7 @@ from nnunetv2_strokesynth.losses import JointLoss
 from nnunetv2_strokesynth.networks import (
     ContextEncoder,
     SLNet,
+    SqueezeExcite,
     StrokeSynthNet,
     SwitchableNorm2d,
     UNet,
@@ -195,6 +196,37 @@ def test_planned_segmenter_sees_the_channels_it_is_given(architecture):
         assert torch.equal(network(image), network(other_ct)) is not differs
         first = next(network.segmenter.parameters())
         assert first.shape[1] == len(names)
+
+
+@pytest.mark.parametrize("end_to_end", [True, False])
+def test_segmentation_trains_the_generator_only_end_to_end(architecture, end_to_end):
+    network = planned_networks(
+        architecture, "wang2020", 2, segmenter_inputs=("CT", "DWI^"), end_to_end=end_to_end
+    )
+    network.return_heads = True
+    logits, pseudo_dwi, _ = network(torch.randn(1, 12, 32, 32))
+    logits.square().mean().backward(retain_graph=True)
+    reached = {
+        part: any(p.grad is not None for p in getattr(network, part).parameters())
+        for part in ("extractor", "generator", "segmenter")
+    }
+    assert reached == {"extractor": end_to_end, "generator": end_to_end, "segmenter": True}
+    pseudo_dwi.mean().backward()
+    assert all(p.grad is not None for p in network.generator.parameters())
+
+
+def test_synthesis_can_be_narrower_than_the_plans(architecture):
+    network = planned_networks(architecture, "wang2020", 2, synthesis_width=0.5)
+    assert network.extractor.unet.encoder.output_channels == [1, 2, 4, 4]
+    assert network.generator.unet.encoder.output_channels == [2, 4, 8, 8]
+    assert network.segmenter.encoder.output_channels == [4, 8, 16, 16]
+
+
+def test_segmenter_can_have_the_plans_norm(architecture):
+    network = planned_networks(architecture, "wang2020", 2, segmenter_norm=None)
+    kinds = {type(module) for module in network.segmenter.modules()}
+    assert nn.InstanceNorm2d in kinds and SwitchableNorm2d not in kinds
+    assert SqueezeExcite in kinds
 
 
 def test_three_dimensional_plans_are_refused(architecture):

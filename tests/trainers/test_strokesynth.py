@@ -1,6 +1,7 @@
 """What StrokeSynthTrainer adds to nnU-Net: checks, targets, loss log, resuming."""
 
 import csv
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -81,7 +82,7 @@ def test_pretrained_weights_reach_generator_and_extractor(nnunet_folders):
     """nnU-Net's -pretrained_weights leaves out layers named seg_layers: the segmenter's last."""
     checkpoint = nnunet_folders.model / "fold_0" / "checkpoint_final.pth"
     expected = torch.load(checkpoint, weights_only=False)["network_weights"]
-    trainer = _trainer("StrokeSynthTrainer_NoDWI")
+    trainer = _trainer("StrokeSynthTrainer_FineTune")
     trainer.initialize()
     load_pretrained_weights(trainer.network, str(checkpoint))
     found = trainer.network.state_dict()
@@ -90,11 +91,38 @@ def test_pretrained_weights_reach_generator_and_extractor(nnunet_folders):
     assert {name.split(".")[0] for name in found} == {"extractor", "generator", "segmenter"}
 
 
+def test_model_is_predicted_with_the_normalisation_it_learned_from(nnunet_folders):
+    """nnUNetv2_predict goes by the plans in the model's folder."""
+    for model, scheme, folder in (
+        (nnunet_folders.model, "CTNormalization", "nnUNetPlans_2d_physical"),
+        (nnunet_folders.preprocessed / "nnUNetPlans.json", "ZScoreNormalization", "nnUNetPlans_2d"),
+    ):
+        file = model / "plans.json" if model.is_dir() else model
+        planned = json.loads(file.read_text())["configurations"]["2d"]
+        assert planned["normalization_schemes"][4] == scheme  # Tmax
+        assert planned["normalization_schemes"][1] == "ZScoreNormalization"  # CBF
+        assert planned["data_identifier"] == folder
+
+
+def test_other_systems_keep_nnunets_normalisation(nnunet_folders):
+    trainer = _trainer("StrokeSynthTrainer_Wang2020")
+    assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d")
+    assert "CTNormalization" not in trainer.configuration_manager.normalization_schemes[1:]
+
+
+def test_without_a_dwi_there_is_one_network(nnunet_folders):
+    trainer = _trainer("StrokeSynthTrainer_NoDWI")
+    trainer.initialize()
+    assert {name.split(".")[0] for name in trainer.network.state_dict()} == {"segmenter"}
+
+
 @pytest.fixture
 def raw_copy(nnunet_folders, tmp_path, monkeypatch):
     """The raw data set's targets in a folder that a test may change; preprocessed data too."""
     raw = tmp_path / "raw" / nnunet_folders.raw.name
     raw.mkdir(parents=True)
+    for name in ("imagesTr", "labelsTr"):
+        (raw / name).symlink_to(nnunet_folders.raw / name)
     shutil.copytree(nnunet_folders.raw / "targetsTr", raw / "targetsTr")
     preprocessed = tmp_path / "preprocessed"
     shutil.copytree(

@@ -3,12 +3,9 @@
 nnU-Net finds these by ``nnUNet_extTrainer``, which the arena sets.
 """
 
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import nn
-
-from nnunetv2_strokesynth.networks import PSEUDO_DWI, SwitchableNorm2d, planned_unet
-from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
+from nnunetv2_strokesynth.networks import PSEUDO_DWI, SwitchableNorm2d
 from nnunetv2_strokesynth.trainers.decision import DecisionBias
+from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,
@@ -21,12 +18,16 @@ class ArenaTrainer_StockUpright(UprightHeads, StrokeSynthTrainer_Stock):
     """Stock nnU-Net with our augmentation."""
 
 
-class ArenaTrainer_StockBoth(UprightHeads, DecisionBias, StrokeSynthTrainer_Stock):
-    """Stock nnU-Net with our augmentation and our decision."""
-
-
 class ArenaTrainer_StockDecision(DecisionBias, StrokeSynthTrainer_Stock):
     """Stock nnU-Net with our decision."""
+
+
+class ArenaTrainer_StockPhysical(PhysicalUnits, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net with our normalisation."""
+
+
+class ArenaTrainer_StockAll(UprightHeads, DecisionBias, PhysicalUnits, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net with all three."""
 
 
 class ArenaTrainer_AtOneHalf(StrokeSynthTrainer):
@@ -36,9 +37,34 @@ class ArenaTrainer_AtOneHalf(StrokeSynthTrainer):
 
 
 class ArenaTrainer_Chain(StrokeSynthTrainer):
-    """The segmenter sees the pseudo-DWI alone, as in Wang et al. 2020."""
+    """The segmenter sees the pseudo-DWI alone, trained end to end, as in Wang et al. 2020."""
 
     segmenter_inputs = (PSEUDO_DWI,)
+    end_to_end = True
+
+
+class ArenaTrainer_EndToEnd(StrokeSynthTrainer):
+    """The segmentation's gradient reaches generator and extractor."""
+
+    end_to_end = True
+
+
+class ArenaTrainer_FullWidth(StrokeSynthTrainer):
+    """Generator as wide as the plans say, extractor half as wide."""
+
+    synthesis_width = 1.0
+
+
+class ArenaTrainer_OneSide(StrokeSynthTrainer):
+    """No mirror images."""
+
+    contralateral = False
+
+
+class ArenaTrainer_SwitchableNorm(StrokeSynthTrainer):
+    """The segmenter with switchable norm."""
+
+    segmenter_norm = SwitchableNorm2d
 
 
 class ArenaTrainer_Turned(StrokeSynthTrainer):
@@ -47,32 +73,29 @@ class ArenaTrainer_Turned(StrokeSynthTrainer):
     upright_deg = None
 
 
-class ArenaTrainer_ChainTurned(ArenaTrainer_Chain):
-    """Both: the recipe that ``StrokeSynthTrainer`` began with."""
+class ArenaTrainer_ZScored(StrokeSynthTrainer):
+    """nnU-Net's normalisation."""
 
-    upright_deg = None
+    physical_units = False
 
 
-class ArenaTrainer_Single(StrokeSynthTrainer_NoDWI):
-    """The segmenter on all channels, with our loss and augmentation: no synthesis at all."""
+class ArenaTrainer_Before(StrokeSynthTrainer):
+    """What the second form of our recipe was: all channels, upright, decision, and no more."""
 
-    @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """One planned U-Net with the segmenter's norm and squeeze-and-excitation."""
-        cls._check_inputs(configuration_manager, num_input_channels)
-        segmenter = planned_unet(
-            configuration_manager.configuration["architecture"],
-            num_input_channels,
-            num_output_channels,
-            norm_op=SwitchableNorm2d,
-            squeeze_excite=True,
-        )
-        channels = range(num_input_channels)
-        return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
+    physical_units = False
+    contralateral = False
+    end_to_end = True
+    synthesis_width = 1.0
+    segmenter_norm = SwitchableNorm2d
+
+
+class ArenaTrainer_NoDWIOneSide(StrokeSynthTrainer_NoDWI):
+    """One network, no mirror images."""
+
+    contralateral = False
+
+
+class ArenaTrainer_NoDWISwitchableNorm(StrokeSynthTrainer_NoDWI):
+    """One network with switchable norm."""
+
+    segmenter_norm = SwitchableNorm2d

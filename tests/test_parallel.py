@@ -6,7 +6,7 @@ import pytest
 
 from nnunetv2_strokesynth.evaluation.cases import CasePair
 from nnunetv2_strokesynth.evaluation.measure import measure_case
-from nnunetv2_strokesynth.evaluation.parallel import map_cases
+from nnunetv2_strokesynth.parallel import map_cases
 
 SQUARES = [9.0, 0.0, 4.0, 1.0]
 
