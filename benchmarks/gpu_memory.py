@@ -107,6 +107,8 @@ def trainer_plans(batch: int, size: int, width: float) -> dict[str, Any]:
         "batch_size": batch,
         "patch_size": [size, size],
         "batch_dice": True,
+        "normalization_schemes": ["ZScoreNormalization"] * N_CHANNELS,
+        "use_mask_for_norm": [True] * N_CHANNELS,
         "architecture": architecture(width),
     }
     return {
@@ -155,10 +157,12 @@ def stock(plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
 def alone(part: str, plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
     """One network of StrokeSynthTrainer; channel 0 stands for what the one before it makes."""
     networks = trainer_network(StrokeSynthTrainer, plans)
-    indices = {
+    generated = networks.generator_indices
+    seen = (*networks.segmenter_indices, 0)
+    indices = {  # as many as with mirror images
         "extractor": networks.frame_indices,
-        "generator": (*networks.generator_indices, 0),
-        "segmenter": (*networks.segmenter_indices, 0),
+        "generator": (*generated, *generated, 0),
+        "segmenter": (*seen, *seen),
     }[part]
     network = ChannelSegmenter(getattr(networks, part), indices)
     if part == "segmenter":

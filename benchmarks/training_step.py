@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/training_step.py [--device cuda] [--full] [--quick]
 
-Ours: extractor, generator and segmenter as ``planned_networks`` makes them (switchable norm and
-squeeze-and-excitation in the segmenter, context encoder), the joint loss. The yardstick: three
-PlainConvUNets of the same topology and widths with InstanceNorm, chained likewise, mean-squared
-error on pseudo-DWI and feature, cross-entropy on the logits. Both: nnU-Net's SGD, clipping and
+Ours: extractor, generator and segmenter as the trainer makes them (squeeze-and-excitation in the
+segmenter, mirror images, context encoder), the joint loss. The yardstick: three PlainConvUNets of
+the same topology and widths, chained likewise, without mirror images, mean-squared error on
+pseudo-DWI and feature, cross-entropy on the logits. Both: nnU-Net's SGD, clipping and
 gradient scaling, the same batch, targets as the loader delivers them. Two rows in between exchange
 only the networks or only the loss.
 
@@ -23,6 +23,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,7 +36,6 @@ from nnunetv2_strokesynth.losses import JointLoss
 from nnunetv2_strokesynth.networks import (
     PlannedImageNet,
     StrokeSynthNet,
-    planned_networks,
     planned_unet,
 )
 from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH
@@ -105,29 +105,26 @@ def architecture(width: float) -> dict[str, Any]:
     }
 
 
-def our_networks(plans: dict[str, Any], *, with_context_encoder: bool = True) -> StrokeSynthNet:
+def our_networks(plans: dict[str, Any]) -> StrokeSynthNet:
     """The networks as ``StrokeSynthTrainer`` builds them."""
-    return planned_networks(
-        plans,
-        PRESET,
-        2,
-        segmenter_inputs=SEEN,
-        with_context_encoder=with_context_encoder,
-        return_heads=True,
-    )
+    configuration = SimpleNamespace(configuration={"architecture": plans}, patch_size=(0, 0))
+    n_channels = len(PRESETS[PRESET].names)
+    return StrokeSynthTrainer.build_network_architecture(None, configuration, n_channels, 2, True)
 
 
 def bare_networks(plans: dict[str, Any]) -> StrokeSynthNet:
-    """The three U-Nets with the plans' InstanceNorm, without squeeze-and-excitation."""
-    ours = our_networks(plans, with_context_encoder=False)
+    """The three U-Nets as planned: no squeeze-and-excitation, no mirror images, no context."""
+    ours = our_networks(plans)
+    width = StrokeSynthTrainer.synthesis_width
     return StrokeSynthNet(
-        PlannedImageNet(plans, PRESETS[PRESET].n_frames, EXTRACTOR_WIDTH),
-        PlannedImageNet(plans, len(ours.generator_indices) + 1),
+        PlannedImageNet(plans, PRESETS[PRESET].n_frames, EXTRACTOR_WIDTH * width),
+        PlannedImageNet(plans, len(ours.generator_indices) + 1, width),
         planned_unet(plans, len(SEEN), 2),
         None,
         frame_indices=ours.frame_indices,
         generator_indices=ours.generator_indices,
         segmenter_indices=ours.segmenter_indices,
+        end_to_end=ours.end_to_end,
         return_heads=True,
     )
 
@@ -160,7 +157,9 @@ def make_steps(
         return network, JointLoss(network.context_encoder)
 
     def with_bare_loss() -> tuple[nn.Module, Loss]:
-        return our_networks(plans, with_context_encoder=False), bare_loss
+        network = our_networks(plans)
+        network.context_encoder = None
+        return network, bare_loss
 
     def with_our_loss() -> tuple[nn.Module, Loss]:
         network = bare_networks(plans)
