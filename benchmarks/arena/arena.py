@@ -1,6 +1,6 @@
 """A fair arena: methods trained alike on a phantom, measured on held-out scans of other patients.
 
-    OMP_NUM_THREADS=1 python benchmarks/arena/arena.py FOLDER [--methods stock ...] [--folds 0 1 2]
+    python benchmarks/arena/arena.py FOLDER [--methods stock ...] [--folds 0 1 2] [--device cpu]
 
 Every method trains on the same folds (four fifths of the training scans) with the same number of
 batches of the same size; a fold is a seed, too, since nnU-Net draws weights and batches anew. The
@@ -8,8 +8,9 @@ held-out scans are predicted with the last and with the best checkpoint (nnU-Net
 fold's own validation scans). ``stock_long`` is for equal time in place of equal batches.
 
 The arena can be run in pieces, and by several processes at once as long as they have different
-methods or folds: what is finished is not done again. Into FOLDER go ``cases.csv`` (a row per scan,
-method, fold and checkpoint, with the commit) and ``arena.md``.
+methods or folds: what is finished is not done again. On the CPU each of them takes one core. Into
+FOLDER go ``cases.csv`` (a row per scan, method, fold and checkpoint, with the commit) and
+``arena.md``. ``voxels.py`` measures what single voxels tell, in minutes.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ METHODS = {
     for method in (
         Method("stock", f"{OURS}_Stock", what="nnU-Net's own trainer on the 12 channels"),
         Method(
-            "stock_long", f"{OURS}_Stock", length=2.5, what="the same, for as long as ours takes"
+            "stock_long", f"{OURS}_Stock", length=2.0, what="the same, for as long as ours takes"
         ),
         Method("resenc_m", f"{OURS}_Stock", RESENC_PLANS, what="nnU-Net's ResEnc-M plans"),
         Method("strokesynth", OURS, what="our default", synthesises=True),

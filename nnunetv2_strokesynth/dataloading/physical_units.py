@@ -13,26 +13,26 @@ from __future__ import annotations
 
 import copy
 import errno
+import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import blosc2
-from batchgenerators.utilities.file_and_folder_operations import load_pickle, write_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, remove_leftovers, write_json
 from nnunetv2_strokesynth.channels import is_physical
 from nnunetv2_strokesynth.parallel import map_cases
 
 SUFFIX = "_physical"
-_MADE_FROM = "strokesynth_made_from"  # key in a case's .pkl
+# A subfolder: nnU-Net tells the kind of a folder's cases by the endings of all files in it.
+RECORDS = "made_from"
 _LEFTOVER_AGE_S = 3600.0  # another training may be making a case that is younger
 
 
@@ -80,9 +80,14 @@ class _Job(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        """What a case consists of; the last one says that it is complete."""
+        """What a case consists of for nnU-Net."""
         names = (f"{self.case_id}.b2nd", f"{self.case_id}_seg.b2nd", f"{self.case_id}.pkl")
         return [self.folder / name for name in names]
+
+    @property
+    def record(self) -> Path:
+        """What a case was made from; written last, so that it says that the case is complete."""
+        return self.folder / RECORDS / f"{self.case_id}.json"
 
     @property
     def made_from(self) -> dict:
@@ -90,7 +95,7 @@ class _Job(NamedTuple):
         sources = [os.stat(path) for path in (*self.images, self.label)]
         configuration = self.configuration_manager.configuration
         return {
-            "sources": [(stat.st_size, stat.st_mtime_ns) for stat in sources],
+            "sources": [[stat.st_size, stat.st_mtime_ns] for stat in sources],
             "intensities": self.plans_manager.foreground_intensity_properties_per_channel,
             "transpose": list(self.plans_manager.transpose_forward),
             **{
@@ -101,12 +106,11 @@ class _Job(NamedTuple):
 
     def is_current(self) -> bool:
         """Whether it was made from the files and plans that there are now."""
-        *volumes, properties = self.files
-        if not all(path.is_file() for path in volumes):
+        if not all(path.is_file() for path in self.files):
             return False
         try:
-            return load_pickle(str(properties)).get(_MADE_FROM) == self.made_from
-        except (OSError, EOFError, UnpicklingError, AttributeError):  # absent or damaged
+            return json.loads(self.record.read_text(encoding="utf-8")) == self.made_from
+        except (FileNotFoundError, ValueError):  # never finished, or damaged
             return False
 
 
@@ -125,16 +129,17 @@ def _make(job: _Job) -> None:
                 job.configuration_manager,
                 job.dataset_json,
             )
-            for volume in made[:-1]:
-                blosc2.open(str(volume), mode="r")[:]  # a full disk may show only here
+            for path in made:
+                if path.suffix == ".b2nd":
+                    blosc2.open(str(path), mode="r")[:]  # a full disk may show only here
         except RuntimeError as error:  # SimpleITK's and blosc2's
             if shutil.disk_usage(job.folder).free < 2**20:
                 raise OSError(errno.ENOSPC, "the disk is full", str(job.folder)) from error
             raise ValueError(f"{job.case_id}: cannot be preprocessed: {error}") from error
-        properties = load_pickle(str(made[-1]))
-        write_pickle({**properties, _MADE_FROM: job.made_from}, str(made[-1]))
+        job.record.unlink(missing_ok=True)
         for source, destination in zip(made, job.files, strict=True):
             os.replace(source, destination)
+    write_json(job.record, job.made_from)
 
 
 def prepare_cases(
@@ -149,7 +154,7 @@ def prepare_cases(
     """Make the preprocessed cases of a configuration that are missing or out of date.
 
     Several trainings may do this at the same time: all of them would make the same files, and a
-    case's files appear one by one, each of them whole, the ``.pkl`` last.
+    case's files appear one by one, each of them whole.
 
     Args:
         raw_folder: ``nnUNet_raw/DatasetNNN_*``; None, or a folder without images, where it is not
@@ -169,9 +174,7 @@ def prepare_cases(
         _check_complete(folder, dataset_json["file_ending"])
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if time.time() - leftover.stat().st_mtime >= _LEFTOVER_AGE_S:
-            shutil.rmtree(leftover, ignore_errors=True)
+    _remove_leftovers(folder)
     cases = get_filenames_of_train_images_and_targets(str(raw_folder), copy.deepcopy(dataset_json))
     shared = (folder, plans_manager, configuration_manager, dataset_json)
     jobs = [
@@ -184,10 +187,17 @@ def prepare_cases(
     return len(missing)
 
 
+def _remove_leftovers(folder: Path) -> None:
+    remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if time.time() - leftover.stat().st_mtime >= _LEFTOVER_AGE_S:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
 def _check_complete(folder: Path, file_ending: str) -> None:
     labels = (folder.parent / "gt_segmentations").glob(f"*{file_ending}")
     wanted = sorted(path.name.removesuffix(file_ending) for path in labels)
-    missing = [name for name in wanted if not (folder / f"{name}.pkl").is_file()]
+    missing = [name for name in wanted if not (folder / RECORDS / f"{name}.json").is_file()]
     if missing or not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} lacks {len(missing)} of {len(wanted)} cases ({', '.join(missing[:3])}"

@@ -1,15 +1,18 @@
 """Channels in HU and s keep their units; the cases are nnU-Net's own in every other respect."""
 
+import json
 import os
 import shutil
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from batchgenerators.utilities.file_and_folder_operations import load_json, load_pickle
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.training.dataloading.nnunet_dataset import (
+    infer_dataset_class,
+    nnUNetDatasetBlosc2,
+)
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.channels import PRESETS
@@ -141,7 +144,7 @@ def test_made_once_and_again_when_a_file_or_the_plans_change(pipeline, world, pl
     assert (prepare(raw), prepare(raw)) == (1, 0)
     (folder / "case_001.b2nd").unlink()
     assert (prepare(raw), prepare(raw)) == (1, 0)
-    (folder / "case_001.pkl").write_bytes(b"torn")
+    (folder / "made_from" / "case_001.json").write_bytes(b"torn")
     assert (prepare(raw), prepare(raw)) == (1, 0)
 
     changed = with_physical_units(plans, "2d", NAMES)
@@ -161,7 +164,7 @@ def test_an_interruption_leaves_no_case_that_counts(world, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(physical_units.os, "replace", interrupted)
         prepare(raw)
-    assert not list(folder.iterdir())
+    assert not [path for path in folder.rglob("*") if path.is_file()]
     assert prepare(raw) == 2
 
 
@@ -182,7 +185,8 @@ def test_a_damaged_image_is_named(world):
     (raw / "imagesTr" / "case_002_0001.nii.gz").write_bytes(b"no image")
     with pytest.raises(ValueError, match="case_002: cannot be preprocessed"):
         prepare(raw)
-    assert (folder / "case_001.pkl").is_file() and not (folder / "case_002.pkl").exists()
+    assert [path.stem for path in folder.glob("*.pkl")] == ["case_001"]
+    assert [path.stem for path in (folder / "made_from").iterdir()] == ["case_001"]
 
 
 def test_without_the_raw_images_what_was_made_serves_or_is_missed(world):
@@ -193,7 +197,7 @@ def test_without_the_raw_images_what_was_made_serves_or_is_missed(world):
     assert prepare(None) == 0
     shutil.rmtree(raw / "imagesTr")
     assert prepare(raw) == 0
-    (folder / "case_002.pkl").unlink()
+    (folder / "made_from" / "case_002.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 2 cases \(case_002\).*Set nnUNet_raw"):
         prepare(None)
     shutil.rmtree(folder)
@@ -201,11 +205,12 @@ def test_without_the_raw_images_what_was_made_serves_or_is_missed(world):
         prepare(None)
 
 
-def test_pickled_record_names_its_sources(world):
+def test_record_names_sources_and_nnunet_passes_over_it(world):
     raw, folder, prepare = world
     prepare(raw)
-    record = load_pickle(str(folder / "case_001.pkl"))["strokesynth_made_from"]
+    record = json.loads((folder / "made_from" / "case_001.json").read_text())
     images = sorted((raw / "imagesTr").glob("case_001_*"))
     sizes = [path.stat().st_size for path in (*images, raw / "labelsTr" / "case_001.nii.gz")]
     assert [size for size, _ in record["sources"]] == sizes
-    assert Path(folder / "case_001_seg.b2nd").is_file()
+    assert infer_dataset_class(str(folder)) is nnUNetDatasetBlosc2
+    assert sorted(nnUNetDatasetBlosc2.get_identifiers(str(folder))) == list(CASES)

@@ -60,6 +60,24 @@ found = prepare_targets(
 assert found == case_ids
 """
 
+PREPARE_CASES = """
+import sys, time
+from pathlib import Path
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.physical_units import prepare_cases, with_physical_units
+
+raw, folder, plans, ready, go = map(Path, sys.argv[1:6])
+plans = with_physical_units(load_json(str(plans)), "2d", PRESETS["wang2020"].names)
+manager = PlansManager(plans)
+dataset = load_json(str(raw / "dataset.json"))
+ready.touch()
+while not go.exists():
+    time.sleep(0.001)
+prepare_cases(raw, folder, manager, manager.get_configuration("2d"), dataset, workers=1)
+"""
+
 
 def rounds() -> list[random.Random]:
     """A generator of random numbers for each round of kills, the same in every run."""

@@ -58,9 +58,17 @@ class TargetInputs:
 
     def start(self, preprocessed: Path, *, ready: Path, go: Path, first: str = ""):
         """Start making the targets as soon as ``go`` exists; ``first`` is run before."""
+        program = first + self._children.PREPARE_TARGETS
+        return self._run(program, self._pipeline.raw / "targetsTr", preprocessed, ready, go)
+
+    def start_cases(self, folder: Path, *, ready: Path, go: Path, first: str = ""):
+        """The same with the cases in HU and s."""
+        program = first + self._children.PREPARE_CASES
+        return self._run(program, self._pipeline.raw, folder, ready, go)
+
+    def _run(self, program: str, raw: Path, folder: Path, ready: Path, go: Path):
         plans = self._pipeline.preprocessed / "nnUNetPlans.json"
-        paths = (self._pipeline.raw / "targetsTr", preprocessed, plans, ready, go)
-        command = [sys.executable, "-c", first + self._children.PREPARE_TARGETS, *map(str, paths)]
+        command = [sys.executable, "-c", program, *map(str, (raw, folder, plans, ready, go))]
         return self._children.start(command, dict(os.environ), self.log)
 
     @property

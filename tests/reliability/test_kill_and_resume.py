@@ -81,6 +81,26 @@ def test_targets(target_inputs, children, digests, leftovers, tmp_path):
         assert digests(targets) == expected
 
 
+def test_cases_in_hu_and_seconds(target_inputs, children, digests, leftovers, tmp_path):
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    go.touch()
+    undisturbed = tmp_path / "undisturbed" / "nnUNetPlans_2d_physical"
+    children.finish(target_inputs.start_cases(undisturbed, ready=ready, go=go), target_inputs.log)
+    expected = digests(undisturbed)
+    assert len(expected) == 41  # ten scans: image, labels, properties, record; a folder
+    for number, rng in enumerate(children.rounds()):
+        folder = tmp_path / f"killed_{number}" / "nnUNetPlans_2d_physical"
+        n_renames = rng.randrange(40)
+        first = children.DIE_AT_RENAME.format(n_renames=n_renames)
+        killed = target_inputs.start_cases(folder, ready=ready, go=go, first=first)
+        assert killed.wait(children.TIMEOUT_S) == -9
+        print(f"round {number}: killed at rename {n_renames} of 40")
+        for half in leftovers(folder):
+            os.utime(half, (0, 0))  # a younger one may be another training's
+        children.finish(target_inputs.start_cases(folder, ready=ready, go=go), target_inputs.log)
+        assert digests(folder) == expected
+
+
 @pytest.fixture
 def start_training(pipeline, tmp_path, children):
     """Function: start a training of three short epochs that goes on from a checkpoint."""
