@@ -157,12 +157,10 @@ def stock(plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
 def alone(part: str, plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
     """One network of StrokeSynthTrainer; channel 0 stands for what the one before it makes."""
     networks = trainer_network(StrokeSynthTrainer, plans)
-    generated = networks.generator_indices
-    seen = (*networks.segmenter_indices, 0)
-    indices = {  # as many as with mirror images
+    indices = {
         "extractor": networks.frame_indices,
-        "generator": (*generated, *generated, 0),
-        "segmenter": (*seen, *seen),
+        "generator": (*networks.generator_indices, 0),
+        "segmenter": (*networks.segmenter_indices, 0),
     }[part]
     network = ChannelSegmenter(getattr(networks, part), indices)
     if part == "segmenter":

@@ -3,11 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/training_step.py [--device cuda] [--full] [--quick]
 
 Ours: extractor, generator and segmenter as the trainer makes them (squeeze-and-excitation in the
-segmenter, mirror images, context encoder), the joint loss. The yardstick: three PlainConvUNets of
-the same topology and widths, chained likewise, without mirror images, mean-squared error on
-pseudo-DWI and feature, cross-entropy on the logits. Both: nnU-Net's SGD, clipping and
-gradient scaling, the same batch, targets as the loader delivers them. Two rows in between exchange
-only the networks or only the loss.
+segmenter, context encoder), the joint loss. The yardstick: three PlainConvUNets of the same
+topology and widths, chained likewise, mean-squared error on pseudo-DWI and feature, cross-entropy
+on the logits. Both: nnU-Net's SGD, clipping and gradient scaling, the same batch, targets as the
+loader delivers them. Two rows in between exchange only the networks or only the loss.
 
 The four take turns; figures are medians, of processor time on the CPU and of wall time on CUDA.
 Sizes: (4, 12, 96, 96) and half the planner's features, or with ``--full`` nnU-Net's batch for ISLES
@@ -113,7 +112,7 @@ def our_networks(plans: dict[str, Any]) -> StrokeSynthNet:
 
 
 def bare_networks(plans: dict[str, Any]) -> StrokeSynthNet:
-    """The three U-Nets as planned: no squeeze-and-excitation, no mirror images, no context."""
+    """The three U-Nets as planned: no squeeze-and-excitation, no context encoder."""
     ours = our_networks(plans)
     width = StrokeSynthTrainer.synthesis_width
     return StrokeSynthNet(

@@ -21,12 +21,12 @@ METHODS = {
         Method("chain", "ArenaTrainer_Chain", what="ours, segmenter on the pseudo-DWI alone"),
         Method("end_to_end", "ArenaTrainer_EndToEnd", what="ours, L_s trains the generator, too"),
         Method("full_width", "ArenaTrainer_FullWidth", what="ours, generator as wide as the plans"),
-        Method("one_side", "ArenaTrainer_OneSide", what="ours without mirror images"),
         Method("switchable_norm", "ArenaTrainer_SwitchableNorm", what="ours with switchable norm"),
         Method("turned", "ArenaTrainer_Turned", what="ours, slices turned by any angle"),
         Method("z_scored", "ArenaTrainer_ZScored", what="ours with nnU-Net's normalisation"),
         Method("before", "ArenaTrainer_Before", what="ours before these changes", synthesises=True),
-        Method("no_dwi_one_side", "ArenaTrainer_NoDWIOneSide", what="no_dwi, no mirror images"),
+        Method("two_heads", "ArenaTrainer_TwoHeads", what="one network for lesion and DWI"),
+        Method("no_dwi_mirrored", "ArenaTrainer_NoDWIMirrored", what="no_dwi, mirror images, too"),
         Method("no_dwi_sn", "ArenaTrainer_NoDWISwitchableNorm", what="no_dwi, switchable norm"),
     )
 }

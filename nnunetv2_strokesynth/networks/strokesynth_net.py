@@ -10,7 +10,6 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
-from nnunetv2_strokesynth.networks.contralateral import beside_mirrored, midline_px
 from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
@@ -46,9 +45,6 @@ class StrokeSynthNet(nn.Module):
         frame_indices: input channels that hold the CTP frames, in time order.
         generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
-        brain_index: an input channel that is 0 outside the brain. Generator and segmenter then see
-            their inputs and, behind them, their mirror images (``networks.contralateral``); the
-            generator's F_h comes last and is not mirrored. None: no mirror images.
         end_to_end: False keeps the segmentation's gradient out of generator and extractor, which
             then learn the DWI alone.
         discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
@@ -72,7 +68,6 @@ class StrokeSynthNet(nn.Module):
         frame_indices: Sequence[int],
         generator_indices: Sequence[int],
         segmenter_indices: Sequence[int] = (),
-        brain_index: int | None = None,
         end_to_end: bool = True,
         discriminator: nn.Module | None = None,
         real_context_encoder: nn.Module | None = None,
@@ -88,7 +83,6 @@ class StrokeSynthNet(nn.Module):
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
-        self.brain_index = brain_index
         self.end_to_end = end_to_end
         self.return_heads = return_heads
 
@@ -97,7 +91,7 @@ class StrokeSynthNet(nn.Module):
 
         The feature is None without an extractor.
         """
-        inputs = with_mirrored(select_channels(x, self.generator_indices), x, self.brain_index)
+        inputs = select_channels(x, self.generator_indices)
         if self.extractor is None:
             return self.generator(inputs), None
         feature = self.extractor(select_channels(x, self.frame_indices))
@@ -113,7 +107,7 @@ class StrokeSynthNet(nn.Module):
         inputs = pseudo_dwi if self.end_to_end else pseudo_dwi.detach()
         if self.segmenter_indices:
             inputs = torch.cat((select_channels(x, self.segmenter_indices), inputs), dim=1)
-        logits = self.segmenter(with_mirrored(inputs, x, self.brain_index))
+        logits = self.segmenter(inputs)
         if not self.return_heads:
             return within_half_precision(logits)
         if self.discriminator is None:
@@ -127,7 +121,6 @@ class ChannelSegmenter(nn.Module):
     Args:
         segmenter: (B, S, Y, X) -> (B, C, Y, X).
         segmenter_indices: the input channels that it sees.
-        brain_index: as for ``StrokeSynthNet``.
         return_heads: initial value of the attribute of that name.
 
     Attributes:
@@ -140,37 +133,22 @@ class ChannelSegmenter(nn.Module):
         segmenter: nn.Module,
         segmenter_indices: Sequence[int],
         *,
-        brain_index: int | None = None,
         return_heads: bool = False,
     ) -> None:
         super().__init__()
         self.segmenter = segmenter
         self.segmenter_indices = tuple(segmenter_indices)
-        self.brain_index = brain_index
         self.return_heads = return_heads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
         """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
-        inputs = select_channels(x, self.segmenter_indices)
-        logits = self.segmenter(with_mirrored(inputs, x, self.brain_index))
+        logits = self.segmenter(select_channels(x, self.segmenter_indices))
         return (logits,) if self.return_heads else within_half_precision(logits)
 
 
 def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
     """Channels of x by position. Slices: indexing with a list would copy it to the GPU and wait."""
     return torch.cat([x[:, index : index + 1] for index in channels], dim=1)
-
-
-def with_mirrored(inputs: torch.Tensor, x: torch.Tensor, brain_index: int | None) -> torch.Tensor:
-    """Inputs and their mirror images, (B, 2 C, Y, X); without a ``brain_index`` as they are.
-
-    Args:
-        inputs: (B, C, Y, X).
-        x: all channels, of which ``brain_index`` is 0 outside the brain.
-    """
-    if brain_index is None:
-        return inputs
-    return beside_mirrored(inputs, midline_px(select_channels(x, (brain_index,))))
 
 
 def wang2020_networks(
@@ -259,7 +237,6 @@ def planned_networks(
     segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
     synthesis_width: float = 1.0,
     segmenter_norm: type[nn.Module] | None = SwitchableNorm2d,
-    contralateral: bool = False,
     end_to_end: bool = True,
     with_context_encoder: bool = True,
     return_heads: bool = False,
@@ -276,7 +253,6 @@ def planned_networks(
             it there is no generator, and a ``ChannelSegmenter`` comes back.
         synthesis_width: factor on the generator's features; the extractor has half as many.
         segmenter_norm: None takes the plans'.
-        contralateral: generator and segmenter see the mirror images of their inputs, too.
         end_to_end: see ``StrokeSynthNet``.
         with_context_encoder: False where no synthesis loss is used.
         return_heads: see ``StrokeSynthNet``.
@@ -291,31 +267,25 @@ def planned_networks(
             "Use nnU-Net's configuration 2d."
         )
     channels = PRESETS[preset]
-    copies = 2 if contralateral else 1
     segmenter = planned_unet(
         architecture,
-        copies * len(segmenter_inputs),
+        len(segmenter_inputs),
         num_output_channels,
         norm_op=segmenter_norm,
         squeeze_excite=True,
     )
-    brain_index = channels.index("CBF")[0] if contralateral else None
     segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
     if PSEUDO_DWI not in segmenter_inputs:
-        return ChannelSegmenter(
-            segmenter, segmenter_indices, brain_index=brain_index, return_heads=return_heads
-        )
+        return ChannelSegmenter(segmenter, segmenter_indices, return_heads=return_heads)
     generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
-    n_generator = copies * len(generator_indices) + 1
     return StrokeSynthNet(
         PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH * synthesis_width),
-        PlannedImageNet(architecture, n_generator, synthesis_width),
+        PlannedImageNet(architecture, len(generator_indices) + 1, synthesis_width),
         segmenter,
         ContextEncoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,
         generator_indices=generator_indices,
         segmenter_indices=segmenter_indices,
-        brain_index=brain_index,
         end_to_end=end_to_end,
         return_heads=return_heads,
     )

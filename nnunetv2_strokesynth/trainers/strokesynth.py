@@ -40,9 +40,9 @@ class StrokeSynthTrainer(StrokeTrainer):
 
     What differs from the paper, each point measured in ``docs/results-phantom.md``: the segmenter
     sees all channels beside the pseudo-DWI; L_s stays out of generator and extractor, which learn
-    the DWI alone; both are half as wide as the plans say; every network but the extractor sees the
-    mirror image of its inputs; HU and seconds are not z-scored; the segmenter has the plans' norm;
-    heads stay upright in augmentation; the decision serves Dice.
+    the DWI alone; the generator is half as wide as the plans say, the extractor a quarter; HU and
+    seconds are not z-scored; the segmenter has the plans' norm; heads stay upright in augmentation;
+    the decision serves Dice.
     """
 
     preset = "wang2020"
@@ -53,7 +53,6 @@ class StrokeSynthTrainer(StrokeTrainer):
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
     segmenter_norm: type[nn.Module] | None = None  # the plans'
     synthesis_width = 0.5
-    contralateral = True
     end_to_end = False
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
     beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
@@ -87,7 +86,6 @@ class StrokeSynthTrainer(StrokeTrainer):
             segmenter_inputs=cls.segmenter_inputs,
             synthesis_width=cls.synthesis_width,
             segmenter_norm=cls.segmenter_norm,
-            contralateral=cls.contralateral,
             end_to_end=cls.end_to_end,
             with_context_encoder=cls.uses_dwi,
             return_heads=enable_deep_supervision,

@@ -3,7 +3,18 @@
 nnU-Net finds these by ``nnUNet_extTrainer``, which the arena sets.
 """
 
-from nnunetv2_strokesynth.networks import PSEUDO_DWI, SwitchableNorm2d
+import torch
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.networks import (
+    PSEUDO_DWI,
+    ChannelSegmenter,
+    ContextEncoder,
+    SwitchableNorm2d,
+    planned_unet,
+)
 from nnunetv2_strokesynth.trainers.decision import DecisionBias
 from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
 from nnunetv2_strokesynth.trainers.strokesynth import (
@@ -55,12 +66,6 @@ class ArenaTrainer_FullWidth(StrokeSynthTrainer):
     synthesis_width = 1.0
 
 
-class ArenaTrainer_OneSide(StrokeSynthTrainer):
-    """No mirror images."""
-
-    contralateral = False
-
-
 class ArenaTrainer_SwitchableNorm(StrokeSynthTrainer):
     """The segmenter with switchable norm."""
 
@@ -83,19 +88,105 @@ class ArenaTrainer_Before(StrokeSynthTrainer):
     """What the second form of our recipe was: all channels, upright, decision, and no more."""
 
     physical_units = False
-    contralateral = False
     end_to_end = True
     synthesis_width = 1.0
     segmenter_norm = SwitchableNorm2d
-
-
-class ArenaTrainer_NoDWIOneSide(StrokeSynthTrainer_NoDWI):
-    """One network, no mirror images."""
-
-    contralateral = False
 
 
 class ArenaTrainer_NoDWISwitchableNorm(StrokeSynthTrainer_NoDWI):
     """One network with switchable norm."""
 
     segmenter_norm = SwitchableNorm2d
+
+
+class BesideMirrored(nn.Module):
+    """(B, C, Y, X) -> (B, 2 C, Y, X): slices and, behind them, their mirror images.
+
+    Mirrored to the nearest pixel about the brain's mean column, or about the image's centre where
+    there is no brain; what would come from outside repeats the last column.
+
+    Args:
+        brain_index: a channel that is 0 outside the brain and nowhere else.
+    """
+
+    def __init__(self, brain_index: int):
+        super().__init__()
+        self.brain_index = brain_index
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        columns = torch.arange(x.shape[-1], device=x.device)
+        source = (2 * self.midline_px(x)[:, None] - columns).round().long()
+        source = source.clamp(0, x.shape[-1] - 1)[:, None, None, :]
+        return torch.cat((x, x.gather(-1, source.expand(x.shape))), dim=1)
+
+    def midline_px(self, x: torch.Tensor) -> torch.Tensor:
+        """(B,) float32, 0 at the centre of the first column."""
+        columns = torch.arange(x.shape[-1], device=x.device, dtype=torch.float32)
+        pixels = (x[:, self.brain_index] != 0).sum(dim=1).float()  # in each column
+        count = pixels.sum(dim=-1)
+        mean = (pixels * columns).sum(dim=-1) / count.clamp_min(1.0)
+        return torch.where(count > 0, mean, columns.mean())
+
+
+class ArenaTrainer_NoDWIMirrored(StrokeSynthTrainer_NoDWI):
+    """One network that sees the channels and their mirror images."""
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One planned U-Net with twice the inputs."""
+        cls._check_inputs(configuration_manager, num_input_channels)
+        architecture = configuration_manager.configuration["architecture"]
+        n_inputs = 2 * num_input_channels
+        unet = planned_unet(architecture, n_inputs, num_output_channels, squeeze_excite=True)
+        segmenter = nn.Sequential(BesideMirrored(*PRESETS[cls.preset].index("CBF")), unet)
+        channels = range(num_input_channels)
+        return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
+
+    def _last_layer(self) -> nn.Module:
+        return self.unwrapped_network.segmenter[1].decoder.seg_layers[-1]
+
+
+class TwoHeads(nn.Module):
+    """One U-Net whose last layer gives the lesion's logits and the pseudo-DWI.
+
+    (B, 12, Y, X) -> logits, or in training (logits, pseudo-DWI, None), as ``StrokeSynthNet``.
+    """
+
+    def __init__(self, unet: nn.Module, n_classes: int, *, return_heads: bool):
+        super().__init__()
+        self.segmenter = unet
+        self.context_encoder = ContextEncoder()
+        self.n_classes = n_classes
+        self.return_heads = return_heads
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
+        heads = self.segmenter(x)
+        logits, pseudo_dwi = heads[:, : self.n_classes], heads[:, self.n_classes :]
+        return (logits, pseudo_dwi, None) if self.return_heads else logits
+
+
+class ArenaTrainer_TwoHeads(StrokeSynthTrainer):
+    """The DWI as a second target of the segmenter: no network in front of it."""
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One planned U-Net with one more output."""
+        cls._check_inputs(configuration_manager, num_input_channels)
+        architecture = configuration_manager.configuration["architecture"]
+        n_outputs = num_output_channels + 1
+        unet = planned_unet(architecture, num_input_channels, n_outputs, squeeze_excite=True)
+        return TwoHeads(unet, num_output_channels, return_heads=enable_deep_supervision)
