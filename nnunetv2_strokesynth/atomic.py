@@ -62,17 +62,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
-    """Delete the temporary files of a folder that a killed process left; subfolders stay.
+def remove_leftovers(folder: Path, older_than_s: float = 0.0, *, and_folders: bool = False) -> None:
+    """Delete the temporary files of a folder that a killed process left.
 
     Args:
         folder: where they lie; it may be absent.
         older_than_s: younger ones stay; for folders that several processes write to at a time.
+        and_folders: temporary subfolders, too; otherwise they stay.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
         with suppress(FileNotFoundError):  # another process was faster
-            if leftover.is_file() and time.time() - leftover.stat().st_mtime >= older_than_s:
+            if time.time() - leftover.stat().st_mtime < older_than_s:
+                continue
+            if leftover.is_file():
                 leftover.unlink()
+            elif and_folders:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,6 +90,18 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def _as_json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, content: object) -> None:
     """Write ``content`` as indented JSON, completely or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, _as_json(content))
+
+
+def holds_json(path: Path, content: object) -> bool:
+    """Whether ``write_json`` wrote this file with this content; not if it is missing or damaged."""
+    try:
+        return path.read_bytes() == _as_json(content).encode("utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        return False

@@ -102,6 +102,7 @@ def fight(bout: Bout) -> None:
 def _train(bout: Bout) -> None:
     bout.folder.mkdir(parents=True, exist_ok=True)
     command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(bout.fold), *bout.options]
+    command.append("--npz")  # probabilities of the validation scans, for ``decisions.py``
     if any(bout.model.glob("checkpoint_*.pth")):
         command.append("--c")  # an arena that was stopped
     bout.run(*command, log="train", shown=bout.recipe)
@@ -112,7 +113,8 @@ def _predict(bout: Bout, checkpoint: str) -> None:
     name = f"checkpoint_{checkpoint}.pth"
     command = ["nnUNetv2_predict", "-i", images, "-o", str(bout.folder / checkpoint)]
     command += ["-d", str(DATASET_ID), "-c", "2d", "-f", str(bout.fold), "-chk", name]
-    bout.run(*command, *bout.options, "-npp", "1", "-nps", "1", log=f"predict_{checkpoint}")
+    command += ["-npp", "1", "-nps", "1", "--save_probabilities"]
+    bout.run(*command, *bout.options, log=f"predict_{checkpoint}")
     if bout.method.synthesises:
         command = ["strokesynth", "synthesize", "-m", str(bout.model.parent), "-i", images]
         command += ["-f", str(bout.fold), "-chk", name, "-device", bout.device, "--overwrite"]

@@ -22,11 +22,17 @@ METHODS = {
         Method("end_to_end", "ArenaTrainer_EndToEnd", what="ours, L_s trains the generator, too"),
         Method("full_width", "ArenaTrainer_FullWidth", what="ours, generator as wide as the plans"),
         Method("switchable_norm", "ArenaTrainer_SwitchableNorm", what="ours with switchable norm"),
+        Method("plans_norm", "ArenaTrainer_PlansNorm", what="ours with instance norm"),
         Method("turned", "ArenaTrainer_Turned", what="ours, slices turned by any angle"),
         Method("z_scored", "ArenaTrainer_ZScored", what="ours with nnU-Net's normalisation"),
         Method("before", "ArenaTrainer_Before", what="ours before these changes", synthesises=True),
         Method("two_heads", "ArenaTrainer_TwoHeads", what="one network for lesion and DWI"),
         Method("no_dwi_mirrored", "ArenaTrainer_NoDWIMirrored", what="no_dwi, mirror images, too"),
+        Method("no_dwi_gentle", "ArenaTrainer_NoDWIGentle", what="no_dwi, units kept"),
+        Method("no_dwi_plans_norm", "ArenaTrainer_NoDWIPlansNorm", what="no_dwi, instance norm"),
+        Method("no_dwi_voxels", "ArenaTrainer_NoDWIVoxels", what="no_dwi, features of voxels"),
+        Method("no_dwi_dropout", "ArenaTrainer_NoDWIDropout", what="no_dwi, dropout 0.2"),
+        Method("no_dwi_mixed", "ArenaTrainer_NoDWIMixed", what="no_dwi, slices made of two"),
         Method("no_dwi_sn", "ArenaTrainer_NoDWISwitchableNorm", what="no_dwi, switchable norm"),
     )
 }

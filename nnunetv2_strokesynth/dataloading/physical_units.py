@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import copy
 import errno
-import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +24,7 @@ import blosc2
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, remove_leftovers, write_json
+from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, holds_json, remove_leftovers, write_json
 from nnunetv2_strokesynth.channels import is_physical
 from nnunetv2_strokesynth.parallel import map_cases
 
@@ -106,17 +104,14 @@ class _Job(NamedTuple):
 
     def is_current(self) -> bool:
         """Whether it was made from the files and plans that there are now."""
-        if not all(path.is_file() for path in self.files):
-            return False
-        try:
-            return json.loads(self.record.read_text(encoding="utf-8")) == self.made_from
-        except (FileNotFoundError, ValueError):  # never finished, or damaged
-            return False
+        complete = all(path.is_file() for path in self.files)
+        return complete and holds_json(self.record, self.made_from)
 
 
 def _make(job: _Job) -> None:
     """Preprocess a case by nnU-Net in a folder of its own, then move it to its place."""
     preprocessor = job.configuration_manager.preprocessor_class(verbose=False)
+    made_from = job.made_from  # before: a file that is exchanged meanwhile must be noticed
     prefix = f"{TEMPORARY_PREFIX}{job.case_id}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=job.folder) as unfinished:
         made = [Path(unfinished) / path.name for path in job.files]
@@ -139,7 +134,7 @@ def _make(job: _Job) -> None:
         job.record.unlink(missing_ok=True)
         for source, destination in zip(made, job.files, strict=True):
             os.replace(source, destination)
-    write_json(job.record, job.made_from)
+    write_json(job.record, made_from)
 
 
 def prepare_cases(
@@ -174,7 +169,8 @@ def prepare_cases(
         _check_complete(folder, dataset_json["file_ending"])
         return 0
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
+    remove_leftovers(folder, _LEFTOVER_AGE_S, and_folders=True)
+    remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
     cases = get_filenames_of_train_images_and_targets(str(raw_folder), copy.deepcopy(dataset_json))
     shared = (folder, plans_manager, configuration_manager, dataset_json)
     jobs = [
@@ -185,13 +181,6 @@ def prepare_cases(
     if missing:
         map_cases(_make, missing, workers=workers, description="physical units")
     return len(missing)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if time.time() - leftover.stat().st_mtime >= _LEFTOVER_AGE_S:
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _check_complete(folder: Path, file_ending: str) -> None:

@@ -10,7 +10,6 @@ nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case.
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file, remove_leftovers, write_json
+from nnunetv2_strokesynth.atomic import atomic_file, holds_json, remove_leftovers, write_json
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 
 TARGETS_RAW_FOLDER = "targetsTr"
@@ -93,13 +92,6 @@ def _fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> di
     }
 
 
-def _is_current(stored: Path, record: Path, fingerprint: dict) -> bool:
-    try:
-        return stored.is_file() and json.loads(record.read_text(encoding="utf-8")) == fingerprint
-    except (FileNotFoundError, ValueError):  # never finished, or damaged
-        return False
-
-
 def _store(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
     blocks, chunks = comp_blosc2_params(volume.shape, tuple(patch_size), volume.itemsize)
     volume = np.ascontiguousarray(volume)
@@ -155,7 +147,7 @@ def prepare_targets(
             continue
         properties = load_pickle(str(preprocessed_folder / f"{case_id}.pkl"))
         fingerprint = _fingerprint(source, properties, configuration_manager.spacing)
-        if not _is_current(stored, record, fingerprint):
+        if not (stored.is_file() and holds_json(record, fingerprint)):
             dwi = reader.read_images([str(source)])[0][0]
             if not np.isfinite(dwi).all():
                 raise ValueError(

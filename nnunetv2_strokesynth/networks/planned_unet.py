@@ -84,12 +84,18 @@ class PlannedImageNet(nn.Module):
     since another data set may have other classes, and would leave this one random.
 
     Args:
-        architecture, in_channels, width: see ``planned_unet``.
+        architecture, in_channels, width, norm_op: see ``planned_unet``.
     """
 
-    def __init__(self, architecture: dict[str, Any], in_channels: int, width: float = 1.0):
+    def __init__(
+        self,
+        architecture: dict[str, Any],
+        in_channels: int,
+        width: float = 1.0,
+        norm_op: type[nn.Module] | None = None,
+    ):
         super().__init__()
-        self.unet = planned_unet(architecture, in_channels, 1, width=width)
+        self.unet = planned_unet(architecture, in_channels, 1, width=width, norm_op=norm_op)
         self.output = self.unet.decoder.seg_layers[-1]
         self.unet.decoder.seg_layers = nn.ModuleList([nn.Identity()])
 

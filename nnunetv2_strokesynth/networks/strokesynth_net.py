@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
-from nnunetv2_strokesynth.networks.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.networks.unet import SLNet, UNet
 
 # Wang et al. are silent; Song & Huang 2018 give the extractor half the channels.
@@ -236,7 +236,8 @@ def planned_networks(
     *,
     segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
     synthesis_width: float = 1.0,
-    segmenter_norm: type[nn.Module] | None = SwitchableNorm2d,
+    synthesis_norm: type[nn.Module] | None = None,
+    segmenter_norm: type[nn.Module] | None = None,
     end_to_end: bool = True,
     with_context_encoder: bool = True,
     return_heads: bool = False,
@@ -252,6 +253,7 @@ def planned_networks(
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
             it there is no generator, and a ``ChannelSegmenter`` comes back.
         synthesis_width: factor on the generator's features; the extractor has half as many.
+        synthesis_norm: of generator and extractor; None takes the plans'.
         segmenter_norm: None takes the plans'.
         end_to_end: see ``StrokeSynthNet``.
         with_context_encoder: False where no synthesis loss is used.
@@ -278,9 +280,10 @@ def planned_networks(
     if PSEUDO_DWI not in segmenter_inputs:
         return ChannelSegmenter(segmenter, segmenter_indices, return_heads=return_heads)
     generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
+    image_net = partial(PlannedImageNet, architecture, norm_op=synthesis_norm)
     return StrokeSynthNet(
-        PlannedImageNet(architecture, channels.n_frames, EXTRACTOR_WIDTH * synthesis_width),
-        PlannedImageNet(architecture, len(generator_indices) + 1, synthesis_width),
+        image_net(channels.n_frames, width=EXTRACTOR_WIDTH * synthesis_width),
+        image_net(len(generator_indices) + 1, width=synthesis_width),
         segmenter,
         ContextEncoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,

@@ -41,8 +41,8 @@ class StrokeSynthTrainer(StrokeTrainer):
     What differs from the paper, each point measured in ``docs/results-phantom.md``: the segmenter
     sees all channels beside the pseudo-DWI; L_s stays out of generator and extractor, which learn
     the DWI alone; the generator is half as wide as the plans say, the extractor a quarter; HU and
-    seconds are not z-scored; the segmenter has the plans' norm; heads stay upright in augmentation;
-    the decision serves Dice.
+    seconds are not z-scored; batch norm in place of switchable norm; heads stay upright in
+    augmentation; the decision serves Dice.
     """
 
     preset = "wang2020"
@@ -51,7 +51,9 @@ class StrokeSynthTrainer(StrokeTrainer):
     upright_deg = UprightHeads.upright_deg
     moves_decision = True
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
-    segmenter_norm: type[nn.Module] | None = None  # the plans'
+    # Instance norm, the plans', takes away how bright or late a slice is on the whole.
+    segmenter_norm: type[nn.Module] | None = nn.BatchNorm2d
+    synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_width = 0.5
     end_to_end = False
     alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
@@ -85,6 +87,7 @@ class StrokeSynthTrainer(StrokeTrainer):
             num_output_channels,
             segmenter_inputs=cls.segmenter_inputs,
             synthesis_width=cls.synthesis_width,
+            synthesis_norm=cls.synthesis_norm,
             segmenter_norm=cls.segmenter_norm,
             end_to_end=cls.end_to_end,
             with_context_encoder=cls.uses_dwi,

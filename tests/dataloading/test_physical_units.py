@@ -117,22 +117,24 @@ def test_two_scans_with_other_tmax_differ_by_seconds(world, plans):
     prepare(raw)
     first = nnUNetDatasetBlosc2(str(folder), ["case_001"]).load_case("case_001")[0][tmax]
 
-    image, properties = reader.read_images([str(path)])
+    image, _ = reader.read_images([str(path)])
     brain = image[0] != 0
-    later = np.where(brain, np.minimum(image[0], 8) + 3, 0)
     source = sitk.ReadImage(str(path))
-    for seconds in (0, 3):
-        written = sitk.GetImageFromArray((later + seconds * brain).astype(np.float32))
+
+    def prepared(seconds):
+        """Tmax as prepared, of a scan in which it is late by so many seconds."""
+        late = np.where(brain, np.minimum(image[0], 8) + seconds, 0).astype(np.float32)
+        written = sitk.GetImageFromArray(late)
         written.CopyInformation(source)
         sitk.WriteImage(written, str(path))
         assert prepare(raw) == 1
-        found = nnUNetDatasetBlosc2(str(folder), ["case_001"]).load_case("case_001")[0][tmax]
-        if seconds == 0:
-            baseline = found
+        return nnUNetDatasetBlosc2(str(folder), ["case_001"]).load_case("case_001")[0][tmax]
+
+    baseline, later = prepared(3), prepared(6)
     std = plans["foreground_intensity_properties_per_channel"][str(tmax)]["std"]
-    shift = np.median((found - baseline)[baseline > baseline.min()])
+    shift = np.median((later - baseline)[baseline > baseline.min()])
     assert shift == pytest.approx(3 / std, rel=0.05)
-    assert first.shape == found.shape
+    assert first.shape == later.shape
 
 
 def test_made_once_and_again_when_a_file_or_the_plans_change(pipeline, world, plans):

@@ -171,13 +171,19 @@ def test_papers_networks_have_the_papers_sizes():
 
 
 def test_planned_parts(architecture):
-    network = planned_networks(architecture, "wang2020", 2)
+    network = planned_networks(
+        architecture, "wang2020", 2, synthesis_norm=nn.BatchNorm2d, segmenter_norm=SwitchableNorm2d
+    )
     assert network.extractor.unet.encoder.output_channels == [2, 4, 8, 8]
     assert network.generator.unet.encoder.output_channels == [4, 8, 16, 16]
-    for part, expected in (("extractor", False), ("generator", False), ("segmenter", True)):
+    norms = {SwitchableNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d}
+    for part, expected in (
+        ("extractor", nn.BatchNorm2d),
+        ("generator", nn.BatchNorm2d),
+        ("segmenter", SwitchableNorm2d),
+    ):
         kinds = {type(module) for module in getattr(network, part).modules()}
-        assert (SwitchableNorm2d in kinds) is expected
-        assert (nn.InstanceNorm2d in kinds) is not expected
+        assert kinds & norms == {expected}
 
 
 def test_planned_networks_follow_the_preset(architecture):
@@ -222,11 +228,11 @@ def test_synthesis_can_be_narrower_than_the_plans(architecture):
     assert network.segmenter.encoder.output_channels == [4, 8, 16, 16]
 
 
-def test_segmenter_can_have_the_plans_norm(architecture):
-    network = planned_networks(architecture, "wang2020", 2, segmenter_norm=None)
-    kinds = {type(module) for module in network.segmenter.modules()}
-    assert nn.InstanceNorm2d in kinds and SwitchableNorm2d not in kinds
-    assert SqueezeExcite in kinds
+def test_the_norm_is_the_plans_unless_told_otherwise(architecture):
+    network = planned_networks(architecture, "wang2020", 2)
+    for part in (network.extractor, network.generator, network.segmenter):
+        assert nn.InstanceNorm2d in {type(module) for module in part.modules()}
+    assert SqueezeExcite in {type(module) for module in network.segmenter.modules()}
 
 
 def test_three_dimensional_plans_are_refused(architecture):

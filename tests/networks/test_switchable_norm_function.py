@@ -259,7 +259,11 @@ def test_state_dict_is_that_of_old_checkpoints():
 def test_a_whole_network_computes_what_it_did(architectures, monkeypatch):
     torch.manual_seed(0)
     network = planned_networks(
-        architectures["PlainConvUNet"], "wang2020", 2, with_context_encoder=False
+        architectures["PlainConvUNet"],
+        "wang2020",
+        2,
+        segmenter_norm=SwitchableNorm2d,
+        with_context_encoder=False,
     )
     x = torch.randn(2, 12, 32, 32)
 

@@ -9,9 +9,14 @@ from contextlib import suppress
 
 import pytest
 
-from nnunetv2_strokesynth.atomic import atomic_file, atomic_folder, remove_leftovers, write_json
+from nnunetv2_strokesynth.atomic import (
+    atomic_file,
+    atomic_folder,
+    holds_json,
+    remove_leftovers,
+    write_json,
+)
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.dataloading import targets
 
 DATA_SET = "Dataset018_ISLES2018"
 
@@ -163,15 +168,14 @@ def test_damaged_settings(folders, convert, content):
     assert convert("--overwrite") == (0, [])
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\0"])
-def test_damaged_record_of_a_target_is_made_again(tmp_path, content):
-    stored, record = tmp_path / "case_001.b2nd", tmp_path / "case_001.json"
-    stored.touch()
-    assert not targets._is_current(stored, record, {"bytes": 1})
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\0", '{"bytes": 1}'])
+def test_a_damaged_record_holds_nothing(tmp_path, content):
+    record = tmp_path / "case_001.json"
+    assert not holds_json(record, {"bytes": 1})
     record.write_text(content)
-    assert not targets._is_current(stored, record, {"bytes": 1})
-    record.write_text('{"bytes": 1}')
-    assert targets._is_current(stored, record, {"bytes": 1})
+    assert not holds_json(record, {"bytes": 1})
+    write_json(record, {"bytes": 1})
+    assert holds_json(record, {"bytes": 1})
 
 
 def test_names_that_are_no_utf8_come_back_from_json(tmp_path):
@@ -219,3 +223,21 @@ def test_leftovers_that_are_young_stay(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     with suppress(FileNotFoundError):
         remove_leftovers(tmp_path / "absent")
+
+
+def test_leftover_folders_go_on_request(tmp_path):
+    folder = tmp_path / ".tmp-1-a"
+    (folder / "inner").mkdir(parents=True)
+    remove_leftovers(tmp_path)
+    assert folder.exists()
+    remove_leftovers(tmp_path, 3600, and_folders=True)
+    assert folder.exists()
+    remove_leftovers(tmp_path, and_folders=True)
+    assert not folder.exists()
+
+
+def test_a_record_holds_what_was_written_and_nothing_else(tmp_path):
+    path, content = tmp_path / "a.json", {"sizes": [1, 2], "mean": float("nan"), "name": "ä"}
+    write_json(path, content)
+    assert holds_json(path, content)
+    assert not holds_json(path, content | {"sizes": [1, 3]})

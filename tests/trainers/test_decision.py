@@ -33,7 +33,7 @@ def test_nothing_there_and_nothing_predicted_is_right():
 
 def test_the_smallest_shift_among_the_good_ones():
     shifts = np.array([-1.0, 0.0, 1.0, 2.0, 3.0])
-    dice = np.array([[0.1, 0.3, 0.497, 0.5, 0.45], [0.1, 0.3, 0.499, 0.5, 0.45]])
+    dice = np.array([[0.1, 0.3, 0.492, 0.5, 0.45], [0.1, 0.3, 0.496, 0.5, 0.45]])
     assert best_shift(dice, shifts) == 1.0
     assert best_shift(np.full((4, 5), 0.5), shifts) == 0.0
     assert best_shift(np.array([[0.9, 0.1, 0.0, 0.0, 0.0]]), shifts) == -1.0

@@ -3,7 +3,13 @@
 nnU-Net finds these by ``nnUNet_extTrainer``, which the arena sets.
 """
 
+import copy
+
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.intensity.brightness import MultiplicativeBrightnessTransform
+from batchgeneratorsv2.transforms.intensity.contrast import ContrastTransform
+from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
@@ -72,6 +78,13 @@ class ArenaTrainer_SwitchableNorm(StrokeSynthTrainer):
     segmenter_norm = SwitchableNorm2d
 
 
+class ArenaTrainer_PlansNorm(StrokeSynthTrainer):
+    """Instance norm, which nnU-Net plans, in all networks."""
+
+    segmenter_norm = None
+    synthesis_norm = None
+
+
 class ArenaTrainer_Turned(StrokeSynthTrainer):
     """nnU-Net's augmentation: any turn, both axes mirrored."""
 
@@ -91,6 +104,7 @@ class ArenaTrainer_Before(StrokeSynthTrainer):
     end_to_end = True
     synthesis_width = 1.0
     segmenter_norm = SwitchableNorm2d
+    synthesis_norm = None
 
 
 class ArenaTrainer_NoDWISwitchableNorm(StrokeSynthTrainer_NoDWI):
@@ -144,7 +158,13 @@ class ArenaTrainer_NoDWIMirrored(StrokeSynthTrainer_NoDWI):
         cls._check_inputs(configuration_manager, num_input_channels)
         architecture = configuration_manager.configuration["architecture"]
         n_inputs = 2 * num_input_channels
-        unet = planned_unet(architecture, n_inputs, num_output_channels, squeeze_excite=True)
+        unet = planned_unet(
+            architecture,
+            n_inputs,
+            num_output_channels,
+            norm_op=cls.segmenter_norm,
+            squeeze_excite=True,
+        )
         segmenter = nn.Sequential(BesideMirrored(*PRESETS[cls.preset].index("CBF")), unet)
         channels = range(num_input_channels)
         return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
@@ -188,5 +208,153 @@ class ArenaTrainer_TwoHeads(StrokeSynthTrainer):
         cls._check_inputs(configuration_manager, num_input_channels)
         architecture = configuration_manager.configuration["architecture"]
         n_outputs = num_output_channels + 1
-        unet = planned_unet(architecture, num_input_channels, n_outputs, squeeze_excite=True)
+        unet = planned_unet(
+            architecture,
+            num_input_channels,
+            n_outputs,
+            norm_op=cls.segmenter_norm,
+            squeeze_excite=True,
+        )
         return TwoHeads(unet, num_output_channels, return_heads=enable_deep_supervision)
+
+
+class ArenaTrainer_NoDWIGentle(StrokeSynthTrainer_NoDWI):
+    """One network; augmentation leaves HU and seconds what they are."""
+
+    @classmethod
+    def get_training_transforms(cls, *args, **kwargs):
+        """nnU-Net's without brightness, contrast and gamma."""
+        augmentation = super().get_training_transforms(*args, **kwargs)
+        augmentation.transforms = [t for t in augmentation.transforms if not _changes_units(t)]
+        return augmentation
+
+
+def _changes_units(transform: BasicTransform) -> bool:
+    inner = getattr(transform, "transform", None)
+    changing = (MultiplicativeBrightnessTransform, ContrastTransform, GammaTransform)
+    return isinstance(inner, changing)
+
+
+class ArenaTrainer_NoDWIPlansNorm(StrokeSynthTrainer_NoDWI):
+    """One network with instance norm, which nnU-Net plans."""
+
+    segmenter_norm = None
+
+
+class BesideVoxelFeatures(nn.Module):
+    """(B, C, Y, X) -> (B, C + F, Y, X): the channels and what single voxels tell, without a norm.
+
+    A small network on each voxel by itself. It has no norm, so that limits in HU and seconds can
+    be learned however the network behind it normalises its features.
+    """
+
+    def __init__(self, channels: int, hidden: int = 32, features: int = 16):
+        super().__init__()
+        self.voxels = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1),
+            nn.LeakyReLU(0.01),
+            nn.Conv2d(hidden, features, 1),
+            nn.LeakyReLU(0.01),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat((x, self.voxels(x)), dim=1)
+
+
+class ArenaTrainer_NoDWIVoxels(StrokeSynthTrainer_NoDWI):
+    """One network, with features of single voxels in front."""
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One planned U-Net behind the voxels' features."""
+        cls._check_inputs(configuration_manager, num_input_channels)
+        architecture = configuration_manager.configuration["architecture"]
+        n_inputs = num_input_channels + 16
+        unet = planned_unet(
+            architecture,
+            n_inputs,
+            num_output_channels,
+            norm_op=cls.segmenter_norm,
+            squeeze_excite=True,
+        )
+        segmenter = nn.Sequential(BesideVoxelFeatures(num_input_channels), unet)
+        channels = range(num_input_channels)
+        return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
+
+    def _last_layer(self) -> nn.Module:
+        return self.unwrapped_network.segmenter[1].decoder.seg_layers[-1]
+
+
+class ArenaTrainer_NoDWIDropout(StrokeSynthTrainer_NoDWI):
+    """One network with dropout of whole feature maps after every convolution."""
+
+    p_dropout = 0.2
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One planned U-Net; nnU-Net's plans know dropout, its planner does not use it."""
+        cls._check_inputs(configuration_manager, num_input_channels)
+        architecture = copy.deepcopy(configuration_manager.configuration["architecture"])
+        architecture["arch_kwargs"]["dropout_op"] = "torch.nn.Dropout2d"
+        architecture["arch_kwargs"]["dropout_op_kwargs"] = {"p": cls.p_dropout}
+        unet = planned_unet(
+            architecture,
+            num_input_channels,
+            num_output_channels,
+            norm_op=cls.segmenter_norm,
+            squeeze_excite=True,
+        )
+        channels = range(num_input_channels)
+        return ChannelSegmenter(unet, channels, return_heads=enable_deep_supervision)
+
+
+def mixed_halves(
+    data: torch.Tensor, targets: list[torch.Tensor], probability: float
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Beyond a straight line, some samples of a batch show another one of it.
+
+    Args:
+        data: (B, C, Y, X).
+        targets: (B, 1, Y, X) each, mixed alike.
+        probability: of each sample.
+    """
+    n_samples, _, height, width = data.shape
+    angle = 2 * torch.pi * torch.rand(n_samples, 1, 1)
+    offset = 0.5 * (torch.rand(n_samples, 1, 1) - 0.5)
+    y = torch.linspace(-0.5, 0.5, height)[None, :, None]
+    x = torch.linspace(-0.5, 0.5, width)[None, None, :]
+    beyond = torch.cos(angle) * x + torch.sin(angle) * y > offset
+    beyond &= torch.rand(n_samples, 1, 1) < probability
+    beyond = beyond[:, None].to(data.device)
+    other = torch.randperm(n_samples)
+    data = torch.where(beyond, data[other], data)
+    return data, [torch.where(beyond, target[other], target) for target in targets]
+
+
+class MixedHalves:
+    """Training on slices made of two."""
+
+    p_mixed = 0.5
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step."""
+        data, target = mixed_halves(batch["data"], batch["target"], self.p_mixed)
+        return super().train_step(batch | {"data": data, "target": target})
+
+
+class ArenaTrainer_NoDWIMixed(MixedHalves, StrokeSynthTrainer_NoDWI):
+    """One network, trained on slices made of two."""
