@@ -22,6 +22,11 @@ METHODS = {
         Method("end_to_end", "ArenaTrainer_EndToEnd", what="ours, L_s trains the generator, too"),
         Method("full_width", "ArenaTrainer_FullWidth", what="ours, generator as wide as the plans"),
         Method("switchable_norm", "ArenaTrainer_SwitchableNorm", what="ours with switchable norm"),
+        Method("equal_weights", "ArenaTrainer_EqualWeights", what="ours, alpha and beta of 1"),
+        Method(
+            "heavy_synthesis", "ArenaTrainer_HeavySynthesis", what="ours, alpha and beta of 300"
+        ),
+        Method("wide_synthesis", "ArenaTrainer_WideSynthesis", what="wide generator, 100"),
         Method("plans_norm", "ArenaTrainer_PlansNorm", what="ours with instance norm"),
         Method("turned", "ArenaTrainer_Turned", what="ours, slices turned by any angle"),
         Method("z_scored", "ArenaTrainer_ZScored", what="ours with nnU-Net's normalisation"),

@@ -56,8 +56,11 @@ class StrokeSynthTrainer(StrokeTrainer):
     synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_width = 0.5
     end_to_end = False
-    alpha = 1.0  # weight of L_g(I_g, I_d), Eq. 15
-    beta = 1.0  # weight of L_g(F_h, I_d), Eq. 15
+    # Weights of L_g(I_g, I_d) and L_g(F_h, I_d), Eq. 15; the paper's are 1. The segmenter gets no
+    # gradient of them, so they are the learning rate of generator and extractor: nnU-Net's, made
+    # for cross-entropy and Dice, leaves the pseudo-DWI without anatomy.
+    alpha = 30.0
+    beta = 30.0
     gamma = 1.2  # weight of the contextual term, Eq. 6
     foreground_weight = 1.5  # w of Eq. 9
     decay_px = 50.0  # D of Eq. 9

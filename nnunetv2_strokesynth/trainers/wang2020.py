@@ -41,6 +41,8 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     frames: tuple[str, ...] | None = None  # of the extractor; None: all of the preset
     segmenter = SLNet
     normalise_inputs = False
+    alpha = 1.0  # Eq. 15
+    beta = 1.0
     segmentation_terms = ("L_wce", "L_hgd")  # Eq. 11
     pixel_term = "w-L2"  # Eq. 7
     context_term = "l_h1"  # Eq. 8; None: no context encoder

@@ -58,12 +58,33 @@ class ArenaTrainer_Chain(StrokeSynthTrainer):
 
     segmenter_inputs = (PSEUDO_DWI,)
     end_to_end = True
+    alpha = beta = 1.0
 
 
 class ArenaTrainer_EndToEnd(StrokeSynthTrainer):
     """The segmentation's gradient reaches generator and extractor."""
 
     end_to_end = True
+    alpha = beta = 1.0
+
+
+class ArenaTrainer_EqualWeights(StrokeSynthTrainer):
+    """L_g weighs as much as L_s, as in the paper."""
+
+    alpha = beta = 1.0
+
+
+class ArenaTrainer_HeavySynthesis(StrokeSynthTrainer):
+    """L_g weighs ten times as much as in ours."""
+
+    alpha = beta = 300.0
+
+
+class ArenaTrainer_WideSynthesis(StrokeSynthTrainer):
+    """Generator as wide as the plans, extractor half as wide, and faster learning."""
+
+    synthesis_width = 1.0
+    alpha = beta = 100.0
 
 
 class ArenaTrainer_FullWidth(StrokeSynthTrainer):
@@ -102,6 +123,7 @@ class ArenaTrainer_Before(StrokeSynthTrainer):
 
     physical_units = False
     end_to_end = True
+    alpha = beta = 1.0
     synthesis_width = 1.0
     segmenter_norm = SwitchableNorm2d
     synthesis_norm = None
@@ -194,6 +216,8 @@ class TwoHeads(nn.Module):
 
 class ArenaTrainer_TwoHeads(StrokeSynthTrainer):
     """The DWI as a second target of the segmenter: no network in front of it."""
+
+    alpha = beta = 1.0
 
     @classmethod
     def build_network_architecture(
