@@ -33,15 +33,17 @@ def dice_by_shift(margin: np.ndarray, lesion: np.ndarray, shifts: np.ndarray) ->
     return np.where(total > 0, 2 * overlap / np.maximum(total, 1), 1.0)
 
 
-def best_shift(dice: np.ndarray, shifts: np.ndarray) -> float:
-    """The smallest shift that is as good as any, but for ``TOLERANCE``.
+def best_shift(dice: np.ndarray, shifts: np.ndarray, tolerance: float = TOLERANCE) -> float:
+    """The smallest shift that is as good as any, but for the tolerance.
 
     Args:
         dice: (scans, S).
         shifts: (S,), 0 among them.
+        tolerance: of the mean Dice. What the last of it would bring on few scans is mostly chance,
+            and costs distance: doubtful spots far away come in.
     """
     mean = dice.mean(axis=0)
-    good = shifts[mean >= mean.max() - TOLERANCE]
+    good = shifts[mean >= mean.max() - tolerance]
     return float(good[np.abs(good).argmin()])
 
 

@@ -4,12 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "arena"
-MODULES = ("arena", "contest", "data", "methods", "settings", "table")
+MODULES = ("arena", "contest", "data", "decisions", "methods", "probabilities", "settings", "table")
 
 
 @pytest.fixture
@@ -77,6 +79,61 @@ def test_training_time_is_relative_to_stock(arena):
 def test_without_stock_there_is_nothing_to_compare_with(arena):
     (row,) = arena.rows(both_checkpoints(scan("ours", 0, "a", 0.5)))
     assert (row["difference to stock [95 %]"], row["training time"]) == ("", "")
+
+
+def test_training_time_is_that_of_the_fastest_epoch(arena, tmp_path):
+    from contest import Bout, training_seconds
+
+    bout = Bout(tmp_path, arena.Settings(), arena.METHODS["stock"], 0, "cpu")
+    bout.model.mkdir(parents=True)
+    for name, seconds in (("1", (30.0, 20.0)), ("2", (25.0,))):
+        lines = [f"2026: Epoch time: {value} s\n" for value in seconds]
+        (bout.model / f"training_log_{name}.txt").write_text("".join(lines))
+    assert training_seconds(bout) == 60.0
+
+
+def write_scan(folder: Path, labels: Path, name: str, probability: np.ndarray, lesion: np.ndarray):
+    """As nnU-Net stores probabilities, and the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / f"{name}.npz", probabilities=np.stack([1 - probability, probability]))
+    image = sitk.GetImageFromArray(lesion.astype(np.uint8))
+    sitk.WriteImage(image, str(labels / f"{name}.nii.gz"))
+
+
+def test_dice_by_cut_and_of_the_ensemble(arena, tmp_path):
+    import probabilities
+
+    lesion = np.zeros((2, 4, 4), bool)
+    lesion[0, :2] = True
+    truth = tmp_path / "phantom" / "TESTING_truth" / "labels"
+    for fold, inside in ((0, 0.25), (1, 0.85)):  # 0.55 on the average
+        folder = tmp_path / "methods" / "stock" / f"fold_{fold}" / "final"
+        write_scan(folder, truth, "a", np.where(lesion, inside, 0.05), lesion)
+    found = probabilities.measured(tmp_path, "stock").set_index(["of", "cut"])["dice"]
+    assert found["fold_0", 0.2] == found["fold_1", 0.7] == found["ensemble", 0.5] == 100
+    assert found["fold_0", 0.3] == found["ensemble", 0.6] == 0
+    page = [*probabilities.table(probabilities.measured(tmp_path, "stock"), "stock")]
+    assert [row[1] for row in page[::2]] == ["fold_0", "fold_1", "mean", "ensemble"]
+    assert page[4][3:6] == ["100.0", "100.0", "50.0"]
+
+
+def test_a_decision_made_again_is_the_trainers(arena, tmp_path):
+    """A network that gives lesions 0.2 was moved by 1.5; what is stored has moved already."""
+    import decisions
+
+    log = "decision: lesion from a probability of 0.18 on (Dice of 19 scans 0.1 -> 0.9)"
+    assert decisions.moved_by(log) == 1.5
+    assert decisions.moved_by("no such line") == 0.0
+    lesion = np.zeros((2, 4, 4), bool)
+    lesion[0, :2] = True
+    moved = np.where(lesion, -1.386 + 1.5, -4.0 + 1.5)
+    write_scan(tmp_path / "p", tmp_path / "l", "a", 1 / (1 + np.exp(-moved)), lesion)
+    (scan,) = decisions.read_scans(tmp_path / "p", tmp_path / "l", 1.5)
+    np.testing.assert_allclose(scan.margin[lesion], -1.386, atol=1e-6)
+    found = decisions.outcomes([scan], [scan])
+    assert found[0] == (100.0, 0.0)
+    assert found[-1][0] == 0.0 and np.isnan(found[-1][1])  # tolerance 1: at one half
 
 
 def test_markdown_has_a_line_per_method(arena):

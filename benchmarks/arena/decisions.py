@@ -1,0 +1,117 @@
+"""What the tolerance of ``trainers.decision`` costs in Dice and saves in HD.
+
+    python benchmarks/arena/decisions.py ARENA_FOLDER ...
+
+For every finished bout the decision is made again, on the probabilities of the fold's validation
+scans, with several tolerances; Dice and HD are those of the held-out scans. A tolerance of 1 leaves
+the decision at one half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from contest import Bout
+from data import NAME
+from methods import METHODS
+from settings import Settings, method_folder
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.evaluation.metrics import hausdorff_mm
+from nnunetv2_strokesynth.evaluation.tables import markdown_grid
+from nnunetv2_strokesynth.evaluation.volumes import Volume, read_mask
+from nnunetv2_strokesynth.trainers.decision import SHIFTS, best_shift, dice_by_shift
+
+TOLERANCES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 1.0)
+HEADER = ("bout", *(f"{tolerance:g}" for tolerance in TOLERANCES))
+_MOVED = re.compile(r"decision: lesion from a probability of ([0-9.]+) on")
+_LEAST = 1e-7  # of a probability, which nnU-Net stores in half precision
+
+
+class Scan(NamedTuple):
+    """Logit of the lesion minus that of the background (Z, Y, X), as trained; and the truth."""
+
+    margin: np.ndarray
+    label: Volume
+
+
+def read_scans(folder: Path, labels: Path, moved: float) -> Iterator[Scan]:
+    """The scans of a folder with nnU-Net's stored probabilities, without the decision's shift."""
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as stored:
+            probability = stored["probabilities"][:2].astype(float).clip(_LEAST, 1)
+        margin = np.log(probability[1]) - np.log(probability[0])
+        yield Scan(margin - moved, read_mask(labels / f"{path.stem}.nii.gz"))
+
+
+def moved_by(log: str) -> float:
+    """The shift of the logit that a training has ended with, from its log; 0 if with none."""
+    found = _MOVED.findall(log)
+    if not found:
+        return 0.0
+    probability = float(found[-1])
+    wanted = np.log((1 - probability) / probability)
+    return float(SHIFTS[np.abs(SHIFTS - wanted).argmin()])  # the log rounds
+
+
+def outcomes(validation: list[Scan], held_out: list[Scan]) -> list[tuple[float, float]]:
+    """Mean Dice in per cent and HD in mm for each of ``TOLERANCES``."""
+    dice = np.stack([dice_by_shift(scan.margin, scan.label.array, SHIFTS) for scan in validation])
+    shifts = [best_shift(dice, SHIFTS, tolerance) for tolerance in TOLERANCES]
+    known = {s: (_dice(held_out, s), _distance_mm(held_out, s)) for s in set(shifts)}
+    return [known[shift] for shift in shifts]
+
+
+def _dice(scans: list[Scan], shift: float) -> float:
+    shifts = np.array([shift])
+    return 100 * np.mean([dice_by_shift(s.margin, s.label.array, shifts)[0] for s in scans])
+
+
+def _distance_mm(scans: list[Scan], shift: float) -> float:
+    """NaN where no scan is countable."""
+    distances = np.array(
+        [hausdorff_mm(s.label.array, s.margin + shift > 0, s.label.spacing_mm) for s in scans]
+    )
+    countable = distances[np.isfinite(distances)]
+    return float(countable.mean()) if countable.size else np.nan
+
+
+def bouts(root: Path) -> Iterator[Bout]:
+    """Those whose probabilities are stored."""
+    for method in METHODS.values():
+        for folder in sorted(method_folder(root, method).glob("fold_*")):
+            bout = Bout(root, Settings(), method, int(folder.name.removeprefix("fold_")), "cpu")
+            predicted = (bout.folder / "final", bout.model / "validation")
+            if all(any(folder.glob("*.npz")) for folder in predicted):
+                yield bout
+
+
+def main() -> None:
+    """Print a row per bout, and their mean: Dice / HD."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    found = [bout for root in parser.parse_args().folders for bout in bouts(root.resolve())]
+    rows, values = [], []
+    for bout in tqdm(found, desc="decisions", unit="training"):
+        moved = moved_by((bout.folder / "train.txt").read_text(encoding="utf-8"))
+        truth = bout.root / "phantom" / "TESTING_truth" / "labels"
+        trained_on = bout.root / "nnUNet_raw" / NAME / "labelsTr"
+        validation = [*read_scans(bout.model / "validation", trained_on, moved)]
+        held_out = [*read_scans(bout.folder / "final", truth, moved)]
+        values.append(outcomes(validation, held_out))
+        name = f"{bout.root.name}, {bout.method.name}, fold {bout.fold}"
+        rows.append([name, *(f"{dice:.1f} / {mm:.1f}" for dice, mm in values[-1])])
+    if values:
+        means = np.mean(values, axis=0)
+        rows.append([f"mean of {len(rows)}", *(f"{dice:.1f} / {mm:.1f}" for dice, mm in means)])
+    sys.stdout.write(markdown_grid(HEADER, rows))
+
+
+if __name__ == "__main__":
+    main()
