@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from contest import Bout, fight, read_bout
+from contest import Bout, begun_bouts, fight, read_bout
 from data import PHYSICS, make_data
 from methods import METHODS
-from settings import Settings, method_folder
+from settings import Settings
 from table import markdown, rows
 from tqdm import tqdm
 
@@ -71,9 +71,7 @@ def write_results(root: Path, settings: Settings) -> str:
     """``cases.csv`` and ``arena.md`` of all finished bouts; returns the table."""
     found = []
     for method in METHODS.values():
-        folders = method_folder(root, method).glob("fold_*")
-        folds = sorted(int(folder.name.removeprefix("fold_")) for folder in folders)
-        found += [read_bout(Bout(root, settings, method, fold, "cpu")) for fold in folds]
+        found += [read_bout(bout) for bout in begun_bouts(root, settings, method)]
     found = [frame for frame in found if frame is not None]
     if not found:
         return "no bout is finished\n"

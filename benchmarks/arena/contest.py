@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from data import DATASET_ID, NAME, plans_name
+from data import DATASET_ID, NAME, plans_name, truth_folder
 from settings import Method, Settings, method_folder
 
 from nnunetv2_strokesynth.atomic import atomic_file
@@ -127,7 +127,7 @@ def _pseudo_dwi(bout: Bout, checkpoint: str) -> Path:
 
 
 def _measure(bout: Bout, checkpoint: str) -> None:
-    truth = bout.root / "phantom" / "TESTING_truth"
+    truth = truth_folder(bout.root)
     labels = case_files(truth / "labels")
     folder = bout.folder / checkpoint
     predicted = gather(folder)
@@ -151,12 +151,19 @@ def _measure(bout: Bout, checkpoint: str) -> None:
         frame.to_csv(temporary, index=False)
 
 
+def begun_bouts(root: Path, settings: Settings, method: Method) -> list[Bout]:
+    """Those of a method that have a folder, by fold; to read them, not to go on with them."""
+    folders = method_folder(root, method).glob("fold_*")
+    folds = sorted(int(folder.name.removeprefix("fold_")) for folder in folders)
+    return [Bout(root, settings, method, fold, "cpu") for fold in folds]
+
+
 def training_seconds(bout: Bout) -> float:
     """What the training takes by its fastest epoch: others may have shared the machine's cores."""
     logs = bout.model.glob("training_log_*.txt")  # a training that was resumed has several
     texts = [log.read_text(encoding="utf-8") for log in logs]
     epochs = [float(seconds) for text in texts for seconds in _EPOCH_TIME.findall(text)]
-    return min(epochs) * len(epochs)
+    return min(epochs, default=0.0) * len(epochs)
 
 
 def read_bout(bout: Bout) -> pd.DataFrame | None:

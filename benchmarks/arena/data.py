@@ -62,6 +62,11 @@ def make_data(root: Path, settings: Settings) -> None:
         narrow_plans(root, name, settings)
 
 
+def truth_folder(root: Path) -> Path:
+    """Of the held-out scans: ``labels`` and ``dwi``."""
+    return root / "phantom" / "TESTING_truth"
+
+
 def plans_name(name: str) -> str:
     """Of the arena's version of nnU-Net's plans."""
     return f"{name}Arena"

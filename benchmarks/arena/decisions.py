@@ -17,21 +17,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from contest import Bout
-from data import NAME
+from contest import Bout, begun_bouts
+from data import NAME, truth_folder
 from methods import METHODS
-from settings import Settings, method_folder
+from scipy.special import logit
+from settings import Settings
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.evaluation.metrics import hausdorff_mm
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.evaluation.volumes import Volume, read_mask
+from nnunetv2_strokesynth.evaluation.volumes import Volume, read_lesion_probability, read_mask
 from nnunetv2_strokesynth.trainers.decision import SHIFTS, best_shift, dice_by_shift
 
 TOLERANCES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 1.0)
 HEADER = ("bout", *(f"{tolerance:g}" for tolerance in TOLERANCES))
 _MOVED = re.compile(r"decision: lesion from a probability of ([0-9.]+) on")
-_LEAST = 1e-7  # of a probability, which nnU-Net stores in half precision
+_LEAST = 1e-7  # of a probability, as of its complement
 
 
 class Scan(NamedTuple):
@@ -44,10 +45,8 @@ class Scan(NamedTuple):
 def read_scans(folder: Path, labels: Path, moved: float) -> Iterator[Scan]:
     """The scans of a folder with nnU-Net's stored probabilities, without the decision's shift."""
     for path in sorted(folder.glob("*.npz")):
-        with np.load(path) as stored:
-            probability = stored["probabilities"][:2].astype(float).clip(_LEAST, 1)
-        margin = np.log(probability[1]) - np.log(probability[0])
-        yield Scan(margin - moved, read_mask(labels / f"{path.stem}.nii.gz"))
+        probability = read_lesion_probability(path).astype(float).clip(_LEAST, 1 - _LEAST)
+        yield Scan(logit(probability) - moved, read_mask(labels / f"{path.stem}.nii.gz"))
 
 
 def moved_by(log: str) -> float:
@@ -56,8 +55,7 @@ def moved_by(log: str) -> float:
     if not found:
         return 0.0
     probability = float(found[-1])
-    wanted = np.log((1 - probability) / probability)
-    return float(SHIFTS[np.abs(SHIFTS - wanted).argmin()])  # the log rounds
+    return float(SHIFTS[np.abs(SHIFTS + logit(probability)).argmin()])  # the log rounds
 
 
 def outcomes(validation: list[Scan], held_out: list[Scan]) -> list[tuple[float, float]]:
@@ -85,8 +83,7 @@ def _distance_mm(scans: list[Scan], shift: float) -> float:
 def bouts(root: Path) -> Iterator[Bout]:
     """Those whose probabilities are stored."""
     for method in METHODS.values():
-        for folder in sorted(method_folder(root, method).glob("fold_*")):
-            bout = Bout(root, Settings(), method, int(folder.name.removeprefix("fold_")), "cpu")
+        for bout in begun_bouts(root, Settings(), method):
             predicted = (bout.folder / "final", bout.model / "validation")
             if all(any(folder.glob("*.npz")) for folder in predicted):
                 yield bout
@@ -100,7 +97,7 @@ def main() -> None:
     rows, values = [], []
     for bout in tqdm(found, desc="decisions", unit="training"):
         moved = moved_by((bout.folder / "train.txt").read_text(encoding="utf-8"))
-        truth = bout.root / "phantom" / "TESTING_truth" / "labels"
+        truth = truth_folder(bout.root) / "labels"
         trained_on = bout.root / "nnUNet_raw" / NAME / "labelsTr"
         validation = [*read_scans(bout.model / "validation", trained_on, moved)]
         held_out = [*read_scans(bout.folder / "final", truth, moved)]

@@ -17,12 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from contest import begun_bouts
+from data import truth_folder
 from methods import METHODS
-from settings import method_folder
+from settings import Settings
 
+from nnunetv2_strokesynth.evaluation.cases import case_files
 from nnunetv2_strokesynth.evaluation.metrics import dice, hausdorff_mm
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.evaluation.volumes import read_mask
+from nnunetv2_strokesynth.evaluation.volumes import read_lesion_probability, read_mask
 from nnunetv2_strokesynth.parallel import map_cases
 
 CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -42,8 +45,7 @@ def _measured(job: _Job) -> list[dict]:
     label = read_mask(job.label)
     ways = {}
     for folder in job.folders:
-        with np.load(folder / f"{job.case_id}.npz") as stored:
-            ways[folder.parent.name] = stored["probabilities"][1]
+        ways[folder.parent.name] = read_lesion_probability(folder / f"{job.case_id}.npz")
     ways[ENSEMBLE] = np.mean([*ways.values()], axis=0)
     return [
         {
@@ -60,12 +62,12 @@ def _measured(job: _Job) -> list[dict]:
 
 def measured(root: Path, method: str) -> pd.DataFrame:
     """A row per scan, fold (or ensemble) and cut; empty where no probabilities are stored."""
-    folders = sorted(method_folder(root, METHODS[method]).glob("fold_*/final"))
-    folders = tuple(folder for folder in folders if any(folder.glob("*.npz")))
-    labels = sorted((root / "phantom" / "TESTING_truth" / "labels").glob("*.nii.gz"))
-    jobs = [_Job(label.name.removesuffix(".nii.gz"), label, folders) for label in labels]
+    bouts = begun_bouts(root, Settings(), METHODS[method])
+    folders = tuple(b.folder / "final" for b in bouts if any(b.folder.glob("final/*.npz")))
     if not folders:
         return pd.DataFrame()
+    labels = case_files(truth_folder(root) / "labels")
+    jobs = [_Job(case_id, label, folders) for case_id, label in labels.items()]
     rows = map_cases(_measured, jobs, workers=1, description=method)
     return pd.DataFrame([row for scan in rows for row in scan])
 

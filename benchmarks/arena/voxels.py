@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from data import NAME
+from data import NAME, truth_folder
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -135,7 +135,7 @@ def main() -> None:
     root = parser.parse_args().folder
     raw = root / "nnUNet_raw" / NAME
     scans = list(read_scans(raw / "imagesTr", raw / "labelsTr"))
-    held_out = list(read_scans(raw / "imagesTs", root / "phantom" / "TESTING_truth" / "labels"))
+    held_out = list(read_scans(raw / "imagesTs", truth_folder(root) / "labels"))
     n_train = round(TRAINING_SHARE * len(scans))
     rows = []
     for (name, way), mirrored in product(WAYS.items(), (False, True)):

@@ -91,7 +91,7 @@ def test_no_sample_is_mixed_at_a_probability_of_0(candidates):
 
 def test_voxel_features_know_no_neighbours_and_no_level(candidates):
     torch.manual_seed(0)
-    features = candidates.BesideVoxelFeatures(3)
+    features = candidates.BesideVoxelFeatures(3, features=16)
     image = torch.randn(1, 3, 6, 6)
     found = features(image)
     assert torch.equal(found[:, :3], image) and found.shape[1] == 3 + 16

@@ -135,6 +135,53 @@ class ArenaTrainer_NoDWISwitchableNorm(StrokeSynthTrainer_NoDWI):
     segmenter_norm = SwitchableNorm2d
 
 
+class OneUNet(StrokeSynthTrainer):
+    """What the candidates with a network of their own share: one planned U-Net."""
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """One planned U-Net, as ``_network`` makes it."""
+        cls._check_inputs(configuration_manager, num_input_channels)
+        architecture = configuration_manager.configuration["architecture"]
+        heads = enable_deep_supervision
+        return cls._network(architecture, num_input_channels, num_output_channels, heads)
+
+    @classmethod
+    def _network(cls, architecture: dict, n_inputs: int, n_outputs: int, heads: bool) -> nn.Module:
+        """The network for so many channels and classes; ``heads`` is its ``return_heads``."""
+        raise NotImplementedError
+
+    @classmethod
+    def _unet(cls, architecture: dict, n_inputs: int, n_outputs: int) -> nn.Module:
+        norm = cls.segmenter_norm
+        return planned_unet(architecture, n_inputs, n_outputs, norm_op=norm, squeeze_excite=True)
+
+
+class BehindFront(OneUNet, StrokeSynthTrainer_NoDWI):
+    """One U-Net behind a module that adds to the channels."""
+
+    @classmethod
+    def _front(cls, n_channels: int) -> tuple[nn.Module, int]:
+        """The module and the number of channels that it returns."""
+        raise NotImplementedError
+
+    @classmethod
+    def _network(cls, architecture: dict, n_inputs: int, n_outputs: int, heads: bool) -> nn.Module:
+        front, n_seen = cls._front(n_inputs)
+        segmenter = nn.Sequential(front, cls._unet(architecture, n_seen, n_outputs))
+        return ChannelSegmenter(segmenter, range(n_inputs), return_heads=heads)
+
+    def _last_layer(self) -> nn.Module:
+        return self.unwrapped_network.segmenter[1].decoder.seg_layers[-1]
+
+
 class BesideMirrored(nn.Module):
     """(B, C, Y, X) -> (B, 2 C, Y, X): slices and, behind them, their mirror images.
 
@@ -164,35 +211,12 @@ class BesideMirrored(nn.Module):
         return torch.where(count > 0, mean, columns.mean())
 
 
-class ArenaTrainer_NoDWIMirrored(StrokeSynthTrainer_NoDWI):
+class ArenaTrainer_NoDWIMirrored(BehindFront):
     """One network that sees the channels and their mirror images."""
 
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """One planned U-Net with twice the inputs."""
-        cls._check_inputs(configuration_manager, num_input_channels)
-        architecture = configuration_manager.configuration["architecture"]
-        n_inputs = 2 * num_input_channels
-        unet = planned_unet(
-            architecture,
-            n_inputs,
-            num_output_channels,
-            norm_op=cls.segmenter_norm,
-            squeeze_excite=True,
-        )
-        segmenter = nn.Sequential(BesideMirrored(*PRESETS[cls.preset].index("CBF")), unet)
-        channels = range(num_input_channels)
-        return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
-
-    def _last_layer(self) -> nn.Module:
-        return self.unwrapped_network.segmenter[1].decoder.seg_layers[-1]
+    def _front(cls, n_channels: int) -> tuple[nn.Module, int]:
+        return BesideMirrored(*PRESETS[cls.preset].index("CBF")), 2 * n_channels
 
 
 class TwoHeads(nn.Module):
@@ -214,32 +238,15 @@ class TwoHeads(nn.Module):
         return (logits, pseudo_dwi, None) if self.return_heads else logits
 
 
-class ArenaTrainer_TwoHeads(StrokeSynthTrainer):
+class ArenaTrainer_TwoHeads(OneUNet):
     """The DWI as a second target of the segmenter: no network in front of it."""
 
     alpha = beta = 1.0
 
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """One planned U-Net with one more output."""
-        cls._check_inputs(configuration_manager, num_input_channels)
-        architecture = configuration_manager.configuration["architecture"]
-        n_outputs = num_output_channels + 1
-        unet = planned_unet(
-            architecture,
-            num_input_channels,
-            n_outputs,
-            norm_op=cls.segmenter_norm,
-            squeeze_excite=True,
-        )
-        return TwoHeads(unet, num_output_channels, return_heads=enable_deep_supervision)
+    def _network(cls, architecture: dict, n_inputs: int, n_outputs: int, heads: bool) -> nn.Module:
+        unet = cls._unet(architecture, n_inputs, n_outputs + 1)
+        return TwoHeads(unet, n_outputs, return_heads=heads)
 
 
 class ArenaTrainer_NoDWIGentle(StrokeSynthTrainer_NoDWI):
@@ -272,7 +279,7 @@ class BesideVoxelFeatures(nn.Module):
     be learned however the network behind it normalises its features.
     """
 
-    def __init__(self, channels: int, hidden: int = 32, features: int = 16):
+    def __init__(self, channels: int, features: int, hidden: int = 32):
         super().__init__()
         self.voxels = nn.Sequential(
             nn.Conv2d(channels, hidden, 1),
@@ -285,65 +292,32 @@ class BesideVoxelFeatures(nn.Module):
         return torch.cat((x, self.voxels(x)), dim=1)
 
 
-class ArenaTrainer_NoDWIVoxels(StrokeSynthTrainer_NoDWI):
+class ArenaTrainer_NoDWIVoxels(BehindFront):
     """One network, with features of single voxels in front."""
 
+    n_features = 16
+
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """One planned U-Net behind the voxels' features."""
-        cls._check_inputs(configuration_manager, num_input_channels)
-        architecture = configuration_manager.configuration["architecture"]
-        n_inputs = num_input_channels + 16
-        unet = planned_unet(
-            architecture,
-            n_inputs,
-            num_output_channels,
-            norm_op=cls.segmenter_norm,
-            squeeze_excite=True,
-        )
-        segmenter = nn.Sequential(BesideVoxelFeatures(num_input_channels), unet)
-        channels = range(num_input_channels)
-        return ChannelSegmenter(segmenter, channels, return_heads=enable_deep_supervision)
-
-    def _last_layer(self) -> nn.Module:
-        return self.unwrapped_network.segmenter[1].decoder.seg_layers[-1]
+    def _front(cls, n_channels: int) -> tuple[nn.Module, int]:
+        front = BesideVoxelFeatures(n_channels, features=cls.n_features)
+        return front, n_channels + cls.n_features
 
 
-class ArenaTrainer_NoDWIDropout(StrokeSynthTrainer_NoDWI):
-    """One network with dropout of whole feature maps after every convolution."""
+class ArenaTrainer_NoDWIDropout(OneUNet, StrokeSynthTrainer_NoDWI):
+    """One network with dropout of whole feature maps after every convolution.
+
+    nnU-Net's plans know dropout, its planner does not use it.
+    """
 
     p_dropout = 0.2
 
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """One planned U-Net; nnU-Net's plans know dropout, its planner does not use it."""
-        cls._check_inputs(configuration_manager, num_input_channels)
-        architecture = copy.deepcopy(configuration_manager.configuration["architecture"])
-        architecture["arch_kwargs"]["dropout_op"] = "torch.nn.Dropout2d"
-        architecture["arch_kwargs"]["dropout_op_kwargs"] = {"p": cls.p_dropout}
-        unet = planned_unet(
-            architecture,
-            num_input_channels,
-            num_output_channels,
-            norm_op=cls.segmenter_norm,
-            squeeze_excite=True,
-        )
-        channels = range(num_input_channels)
-        return ChannelSegmenter(unet, channels, return_heads=enable_deep_supervision)
+    def _network(cls, architecture: dict, n_inputs: int, n_outputs: int, heads: bool) -> nn.Module:
+        architecture = copy.deepcopy(architecture)
+        dropout = {"dropout_op": "torch.nn.Dropout2d", "dropout_op_kwargs": {"p": cls.p_dropout}}
+        architecture["arch_kwargs"] |= dropout
+        unet = cls._unet(architecture, n_inputs, n_outputs)
+        return ChannelSegmenter(unet, range(n_inputs), return_heads=heads)
 
 
 def mixed_halves(
@@ -369,8 +343,8 @@ def mixed_halves(
     return data, [torch.where(beyond, target[other], target) for target in targets]
 
 
-class MixedHalves:
-    """Training on slices made of two."""
+class ArenaTrainer_NoDWIMixed(StrokeSynthTrainer_NoDWI):
+    """One network, trained on slices made of two."""
 
     p_mixed = 0.5
 
@@ -378,7 +352,3 @@ class MixedHalves:
         """nnU-Net's step."""
         data, target = mixed_halves(batch["data"], batch["target"], self.p_mixed)
         return super().train_step(batch | {"data": data, "target": target})
-
-
-class ArenaTrainer_NoDWIMixed(MixedHalves, StrokeSynthTrainer_NoDWI):
-    """One network, trained on slices made of two."""
