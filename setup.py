@@ -10,7 +10,7 @@ nnUNet_extTrainer="$(strokesynth trainers-dir)"``.
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 PTH_NAME = "nnunetv2_strokesynth.pth"
@@ -38,20 +38,6 @@ class BuildPyWithTrainerPath(build_py):
         return outputs if self.editable_mode else [*outputs, str(Path(self.build_lib) / PTH_NAME)]
 
 
-SUBPACKAGES = (
-    "dataloading",
-    "evaluation",
-    "inference",
-    "losses",
-    "networks",
-    "nnunet_ext",
-    "perfusion",
-    "phantom",
-    "reporting",
-    "reproduction",
-    "trainers",
-)
-
 setup(
     name="nnunetv2_strokesynth",
     version="0.1.0",
@@ -61,8 +47,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[
-        "nnunetv2_strokesynth",
-        *(f"nnunetv2_strokesynth.{name}" for name in SUBPACKAGES),
+        *find_packages(include=["nnunetv2_strokesynth", "nnunetv2_strokesynth.*"]),
         "nnunetv2_strokesynth.dataset_conversion",
     ],
     package_dir={"nnunetv2_strokesynth.dataset_conversion": "dataset_conversion"},

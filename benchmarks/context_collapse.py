@@ -24,8 +24,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
-from nnunetv2_strokesynth.losses.functional import context_l1, context_spread
-from nnunetv2_strokesynth.networks import ContextEncoder
+from nnunetv2_strokesynth.losses.functional import (
+    context_l1,
+    context_spread,
+)
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 
 OPTIMISERS = {
     "RMSprop 0.002": lambda p: torch.optim.RMSprop(p, lr=0.002),

@@ -30,7 +30,10 @@ from batchgenerators.utilities.file_and_folder_operations import load_json
 from machine import report, row
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.nnunet_commands import (
+    environment,
+    run_command,
+)
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.io.atomic import write_json
 
 
 def machine_facts(device: torch.device) -> dict[str, str | int]:

@@ -17,14 +17,17 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import write_json
-from nnunetv2_strokesynth.perfusion.compute import compute_maps
-from nnunetv2_strokesynth.perfusion.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
-from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
+from nnunetv2_strokesynth.phantom.plan import (
+    ScanPlan,
+    plan_scans,
+)
 
 log = logging.getLogger(__name__)
 METHODS = ("phantom", "own", "own, AIF scaled")

@@ -25,10 +25,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file, write_json
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    write_json,
+)
 from nnunetv2_strokesynth.phantom.case import Case
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
-from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
+from nnunetv2_strokesynth.phantom.plan import (
+    ScanPlan,
+    plan_scans,
+)
 
 log = logging.getLogger(__name__)
 SCALES_MM = (1.5, 4.0, 8.0)

@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from machine import machine_facts
 
-from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
+from nnunetv2_strokesynth.io.atomic import write_json
 
 LOGGER = logging.getLogger(__name__)
 SCRIPTS = (

@@ -40,7 +40,10 @@ from nnunetv2_strokesynth.dataloading.targets import (
     prepare_targets,
     targets_folder,
 )
-from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.nnunet_commands import (
+    environment,
+    run_command,
+)
 
 SIZES = (10, 40, 100, 1000)
 QUICK_SIZES = (5, 10, 20)

@@ -20,7 +20,7 @@ import torch
 from machine import report
 from torch import nn
 
-from nnunetv2_strokesynth.networks import SwitchableNorm2d
+from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 
 SHAPES = ((5, 64, 256, 256), (5, 256, 64, 64), (5, 1024, 16, 16))
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -31,13 +31,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.losses import JointLoss
-from nnunetv2_strokesynth.networks import (
-    PlannedImageNet,
-    StrokeSynthNet,
-    planned_unet,
-)
-from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.networks import planned_unet
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
+from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH, StrokeSynthNet
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 TARGET = 1.15

@@ -11,13 +11,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import MRI_MAPS, PRESETS
+from nnunetv2_strokesynth.channels import (
+    MRI_MAPS,
+    PRESETS,
+)
 from nnunetv2_strokesynth.dataset_conversion import release
 from nnunetv2_strokesynth.dataset_conversion.mri_case import convert_mri
 from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
 from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
 from nnunetv2_strokesynth.dataset_conversion.release import Release
-from nnunetv2_strokesynth.dataset_conversion.scans import LESION, TEST, TRAIN, Scan
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    LESION,
+    TEST,
+    TRAIN,
+    Scan,
+)
 
 EXAMPLE = "strokesynth convert isles2017 /data/ISLES2017 -d 17 --channels ADC TTP Tmax"
 DATASET_ID = 17

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.dataset_conversion.case import convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     add_ctp_options,
     ctp_settings,

@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
-from nnunetv2_strokesynth.dataset_conversion.ctp_channels import can_build
-from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings, write_plots
-from nnunetv2_strokesynth.dataset_conversion.scans import DWI, Scan, with_dwi, without_maps
+from nnunetv2_strokesynth.channels import (
+    PERFUSION_MAPS,
+    PRESETS,
+)
+from nnunetv2_strokesynth.ctp.input_channels import can_build
+from nnunetv2_strokesynth.dataset_conversion.raw_dataset import (
+    Settings,
+    write_plots,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    DWI,
+    Scan,
+    with_dwi,
+    without_maps,
+)
 
 
 def add_ctp_options(parser: argparse.ArgumentParser) -> None:

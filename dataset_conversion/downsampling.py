@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import Geometry
+from nnunetv2_strokesynth.io.nifti import Geometry
 
 
 def block_mean(volume: np.ndarray, factor: int) -> np.ndarray:

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_strokesynth.atomic import write_json
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataset_conversion.nifti import (
-    Geometry,
-    VolumeHeader,
-    read_volume,
-    write_volume,
-)
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
     position_warnings,
     spacing_warnings,
+)
+from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.nifti import (
+    Geometry,
+    VolumeHeader,
+    read_volume,
+    write_volume,
 )
 
 RECORDS = "conversion"

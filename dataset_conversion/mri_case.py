@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataset_conversion.brain_mask import brain_mask
-from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, finite, read_lesion, write_case
-from nnunetv2_strokesynth.dataset_conversion.nifti import read_volume
-from nnunetv2_strokesynth.dataset_conversion.scans import LESION, read_headers
+from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
+from nnunetv2_strokesynth.dataset_conversion.job import (
+    CaseJob,
+    finite,
+    read_lesion,
+    write_case,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    LESION,
+    read_headers,
+)
+from nnunetv2_strokesynth.io.nifti import read_volume
 
 
 def convert_mri(job: CaseJob) -> dict:

@@ -8,8 +8,12 @@ import logging
 import re
 from pathlib import Path
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import strip_suffix
-from nnunetv2_strokesynth.dataset_conversion.scans import TEST, TRAIN, Scan
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TEST,
+    TRAIN,
+    Scan,
+)
+from nnunetv2_strokesynth.io.nifti import strip_suffix
 
 logger = logging.getLogger(__name__)
 

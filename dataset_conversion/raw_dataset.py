@@ -25,8 +25,10 @@ import numpy as np
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX, remove_leftovers, write_json
-from nnunetv2_strokesynth.channels import PRESETS, numbered
+from nnunetv2_strokesynth.channels import (
+    PRESETS,
+    numbered,
+)
 from nnunetv2_strokesynth.dataset_conversion.job import (
     RECORDS,
     CaseJob,
@@ -35,11 +37,20 @@ from nnunetv2_strokesynth.dataset_conversion.job import (
     further_settings,
 )
 from nnunetv2_strokesynth.dataset_conversion.report import write_report
-from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan, raise_problems
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TRAIN,
+    Scan,
+    raise_problems,
+)
 from nnunetv2_strokesynth.dataset_conversion.splits import (
     nnunet_splits,
     paper_split,
     patient_folds,
+)
+from nnunetv2_strokesynth.io.atomic import (
+    TEMPORARY_PREFIX,
+    remove_leftovers,
+    write_json,
 )
 
 logger = logging.getLogger(__name__)
@@ -250,7 +261,7 @@ def write_dataset_files(
 def write_plots(folder: Path, records: dict[str, dict]) -> None:
     """Write ``curves/<case>.png`` for every case."""
     # Here, because matplotlib takes longer to import than everything else, and few ask for plots.
-    from nnunetv2_strokesynth.dataset_conversion.curve_plots import plot_curve
+    from nnunetv2_strokesynth.reporting.curve_plots import plot_curve
 
     for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
         row = record["row"]

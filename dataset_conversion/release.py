@@ -11,8 +11,15 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import SUFFIXES, strip_suffix
-from nnunetv2_strokesynth.dataset_conversion.scans import TEST, TRAIN, Scan
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TEST,
+    TRAIN,
+    Scan,
+)
+from nnunetv2_strokesynth.io.nifti import (
+    SUFFIXES,
+    strip_suffix,
+)
 
 # Matched as a whole: "CT" alone is part of every other name.
 _MODALITY = re.compile(r"\.O\.(\w+)\.\d+$")

@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import Path
 
-from nnunetv2_strokesynth.atomic import write_text
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+from nnunetv2_strokesynth.io.atomic import write_text
 
 COLUMNS = (
     "case_id",

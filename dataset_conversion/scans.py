@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_strokesynth.dataset_conversion.nifti import (
+from nnunetv2_strokesynth.io.nifti import (
     VolumeHeader,
     read_geometry,
     read_header,

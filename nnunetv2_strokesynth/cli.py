@@ -15,18 +15,18 @@ import os
 import sys
 
 COMMANDS: dict[str, str] = {
-    "phantom": "nnunetv2_strokesynth.phantom.command",
-    "convert": "nnunetv2_strokesynth.dataset_conversion.command",
-    "maps": "nnunetv2_strokesynth.perfusion.command",
-    "trainers-dir": "nnunetv2_strokesynth.trainers_dir",
-    "predict": "nnunetv2_strokesynth.inference.predict_command",
-    "synthesize": "nnunetv2_strokesynth.inference.synthesize",
-    "evaluate": "nnunetv2_strokesynth.evaluation.command",
-    "tune": "nnunetv2_strokesynth.evaluation.tune",
-    "postprocess": "nnunetv2_strokesynth.evaluation.postprocess",
-    "report": "nnunetv2_strokesynth.reporting.command",
-    "reproduce": "nnunetv2_strokesynth.reproduction.command",
-    "demo": "nnunetv2_strokesynth.demo",
+    "phantom": "nnunetv2_strokesynth.commands.phantom",
+    "convert": "nnunetv2_strokesynth.commands.convert",
+    "maps": "nnunetv2_strokesynth.commands.maps",
+    "trainers-dir": "nnunetv2_strokesynth.commands.trainers_dir",
+    "predict": "nnunetv2_strokesynth.commands.predict",
+    "synthesize": "nnunetv2_strokesynth.commands.synthesize",
+    "evaluate": "nnunetv2_strokesynth.commands.evaluate",
+    "tune": "nnunetv2_strokesynth.commands.tune",
+    "postprocess": "nnunetv2_strokesynth.commands.postprocess",
+    "report": "nnunetv2_strokesynth.commands.report",
+    "reproduce": "nnunetv2_strokesynth.commands.reproduce",
+    "demo": "nnunetv2_strokesynth.commands.demo",
 }
 
 

@@ -11,7 +11,14 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
-from nnunetv2_strokesynth.nnunet_commands import command_path, environment, trainers_folder
+from nnunetv2_strokesynth.nnunet_commands import (
+    command_path,
+    environment,
+    trainers_folder,
+)
+
+# Fixtures that tests of several folders share; ``tests/support`` is on pytest's path.
+pytest_plugins = ["scan_files", "ctp_head", "report_files", "reproduction_world", "volume_files"]
 
 # Before nnU-Net is imported anywhere: it reads these once.
 os.environ.setdefault("nnUNet_n_proc_DA", "0")

@@ -2,7 +2,12 @@
 
 import pytest
 
-from nnunetv2_strokesynth.channels import PRESETS, check_channels, check_subset, numbered
+from nnunetv2_strokesynth.channels import (
+    PRESETS,
+    check_channels,
+    check_subset,
+    numbered,
+)
 
 
 def test_presets_have_the_published_channels():

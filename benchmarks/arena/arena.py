@@ -30,7 +30,11 @@ from settings import Settings
 from table import markdown, rows
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file, write_json, write_text
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    write_json,
+    write_text,
+)
 
 COMPETITION = ("stock", "stock_long", "resenc_m", "strokesynth", "no_dwi", "slnet")
 

@@ -10,7 +10,6 @@ import pandas as pd
 from data import DATASET_ID, NAME, plans_name, truth_folder
 from settings import Method, Settings, method_folder
 
-from nnunetv2_strokesynth.atomic import atomic_file
 from nnunetv2_strokesynth.evaluation.cases import (
     CasePair,
     case_files,
@@ -19,7 +18,12 @@ from nnunetv2_strokesynth.evaluation.cases import (
     pair_images,
 )
 from nnunetv2_strokesynth.evaluation.measure import measure_cases
-from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, environment, run_command
+from nnunetv2_strokesynth.io.atomic import atomic_file
+from nnunetv2_strokesynth.nnunet_commands import (
+    EXT_TRAINER,
+    environment,
+    run_command,
+)
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     EPOCHS,

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from settings import RESENC_PLANS, STOCK_PLANS, Settings
 
-from nnunetv2_strokesynth.atomic import write_json
-from nnunetv2_strokesynth.nnunet_commands import environment, run_command
+from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.nnunet_commands import (
+    environment,
+    run_command,
+)
 
 DATASET_ID = 18
 NAME = "Dataset018_ISLES2018"

@@ -26,8 +26,16 @@ from tqdm import tqdm
 
 from nnunetv2_strokesynth.evaluation.metrics import hausdorff_mm
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.evaluation.volumes import Volume, read_lesion_probability, read_mask
-from nnunetv2_strokesynth.trainers.decision import SHIFTS, best_shift, dice_by_shift
+from nnunetv2_strokesynth.evaluation.volumes import (
+    Volume,
+    read_lesion_probability,
+    read_mask,
+)
+from nnunetv2_strokesynth.trainers.threshold_calibration import (
+    SHIFTS,
+    best_shift,
+    dice_by_shift,
+)
 
 TOLERANCES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 1.0)
 HEADER = ("bout", *(f"{tolerance:g}" for tolerance in TOLERANCES))

@@ -23,10 +23,16 @@ from methods import METHODS
 from settings import Settings
 
 from nnunetv2_strokesynth.evaluation.cases import case_files
-from nnunetv2_strokesynth.evaluation.metrics import dice, hausdorff_mm
+from nnunetv2_strokesynth.evaluation.metrics import (
+    dice,
+    hausdorff_mm,
+)
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.evaluation.volumes import read_lesion_probability, read_mask
-from nnunetv2_strokesynth.parallel import map_cases
+from nnunetv2_strokesynth.evaluation.volumes import (
+    read_lesion_probability,
+    read_mask,
+)
+from nnunetv2_strokesynth.io.process_pool import map_cases
 
 CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ENSEMBLE = "ensemble"

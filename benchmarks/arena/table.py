@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nnunetv2_strokesynth.evaluation.statistics import paired_difference, spread
+from nnunetv2_strokesynth.evaluation.statistics import (
+    paired_difference,
+    spread,
+)
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 
 BASELINE = "stock"

@@ -22,9 +22,15 @@ from data import NAME, truth_folder
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from nnunetv2_strokesynth.channels import PRESETS, is_physical
+from nnunetv2_strokesynth.channels import (
+    PRESETS,
+    is_physical,
+)
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.evaluation.volumes import read_image, read_mask
+from nnunetv2_strokesynth.evaluation.volumes import (
+    read_image,
+    read_mask,
+)
 
 NAMES = PRESETS["wang2020"].names
 SIGMAS_PX = (0.0, 0.6, 1.3, 2.5)  # of 3.6 mm

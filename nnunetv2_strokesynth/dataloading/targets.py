@@ -21,8 +21,13 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import atomic_file, holds_json, remove_leftovers, write_json
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    holds_json,
+    remove_leftovers,
+    write_json,
+)
 
 TARGETS_RAW_FOLDER = "targetsTr"
 # A target takes seconds; another training may be writing one that is younger than this.

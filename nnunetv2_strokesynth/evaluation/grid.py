@@ -14,8 +14,15 @@ import numpy as np
 from scipy import ndimage, stats
 from scipy.spatial import KDTree
 
-from nnunetv2_strokesynth.evaluation.components import component_sizes, label_components
-from nnunetv2_strokesynth.evaluation.metrics import Overlap, dice_from, surface_mask
+from nnunetv2_strokesynth.evaluation.components import (
+    component_sizes,
+    label_components,
+)
+from nnunetv2_strokesynth.evaluation.metrics import (
+    Overlap,
+    dice_from,
+    surface_mask,
+)
 
 
 class GridScores(NamedTuple):

@@ -10,7 +10,10 @@ import pandas as pd
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 from nnunetv2_strokesynth.evaluation import metrics
 from nnunetv2_strokesynth.evaluation.cases import CasePair
-from nnunetv2_strokesynth.evaluation.columns import COLUMNS, size_group
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMNS,
+    size_group,
+)
 from nnunetv2_strokesynth.evaluation.image_quality import (
     local_region,
     mean_ssim,
@@ -23,7 +26,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
     read_image,
     read_mask,
 )
-from nnunetv2_strokesynth.parallel import map_cases
+from nnunetv2_strokesynth.io.process_pool import map_cases
 
 
 def segmentation_metrics(

@@ -21,8 +21,15 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from nnunetv2_strokesynth.evaluation.components import MM3_PER_ML, label_components
-from nnunetv2_strokesynth.evaluation.image_quality import local_region, psnr, ssim
+from nnunetv2_strokesynth.evaluation.components import (
+    MM3_PER_ML,
+    label_components,
+)
+from nnunetv2_strokesynth.evaluation.image_quality import (
+    local_region,
+    psnr,
+    ssim,
+)
 
 __all__ = [
     "absolute_volume_difference_ml",

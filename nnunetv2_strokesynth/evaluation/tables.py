@@ -11,7 +11,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMNS, SIZE_GROUPS, TABLES, Column
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMNS,
+    SIZE_GROUPS,
+    TABLES,
+    Column,
+)
 from nnunetv2_strokesynth.evaluation.statistics import (
     PairedDifference,
     Spread,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from nnunetv2_strokesynth.image_file import simpleitk_name
+from nnunetv2_strokesynth.io.image_file import simpleitk_name
 
 # Readers round differently (float32 headers, quaternions): a hundredth of a voxel is not a shift.
 ORIGIN_TOLERANCE_VOXELS = 0.01

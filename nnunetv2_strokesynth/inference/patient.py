@@ -9,23 +9,33 @@ from typing import NamedTuple
 import numpy as np
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, Preset
-from nnunetv2_strokesynth.dataset_conversion.ctp_channels import (
+from nnunetv2_strokesynth.channels import (
+    PERFUSION_MAPS,
+    PRESETS,
+    Preset,
+)
+from nnunetv2_strokesynth.commands.synthesize import (
+    attach_head,
+    learned_from_dwi,
+    synthesize_channels,
+)
+from nnunetv2_strokesynth.ctp.compute_maps import (
+    ComputedMaps,
+    compute_maps,
+)
+from nnunetv2_strokesynth.ctp.input_channels import (
     CtpChannels,
     CtpImages,
     can_build,
     make_channels,
 )
 from nnunetv2_strokesynth.dataset_conversion.job import finite
-from nnunetv2_strokesynth.dataset_conversion.nifti import read_volume
-from nnunetv2_strokesynth.dataset_conversion.scans import CT, DWI
-from nnunetv2_strokesynth.inference.study import Study
-from nnunetv2_strokesynth.inference.synthesize import (
-    attach_head,
-    learned_from_dwi,
-    synthesize_channels,
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    CT,
+    DWI,
 )
-from nnunetv2_strokesynth.perfusion.compute import ComputedMaps, compute_maps
+from nnunetv2_strokesynth.inference.study import Study
+from nnunetv2_strokesynth.io.nifti import read_volume
 
 
 class Prepared(NamedTuple):

@@ -13,8 +13,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.dataset_conversion.dicom import holds_dicom, read_ctp_series
-from nnunetv2_strokesynth.dataset_conversion.nifti import (
+from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    CT,
+    CTP,
+)
+from nnunetv2_strokesynth.io.dicom.reader import (
+    holds_dicom,
+    read_ctp_series,
+)
+from nnunetv2_strokesynth.io.nifti import (
     SUFFIXES,
     Geometry,
     VolumeHeader,
@@ -23,9 +31,10 @@ from nnunetv2_strokesynth.dataset_conversion.nifti import (
     read_header,
     strip_suffix,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP
-from nnunetv2_strokesynth.dataset_conversion.series import NiftiSeries, Series
-from nnunetv2_strokesynth.perfusion.time_steps import frame_s_of
+from nnunetv2_strokesynth.io.series import (
+    NiftiSeries,
+    Series,
+)
 
 _WORDS = {"ct": CT, "ncct": CT, "ctp": CTP, "4dpwi": CTP, "pwi": CTP, "perfusion": CTP}
 _WORDS |= {name.lower(): name for name in PERFUSION_MAPS}

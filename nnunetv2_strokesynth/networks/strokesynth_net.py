@@ -9,13 +9,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
-from nnunetv2_strokesynth.networks.context_encoder import CONTEXT_LENGTH, ContextEncoder
-from nnunetv2_strokesynth.networks.discriminator import MultiScaleDiscriminator
+from nnunetv2_strokesynth.channels import (
+    PERFUSION_MAPS,
+    PRESETS,
+)
+from nnunetv2_strokesynth.networks.context_encoder import (
+    CONTEXT_LENGTH,
+    ContextEncoder,
+)
 from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
-from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
-from nnunetv2_strokesynth.networks.unet import SLNet, UNet
+from nnunetv2_strokesynth.networks.planned_unet import (
+    PlannedImageNet,
+    planned_unet,
+)
+from nnunetv2_strokesynth.papers.shared.unet import (
+    SLNet,
+    UNet,
+)
+from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
 
 # Wang et al. are silent; Song & Huang 2018 give the extractor half the channels.
 EXTRACTOR_WIDTH = 0.5

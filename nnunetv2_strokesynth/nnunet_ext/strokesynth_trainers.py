@@ -1,6 +1,6 @@
 """What nnU-Net finds through ``nnUNet_extTrainer``. Only re-exports: see ``trainers/``."""
 
-from nnunetv2_strokesynth.trainers.abulnaga2018 import (  # noqa: F401
+from nnunetv2_strokesynth.papers.abulnaga2018.trainers import (  # noqa: F401
     Abulnaga2018Trainer,
     Abulnaga2018Trainer_CE,
     Abulnaga2018Trainer_UNet2D,
@@ -11,13 +11,13 @@ from nnunetv2_strokesynth.trainers.abulnaga2018 import (  # noqa: F401
     Abulnaga2018Trainer_VNetCE,
     Abulnaga2018Trainer_WCE,
 )
-from nnunetv2_strokesynth.trainers.clerigues2019 import (  # noqa: F401
+from nnunetv2_strokesynth.papers.clerigues2019.trainers import (  # noqa: F401
     Clerigues2019Trainer,
     Clerigues2019Trainer_Baseline,
     Clerigues2019Trainer_RT,
     Clerigues2019Trainer_RTSM,
 )
-from nnunetv2_strokesynth.trainers.gomez2023 import (  # noqa: F401
+from nnunetv2_strokesynth.papers.gomez2023.trainers import (  # noqa: F401
     Gomez2023Trainer,
     Gomez2023Trainer_AttBinary,
     Gomez2023Trainer_CWDSAux,
@@ -29,7 +29,7 @@ from nnunetv2_strokesynth.trainers.gomez2023 import (  # noqa: F401
     Gomez2023Trainer_UNetAux,
     Gomez2023Trainer_UNetBinary,
 )
-from nnunetv2_strokesynth.trainers.song2018 import (  # noqa: F401
+from nnunetv2_strokesynth.papers.song2018.trainers import (  # noqa: F401
     Song2018Trainer,
     Song2018Trainer_AUNetCEGD,
     Song2018Trainer_G,
@@ -39,15 +39,7 @@ from nnunetv2_strokesynth.trainers.song2018 import (  # noqa: F401
     Song2018Trainer_UNetCE,
     Song2018Trainer_UNetCEGD,
 )
-from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
-    StrokeSynthTrainer,
-    StrokeSynthTrainer_FineTune,
-    StrokeSynthTrainer_NoDWI,
-    StrokeSynthTrainer_Stock,
-    StrokeSynthTrainer_Surrogate,
-)
-from nnunetv2_strokesynth.trainers.wang2020 import StrokeSynthTrainer_Wang2020  # noqa: F401
-from nnunetv2_strokesynth.trainers.wang2020_tables import (  # noqa: F401
+from nnunetv2_strokesynth.papers.wang2020.table_trainers import (  # noqa: F401
     StrokeSynthTrainer_FromCTA,
     StrokeSynthTrainer_FromDWIo,
     StrokeSynthTrainer_FromDWIol,
@@ -78,4 +70,12 @@ from nnunetv2_strokesynth.trainers.wang2020_tables import (  # noqa: F401
     StrokeSynthTrainer_SynthWL2,
     StrokeSynthTrainer_SynthWL2H1,
     StrokeSynthTrainer_SynthWL2H2,
+)
+from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020  # noqa: F401
+from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
+    StrokeSynthTrainer,
+    StrokeSynthTrainer_FineTune,
+    StrokeSynthTrainer_NoDWI,
+    StrokeSynthTrainer_Stock,
+    StrokeSynthTrainer_Surrogate,
 )

@@ -7,9 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from nnunetv2_strokesynth.perfusion.curves import maps_from_series
-from nnunetv2_strokesynth.perfusion.deconvolution import PerfusionMaps
-from nnunetv2_strokesynth.phantom import acquisition, hemodynamics
+from nnunetv2_strokesynth.ctp.curves import maps_from_series
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.phantom import (
+    acquisition,
+    hemodynamics,
+)
 from nnunetv2_strokesynth.phantom.anatomy import (
     Head,
     HeadShape,
@@ -19,8 +22,18 @@ from nnunetv2_strokesynth.phantom.anatomy import (
 )
 from nnunetv2_strokesynth.phantom.contrast import enhancement
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.stroke import Stroke, draw_stroke, draw_volume_ml, fit_scale
-from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue, list_brain, simulate_tissue
+from nnunetv2_strokesynth.phantom.stroke import (
+    Stroke,
+    draw_stroke,
+    draw_volume_ml,
+    fit_scale,
+)
+from nnunetv2_strokesynth.phantom.tissue import (
+    Brain,
+    Tissue,
+    list_brain,
+    simulate_tissue,
+)
 
 _COARSE_SIZE = 72
 _INFARCT_PER_LESION = 0.95

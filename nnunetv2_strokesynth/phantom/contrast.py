@@ -6,7 +6,10 @@ import numpy as np
 
 from nnunetv2_strokesynth.phantom import hemodynamics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue
+from nnunetv2_strokesynth.phantom.tissue import (
+    Brain,
+    Tissue,
+)
 
 
 def pial_vessels(rng: np.random.Generator, brain: Brain) -> tuple[np.ndarray, np.ndarray]:

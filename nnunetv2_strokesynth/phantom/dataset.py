@@ -13,14 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import load_atlas
 from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
 from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
 from nnunetv2_strokesynth.phantom.isles_layout import ISLES2018
 from nnunetv2_strokesynth.phantom.layout import Layout
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
+from nnunetv2_strokesynth.phantom.plan import (
+    PhantomSettings,
+    ScanPlan,
+)
 
 log = logging.getLogger(__name__)
 

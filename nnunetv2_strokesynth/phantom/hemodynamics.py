@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from nnunetv2_strokesynth.perfusion.deconvolution import (
+from nnunetv2_strokesynth.ctp.deconvolution import (
     BRAIN_DENSITY_G_PER_ML,
     HAEMATOCRIT_FACTOR,
     SECONDS_100G,

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.phantom.layout import TRAINING, CaseFolderLayout
-from nnunetv2_strokesynth.phantom.mri_case import MRICase, simulate_mri_case
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_mri_scans
+from nnunetv2_strokesynth.phantom.layout import (
+    TRAINING,
+    CaseFolderLayout,
+)
+from nnunetv2_strokesynth.phantom.mri_case import (
+    MRICase,
+    simulate_mri_case,
+)
+from nnunetv2_strokesynth.phantom.plan import (
+    PhantomSettings,
+    ScanPlan,
+    plan_mri_scans,
+)
 
 
 def release_volumes(case: MRICase, split: int, settings: PhantomSettings) -> dict[str, np.ndarray]:

@@ -14,13 +14,31 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 
-from nnunetv2_strokesynth.atomic import atomic_file, atomic_folder
-from nnunetv2_strokesynth.phantom.anatomy import Head, build_head
-from nnunetv2_strokesynth.phantom.case import Case, Patient, simulate_case
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    atomic_folder,
+)
+from nnunetv2_strokesynth.phantom.anatomy import (
+    Head,
+    build_head,
+)
+from nnunetv2_strokesynth.phantom.case import (
+    Case,
+    Patient,
+    simulate_case,
+)
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
-from nnunetv2_strokesynth.phantom.layout import TESTING, TRAINING, Layout
+from nnunetv2_strokesynth.phantom.layout import (
+    TESTING,
+    TRAINING,
+    Layout,
+)
 from nnunetv2_strokesynth.phantom.mri_case import measured_adc
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_isles2024_scans
+from nnunetv2_strokesynth.phantom.plan import (
+    PhantomSettings,
+    ScanPlan,
+    plan_isles2024_scans,
+)
 
 _RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
 _ADMISSION, _FOLLOW_UP = 1, 2

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.phantom.case import Case, simulate_case
-from nnunetv2_strokesynth.phantom.layout import TRAINING, CaseFolderLayout
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan, plan_scans
+from nnunetv2_strokesynth.phantom.case import (
+    Case,
+    simulate_case,
+)
+from nnunetv2_strokesynth.phantom.layout import (
+    TRAINING,
+    CaseFolderLayout,
+)
+from nnunetv2_strokesynth.phantom.plan import (
+    PhantomSettings,
+    ScanPlan,
+    plan_scans,
+)
 
 CBF_MAP_UNITS = 8.0
 """Per mL/100 g/min: the release's contralateral CBF is 130-805, so in other units."""

@@ -12,11 +12,14 @@ import nibabel
 import numpy as np
 import SimpleITK
 
-from nnunetv2_strokesynth.atomic import atomic_folder
-from nnunetv2_strokesynth.image_file import write_image
+from nnunetv2_strokesynth.io.atomic import atomic_folder
+from nnunetv2_strokesynth.io.image_file import write_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
+from nnunetv2_strokesynth.phantom.plan import (
+    PhantomSettings,
+    ScanPlan,
+)
 
 TRAINING, TESTING = 0, 1
 _DATA_OFFSET = 352

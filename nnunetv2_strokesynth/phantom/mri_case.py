@@ -6,19 +6,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.perfusion.curves import (
+from nnunetv2_strokesynth.ctp.curves import (
     find_onset,
     into_volume,
     measured_curves,
     time_to_peak_s,
 )
-from nnunetv2_strokesynth.perfusion.deconvolution import PerfusionMaps, perfusion_maps
-from nnunetv2_strokesynth.phantom import acquisition, hemodynamics, mri_signal
-from nnunetv2_strokesynth.phantom.anatomy import Head, SlabGrid, build_head
-from nnunetv2_strokesynth.phantom.case import Patient, dwi_and_lesion
+from nnunetv2_strokesynth.ctp.deconvolution import (
+    PerfusionMaps,
+    perfusion_maps,
+)
+from nnunetv2_strokesynth.phantom import (
+    acquisition,
+    hemodynamics,
+    mri_signal,
+)
+from nnunetv2_strokesynth.phantom.anatomy import (
+    Head,
+    SlabGrid,
+    build_head,
+)
+from nnunetv2_strokesynth.phantom.case import (
+    Patient,
+    dwi_and_lesion,
+)
 from nnunetv2_strokesynth.phantom.contrast import enhancement
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue, list_brain, simulate_tissue
+from nnunetv2_strokesynth.phantom.tissue import (
+    Brain,
+    Tissue,
+    list_brain,
+    simulate_tissue,
+)
 
 SMOOTHING_SIGMA_MM = 2.0
 _SVD_THRESHOLD = 0.06

@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.phantom.random_field import RandomField, draw_random_field
+from nnunetv2_strokesynth.phantom.random_field import (
+    RandomField,
+    draw_random_field,
+)
 
 # Wang et al. 2020 report their test lesions in these groups (mL).
 VOLUME_GROUPS = ((0.39, (1.2, 10.0)), (0.43, (10.0, 50.0)), (0.18, (50.0, 160.0)))

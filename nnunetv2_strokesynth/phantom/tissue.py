@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.perfusion.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.phantom.anatomy import Head
 from nnunetv2_strokesynth.phantom.hemodynamics import true_tmax_s
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.stroke import Stroke, TissueState, apply_deficit
+from nnunetv2_strokesynth.phantom.stroke import (
+    Stroke,
+    TissueState,
+    apply_deficit,
+)
 
 GM_CBF, WM_CBF = 60.0, 25.0
 GM_CBV, WM_CBV = 4.0, 2.0

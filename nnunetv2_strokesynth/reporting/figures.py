@@ -16,9 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from nnunetv2_strokesynth.atomic import atomic_file
-from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, SIZE_GROUPS
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMN_BY_KEY,
+    SIZE_GROUPS,
+)
 from nnunetv2_strokesynth.evaluation.statistics import volume_agreement
+from nnunetv2_strokesynth.io.atomic import atomic_file
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; markers differ too, for print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

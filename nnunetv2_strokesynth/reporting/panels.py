@@ -14,7 +14,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 
-from nnunetv2_strokesynth.atomic import atomic_file
+from nnunetv2_strokesynth.io.atomic import atomic_file
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)

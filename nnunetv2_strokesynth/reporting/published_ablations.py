@@ -7,7 +7,11 @@ table (w-L2 + l_h1, SLNet with cross entropy, L_WCE + L_HGD) is copied once for 
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.reporting.published import WANG_LOCAL_TEST, Published, Value
+from nnunetv2_strokesynth.reporting.published import (
+    WANG_LOCAL_TEST,
+    Published,
+    Value,
+)
 
 SYNTHESIS_KEYS = ("ssim_global", "ssim_local", "psnr_global_db", "psnr_local_db", "dice")
 SEGMENTATION_KEYS = ("precision", "recall", "dice", "hausdorff_mm", "assd_mm")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from html import escape
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMN_BY_KEY,
+    Column,
+)
 from nnunetv2_strokesynth.evaluation.tables import (
     ALL_SIZES,
     NOTHING,
@@ -16,7 +19,10 @@ from nnunetv2_strokesynth.evaluation.tables import (
     summary_tables,
     volume_table,
 )
-from nnunetv2_strokesynth.reporting import figures, page
+from nnunetv2_strokesynth.reporting import (
+    figures,
+    page,
+)
 from nnunetv2_strokesynth.reporting.case_images import (
     HU_WINDOWS,
     OUTLINES,
@@ -32,7 +38,11 @@ from nnunetv2_strokesynth.reporting.content import (
     synthesis_notes,
 )
 from nnunetv2_strokesynth.reporting.model_folder import Model
-from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel
+from nnunetv2_strokesynth.reporting.panels import (
+    Panel,
+    Row,
+    draw_panel,
+)
 from nnunetv2_strokesynth.reporting.published import (
     KEYS,
     Published,

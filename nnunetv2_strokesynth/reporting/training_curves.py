@@ -8,7 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nnunetv2_strokesynth.reporting.model_folder import PHASES, Fold
+from nnunetv2_strokesynth.reporting.model_folder import (
+    PHASES,
+    Fold,
+)
 
 # Okabe and Ito's colours: five folds and one trained on all cases.
 FOLD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

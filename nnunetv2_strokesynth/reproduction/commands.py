@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
-from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
+from nnunetv2_strokesynth.reproduction.plan import (
+    PAPER,
+    Plan,
+    measured_cases,
+)
 from nnunetv2_strokesynth.reproduction.table import TableRow
 
 

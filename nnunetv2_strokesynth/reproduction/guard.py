@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from nnunetv2_strokesynth.atomic import write_json
+from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
@@ -14,7 +14,10 @@ from nnunetv2_strokesynth.reproduction.plan import (
     Plan,
     measured_cases,
 )
-from nnunetv2_strokesynth.reproduction.table import PREFIXES, TableRow
+from nnunetv2_strokesynth.reproduction.table import (
+    PREFIXES,
+    TableRow,
+)
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     EPOCHS,

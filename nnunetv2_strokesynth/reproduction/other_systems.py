@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.reporting.published import ISLES2017, Published
-from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow, printed_rows
+from nnunetv2_strokesynth.reporting.published import (
+    ISLES2017,
+    Published,
+)
+from nnunetv2_strokesynth.reproduction.table import (
+    PaperTable,
+    TableRow,
+    printed_rows,
+)
 
 CLERIGUES, GOMEZ, ABULNAGA = "Clèrigues et al. 2019", "Gómez 2023", "Abulnaga & Rubin 2018"
 

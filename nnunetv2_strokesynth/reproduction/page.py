@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
-from nnunetv2_strokesynth.evaluation.statistics import N_RESAMPLES, PairedDifference
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMN_BY_KEY,
+    Column,
+)
+from nnunetv2_strokesynth.evaluation.statistics import (
+    N_RESAMPLES,
+    PairedDifference,
+)
 from nnunetv2_strokesynth.evaluation.tables import (
     NOTHING,
     RULES,
@@ -12,12 +18,29 @@ from nnunetv2_strokesynth.evaluation.tables import (
     spread_cell,
     to_markdown,
 )
-from nnunetv2_strokesynth.reporting.published import Published, value_cell
+from nnunetv2_strokesynth.reporting.published import (
+    Published,
+    value_cell,
+)
 from nnunetv2_strokesynth.reporting.published_ablations import PARAMETERS
 from nnunetv2_strokesynth.reproduction.data_set import shares_patients
-from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
-from nnunetv2_strokesynth.reproduction.results import DONE, HIDDEN, NOT_OURS, Measured, RowResult
-from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES, EPOCHS, ITERATIONS
+from nnunetv2_strokesynth.reproduction.plan import (
+    PAPER,
+    Plan,
+    measured_cases,
+)
+from nnunetv2_strokesynth.reproduction.results import (
+    DONE,
+    HIDDEN,
+    NOT_OURS,
+    Measured,
+    RowResult,
+)
+from nnunetv2_strokesynth.trainers.environment import (
+    BASE_FEATURES,
+    EPOCHS,
+    ITERATIONS,
+)
 
 PHANTOM = "DIGITAL PHANTOM, not ISLES 2018"
 SAYS_NOTHING = f"{PHANTOM}: figures say nothing about patients"

@@ -7,9 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.reporting.figures import COLOURS
-from nnunetv2_strokesynth.reproduction.page import NOT_THE_RECIPE, data_note, split_note
+from nnunetv2_strokesynth.reproduction.page import (
+    NOT_THE_RECIPE,
+    data_note,
+    split_note,
+)
 from nnunetv2_strokesynth.reproduction.plan import Plan
-from nnunetv2_strokesynth.reproduction.results import DONE, RowResult
+from nnunetv2_strokesynth.reproduction.results import (
+    DONE,
+    RowResult,
+)
 
 OURS, PAPERS = COLOURS[:2]
 

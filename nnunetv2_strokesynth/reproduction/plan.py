@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.reproduction.data_set import DataSet, paper_fold
-from nnunetv2_strokesynth.reproduction.table import PaperTable, TableRow
+from nnunetv2_strokesynth.reproduction.data_set import (
+    DataSet,
+    paper_fold,
+)
+from nnunetv2_strokesynth.reproduction.table import (
+    PaperTable,
+    TableRow,
+)
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     EPOCHS,

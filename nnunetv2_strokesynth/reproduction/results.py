@@ -16,8 +16,14 @@ from nnunetv2_strokesynth.evaluation.statistics import (
     paired_difference,
     spread,
 )
-from nnunetv2_strokesynth.reproduction.commands import row_steps, truth_is_known
-from nnunetv2_strokesynth.reproduction.plan import Plan, measured_cases
+from nnunetv2_strokesynth.reproduction.commands import (
+    row_steps,
+    truth_is_known,
+)
+from nnunetv2_strokesynth.reproduction.plan import (
+    Plan,
+    measured_cases,
+)
 from nnunetv2_strokesynth.reproduction.table import TableRow
 
 DONE, NOT_RUN, HIDDEN, NOT_OURS = "done", "not run", "truth hidden", "–"

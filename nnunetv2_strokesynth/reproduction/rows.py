@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.reporting.published import (
-    KEYS,
-)
+from nnunetv2_strokesynth.reporting.published import KEYS
 from nnunetv2_strokesynth.reporting.published_ablations import (
     SEGMENTATION_KEYS,
     SYNTHESIS_KEYS,
 )
 from nnunetv2_strokesynth.reproduction.other_systems import OTHER_SYSTEMS
-from nnunetv2_strokesynth.reproduction.table import WANG, PaperTable, TableRow, printed_rows
+from nnunetv2_strokesynth.reproduction.table import (
+    WANG,
+    PaperTable,
+    TableRow,
+    printed_rows,
+)
 
 PREFIX = "StrokeSynthTrainer_"
 SONG = "Song & Huang 2018"

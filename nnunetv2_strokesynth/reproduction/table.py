@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.reporting.published import PUBLISHED, Published
+from nnunetv2_strokesynth.reporting.published import (
+    PUBLISHED,
+    Published,
+)
 from nnunetv2_strokesynth.reporting.published_ablations import ABLATIONS
 
 PREFIXES = (  # of our trainers

@@ -10,7 +10,10 @@ import matplotlib
 import torch
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
-from nnunetv2_strokesynth.atomic import atomic_file, write_text
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    write_text,
+)
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)

@@ -22,18 +22,34 @@ from torch import distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nnunetv2_strokesynth.atomic import atomic_file, remove_leftovers
-from nnunetv2_strokesynth.channels import PRESETS, check_channels
-from nnunetv2_strokesynth.dataloading.one_pass import OnePassDataset
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets, no_weights, with_targets
-from nnunetv2_strokesynth.losses import SegmentationLoss
-from nnunetv2_strokesynth.trainers.decision import DecisionBias
+from nnunetv2_strokesynth.channels import (
+    PRESETS,
+    check_channels,
+)
+from nnunetv2_strokesynth.dataloading.transforms import (
+    PackTargets,
+    no_weights,
+    with_targets,
+)
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    remove_leftovers,
+)
+from nnunetv2_strokesynth.losses.joint import SegmentationLoss
+from nnunetv2_strokesynth.papers.shared.one_pass import OnePassDataset
+from nnunetv2_strokesynth.papers.shared.stages import (
+    Stage,
+    epochs_since_best,
+    kept_is_best,
+)
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
     apply_overrides,
     is_overridden,
     positive_integer,
 )
+from nnunetv2_strokesynth.trainers.fixed_intensities import PhysicalUnits
+from nnunetv2_strokesynth.trainers.limited_rotation import UprightHeads
 from nnunetv2_strokesynth.trainers.loss_log import (
     TermMeans,
     history_of_terms,
@@ -42,9 +58,7 @@ from nnunetv2_strokesynth.trainers.loss_log import (
     write_csv,
 )
 from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
-from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
-from nnunetv2_strokesynth.trainers.stages import Stage, epochs_since_best, kept_is_best
-from nnunetv2_strokesynth.trainers.upright import UprightHeads
+from nnunetv2_strokesynth.trainers.threshold_calibration import DecisionBias
 
 # nnU-Net's checkpoints hold scores as NumPy numbers; what else could run code is not unpickled.
 _NUMPY_NUMBERS = [

@@ -21,14 +21,23 @@ from nnunetv2_strokesynth.dataloading.targets import (
     prepare_targets,
     targets_folder,
 )
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
-from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
+from nnunetv2_strokesynth.dataloading.transforms import (
+    PackTargets,
+    blurred_lesion,
+)
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
-from nnunetv2_strokesynth.networks import PSEUDO_DWI, planned_networks
+from nnunetv2_strokesynth.losses.joint import (
+    JointLoss,
+    SegmentationLoss,
+)
+from nnunetv2_strokesynth.networks.strokesynth_net import (
+    PSEUDO_DWI,
+    planned_networks,
+)
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
-from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
+from nnunetv2_strokesynth.trainers.fixed_intensities import PhysicalUnits
+from nnunetv2_strokesynth.trainers.limited_rotation import UprightHeads
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
-from nnunetv2_strokesynth.trainers.upright import UprightHeads
 
 
 class StrokeSynthTrainer(StrokeTrainer):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nnunetv2_strokesynth.networks import SwitchableNorm2d
+from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 
 CPU = torch.device("cpu")

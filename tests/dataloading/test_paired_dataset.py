@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 
-from nnunetv2_strokesynth.dataloading.paired_dataset import ChannelStack, PairedDataset
+from nnunetv2_strokesynth.dataloading.paired_dataset import (
+    ChannelStack,
+    PairedDataset,
+)
 
 
 @pytest.fixture

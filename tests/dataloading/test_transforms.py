@@ -8,7 +8,11 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from scipy.ndimage import gaussian_filter
 
-from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion, with_targets
+from nnunetv2_strokesynth.dataloading.transforms import (
+    PackTargets,
+    blurred_lesion,
+    with_targets,
+)
 from nnunetv2_strokesynth.losses.functional import lesion_weight_map
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,

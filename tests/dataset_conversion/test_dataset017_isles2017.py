@@ -10,8 +10,15 @@ import SimpleITK as sitk
 from scipy.ndimage import binary_closing, binary_fill_holes
 
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017 import DESCRIPTION, find_scans
-from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case, finished_record
+from nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017 import (
+    DESCRIPTION,
+    find_scans,
+)
+from nnunetv2_strokesynth.dataset_conversion.job import (
+    CaseJob,
+    convert_case,
+    finished_record,
+)
 from nnunetv2_strokesynth.dataset_conversion.mri_case import convert_mri
 
 MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")

@@ -8,8 +8,17 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024 import find_scans
-from nnunetv2_strokesynth.dataset_conversion.downsampling import block_majority, block_mean
-from nnunetv2_strokesynth.dataset_conversion.scans import CT, CTP, LESION, TEST, TRAIN
+from nnunetv2_strokesynth.dataset_conversion.downsampling import (
+    block_majority,
+    block_mean,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    CT,
+    CTP,
+    LESION,
+    TEST,
+    TRAIN,
+)
 
 FOLDER = "Dataset024_ISLES2024"
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import PATIENTS_FILE, find_scans
-from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients, read_patients_file
+from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import (
+    PATIENTS_FILE,
+    find_scans,
+)
+from nnunetv2_strokesynth.dataset_conversion.patients import (
+    assign_patients,
+    read_patients_file,
+)
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 
 

@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.evaluation.components import clean_lesion, label_components, min_voxels
+from nnunetv2_strokesynth.evaluation.components import (
+    clean_lesion,
+    label_components,
+    min_voxels,
+)
 
 
 @pytest.fixture

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from nnunetv2_strokesynth.evaluation.components import clean_lesion
-from nnunetv2_strokesynth.evaluation.grid import best_combination, mean_ranks, score_case
-from nnunetv2_strokesynth.evaluation.metrics import dice, hausdorff_mm
+from nnunetv2_strokesynth.evaluation.grid import (
+    best_combination,
+    mean_ranks,
+    score_case,
+)
+from nnunetv2_strokesynth.evaluation.metrics import (
+    dice,
+    hausdorff_mm,
+)
 
 SPACING = (6.0, 0.9, 1.1)
 THRESHOLDS = (0.2, 0.5, 0.35, 0.8, 0.97)

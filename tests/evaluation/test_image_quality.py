@@ -7,7 +7,12 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from nnunetv2_strokesynth.evaluation import metrics
-from nnunetv2_strokesynth.evaluation.image_quality import local_region, psnr, ssim, ssim_map
+from nnunetv2_strokesynth.evaluation.image_quality import (
+    local_region,
+    psnr,
+    ssim,
+    ssim_map,
+)
 
 SHAPE = (2, 24, 30)
 

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMNS, TABLES, size_group
+from nnunetv2_strokesynth.evaluation.columns import (
+    COLUMNS,
+    TABLES,
+    size_group,
+)
 from nnunetv2_strokesynth.evaluation.tables import (
     Table,
     compare,

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from dicom_files import SPACING, write_ctp
 
-from nnunetv2_strokesynth.inference.study import find_study, modality_of
+from nnunetv2_strokesynth.inference.study import (
+    find_study,
+    modality_of,
+)
 
 SHAPE_XYZ, T = (9, 8, 3), 12
 TILTED = np.array([[-2, 0, 0, 40], [0, 1.99, -0.5, -30], [0, 0.2, 4.97, 5], [0, 0, 0, 1.0]])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
 from nnunetv2_strokesynth.losses.functional import (
     context_l2_per_sample,
     dice_loss,
@@ -17,7 +16,12 @@ from nnunetv2_strokesynth.losses.functional import (
     l2_per_sample,
     lsgan_per_sample,
 )
-from nnunetv2_strokesynth.networks import ContextEncoder, MultiScaleDiscriminator
+from nnunetv2_strokesynth.losses.joint import (
+    JointLoss,
+    SegmentationLoss,
+)
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
 
 SIZE = 32
 

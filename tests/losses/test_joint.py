@@ -6,8 +6,12 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nnunetv2_strokesynth.losses import JointLoss, SegmentationLoss
-from nnunetv2_strokesynth.networks import ContextEncoder, MultiScaleDiscriminator
+from nnunetv2_strokesynth.losses.joint import (
+    JointLoss,
+    SegmentationLoss,
+)
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
 
 SIZE = 32
 SEGMENTATION_TERMS = {"L_s", "L_wce", "L_hgd"}

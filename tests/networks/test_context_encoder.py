@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.networks import ContextEncoder
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 
 
 @pytest.mark.parametrize("size", [(256, 256), (224, 224), (32, 32), (47, 70)])

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nnunetv2_strokesynth.networks import SqueezeExcite
+from nnunetv2_strokesynth.networks.squeeze_excite import SqueezeExcite
 
 
 @pytest.mark.parametrize("spatial", [(4, 6), (2, 4, 6)])

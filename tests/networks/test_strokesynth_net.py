@@ -4,17 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.losses import JointLoss
-from nnunetv2_strokesynth.networks import (
-    ContextEncoder,
-    SLNet,
-    SqueezeExcite,
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.networks.initialization import xavier_init
+from nnunetv2_strokesynth.networks.squeeze_excite import SqueezeExcite
+from nnunetv2_strokesynth.networks.strokesynth_net import (
     StrokeSynthNet,
-    SwitchableNorm2d,
-    UNet,
     planned_networks,
     wang2020_networks,
-    xavier_init,
+)
+from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
+from nnunetv2_strokesynth.papers.shared.unet import (
+    SLNet,
+    UNet,
 )
 
 N_CHANNELS = 12

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.phantom.acquisition import draw_by_rater, move_slices, noise_image
+from nnunetv2_strokesynth.phantom.acquisition import (
+    draw_by_rater,
+    move_slices,
+    noise_image,
+)
 
 
 def _noise(pixel_mm, slice_mm=5.0, size=384):

@@ -12,7 +12,10 @@ import SimpleITK
 
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.phantom import anatomy
-from nnunetv2_strokesynth.phantom.dataset import PhantomSettings, write_phantom
+from nnunetv2_strokesynth.phantom.dataset import (
+    PhantomSettings,
+    write_phantom,
+)
 from nnunetv2_strokesynth.phantom.plan import plan_scans
 
 pytest.importorskip("nilearn")

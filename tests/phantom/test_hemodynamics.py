@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.phantom.hemodynamics import draw_bolus, gamma_variate
+from nnunetv2_strokesynth.phantom.hemodynamics import (
+    draw_bolus,
+    gamma_variate,
+)
 
 MEASURED = Path(__file__).parents[3] / "shared" / "data" / "isles2018_aif_vof.json"
 

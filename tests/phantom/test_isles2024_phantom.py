@@ -13,8 +13,15 @@ from scipy import ndimage
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.case import draw_patient
-from nnunetv2_strokesynth.phantom.dataset import PhantomSettings, simulate_scan, write_phantom
-from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024, admission_volumes
+from nnunetv2_strokesynth.phantom.dataset import (
+    PhantomSettings,
+    simulate_scan,
+    write_phantom,
+)
+from nnunetv2_strokesynth.phantom.isles2024_layout import (
+    ISLES2024,
+    admission_volumes,
+)
 from nnunetv2_strokesynth.phantom.plan import plan_isles2024_scans
 
 pytest.importorskip("nilearn")

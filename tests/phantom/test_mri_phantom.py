@@ -15,7 +15,11 @@ from scipy import ndimage
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.case import draw_patient
-from nnunetv2_strokesynth.phantom.dataset import PhantomSettings, simulate_scan, write_phantom
+from nnunetv2_strokesynth.phantom.dataset import (
+    PhantomSettings,
+    simulate_scan,
+    write_phantom,
+)
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
 from nnunetv2_strokesynth.phantom.plan import plan_mri_scans
 

@@ -1,45 +1,37 @@
 """The writers of tiny scans and the damages, for data sets that nobody should have to convert."""
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import sys
 from pathlib import Path
 
+import children as _children
+import damages as _damages
 import pytest
+import scan_files
 
-from nnunetv2_strokesynth.atomic import TEMPORARY_PREFIX
+from nnunetv2_strokesynth.io.atomic import TEMPORARY_PREFIX
 
 _BARS = ("checking: ", "converting: ", "curves: ")
-_HERE = Path(__file__).parent
-
-
-def _module(name: str, path: Path):
-    """A helper module beside the tests: they are no package, so it cannot be imported by name."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.fixture(scope="session")
 def writers():
     """``Scans`` and ``MriScans`` of the converters' own tests."""
-    return _module("conversion_writers", _HERE.parent / "dataset_conversion" / "conftest.py")
+    return scan_files
 
 
 @pytest.fixture(scope="session")
 def damages():
     """The damages that are drawn at random."""
-    return _module("reliability_damages", _HERE / "damages.py")
+    return _damages
 
 
 @pytest.fixture(scope="session")
 def children():
     """Child processes that are killed."""
-    return _module("reliability_children", _HERE / "children.py")
+    return _children
 
 
 class TargetInputs:

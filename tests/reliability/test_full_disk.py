@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataloading import targets
-from nnunetv2_strokesynth.image_file import write_image
+from nnunetv2_strokesynth.io.image_file import write_image
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

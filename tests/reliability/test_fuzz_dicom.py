@@ -10,7 +10,7 @@ from dicom_files import write_ctp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnunetv2_strokesynth.dataset_conversion.dicom import read_ctp_series
+from nnunetv2_strokesynth.io.dicom.reader import read_ctp_series
 
 SHAPE = (10, 2, 6, 5)
 CASES = int(os.environ.get("STROKESYNTH_FUZZ_CASES", "150"))

@@ -13,7 +13,11 @@ import pytest
 import torch
 
 from nnunetv2_strokesynth.dataloading.targets import targets_folder
-from nnunetv2_strokesynth.nnunet_commands import command_path, environment, users_environment
+from nnunetv2_strokesynth.nnunet_commands import (
+    command_path,
+    environment,
+    users_environment,
+)
 
 N_SCANS = 8
 FOLD = "nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d/fold_0"

@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import pytest
 
-from nnunetv2_strokesynth.atomic import (
+from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     atomic_folder,
     holds_json,
     remove_leftovers,
     write_json,
 )
-from nnunetv2_strokesynth.cli import main
 
 DATA_SET = "Dataset018_ISLES2018"
 

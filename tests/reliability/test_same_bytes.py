@@ -7,7 +7,10 @@ import subprocess
 
 import pytest
 
-from nnunetv2_strokesynth.nnunet_commands import command_path, users_environment
+from nnunetv2_strokesynth.nnunet_commands import (
+    command_path,
+    users_environment,
+)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """What may run or overwrite something: a walk over our sources, and hostile names in files."""
 
 import ast
-import importlib.util
 import json
-import sys
 from html import escape
 from pathlib import Path
 
 import pytest
+from report_files import make_tiny
 
 import nnunetv2_strokesynth
 from nnunetv2_strokesynth import dataset_conversion
@@ -152,11 +151,7 @@ HOSTILE = "<img src=x onerror=alert(1)>&\"'"
 @pytest.fixture
 def hostile_report(tmp_path):
     """A report whose data set, trainer, case, channels and loss terms have hostile names."""
-    path = Path(__file__).parents[1] / "reporting" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("reporting_writers", path)
-    writers = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(writers)
-    tiny = writers.make_tiny(tmp_path)
+    tiny = make_tiny(tmp_path)
     about = json.loads((tiny.model / "dataset.json").read_text())
     about |= {"name": HOSTILE, "description": HOSTILE, "licence": HOSTILE, "origin": HOSTILE}
     about["channel_names"] = {"0": HOSTILE, "1": f"Tmax{HOSTILE}", "2": "CTA_0"}

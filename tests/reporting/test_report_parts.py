@@ -17,11 +17,26 @@ from nnunetv2_strokesynth.reporting.case_images import (
     to_radiological,
 )
 from nnunetv2_strokesynth.reporting.content import pick_cases
-from nnunetv2_strokesynth.reporting.model_folder import Fold, read_loss_terms
-from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel
-from nnunetv2_strokesynth.reporting.published import KEYS, PUBLISHED, by_source, value_cell
+from nnunetv2_strokesynth.reporting.model_folder import (
+    Fold,
+    read_loss_terms,
+)
+from nnunetv2_strokesynth.reporting.panels import (
+    Panel,
+    Row,
+    draw_panel,
+)
+from nnunetv2_strokesynth.reporting.published import (
+    KEYS,
+    PUBLISHED,
+    by_source,
+    value_cell,
+)
 from nnunetv2_strokesynth.reporting.render import published_table
-from nnunetv2_strokesynth.reporting.training_curves import STYLES, training_curves
+from nnunetv2_strokesynth.reporting.training_curves import (
+    STYLES,
+    training_curves,
+)
 
 # Typed from the papers: paper, place, beginning of the method, column, what is printed there.
 PRINTED = (

@@ -21,7 +21,7 @@ HAUSDORFF = [10.0, 20.0] * 4 + [NAN, float("inf")]  # mean 15, sd sqrt(8 * 25 / 
 @pytest.fixture
 def make_table(world, monkeypatch):
     """Run ``reproduce`` where commands must not be run; returns the markdown's lines."""
-    from nnunetv2_strokesynth.reproduction import command
+    from nnunetv2_strokesynth.commands import reproduce as command
 
     def refuse(step, *_, **__):
         raise ValueError(f"would run {step[0]}")

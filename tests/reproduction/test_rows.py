@@ -6,9 +6,18 @@ import pytest
 
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
-from nnunetv2_strokesynth.reporting.published import PUBLISHED, value_cell
-from nnunetv2_strokesynth.reporting.published_ablations import ABLATIONS, PARAMETERS
-from nnunetv2_strokesynth.reproduction.rows import TABLES, with_further_rows
+from nnunetv2_strokesynth.reporting.published import (
+    PUBLISHED,
+    value_cell,
+)
+from nnunetv2_strokesynth.reporting.published_ablations import (
+    ABLATIONS,
+    PARAMETERS,
+)
+from nnunetv2_strokesynth.reproduction.rows import (
+    TABLES,
+    with_further_rows,
+)
 
 # Typed from the paper: table, row, column, as printed.
 PRINTED = (

@@ -14,21 +14,21 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.networks import (
+from nnunetv2_strokesynth.networks import planned_unet
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.networks.strokesynth_net import (
     PSEUDO_DWI,
     ChannelSegmenter,
-    ContextEncoder,
-    SwitchableNorm2d,
-    planned_unet,
 )
-from nnunetv2_strokesynth.trainers.decision import DecisionBias
-from nnunetv2_strokesynth.trainers.physical import PhysicalUnits
+from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
+from nnunetv2_strokesynth.trainers.fixed_intensities import PhysicalUnits
+from nnunetv2_strokesynth.trainers.limited_rotation import UprightHeads
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Stock,
 )
-from nnunetv2_strokesynth.trainers.upright import UprightHeads
+from nnunetv2_strokesynth.trainers.threshold_calibration import DecisionBias
 
 
 class ArenaTrainer_StockUpright(UprightHeads, StrokeSynthTrainer_Stock):

@@ -1,0 +1,138 @@
+"""``strokesynth maps``: perfusion maps of a raw CT perfusion series."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.ctp.compute_maps import (
+    ComputedMaps,
+    compute_maps,
+)
+from nnunetv2_strokesynth.ctp.map_files import (
+    FILES,
+    PICTURE,
+    RECORD,
+    write_maps,
+)
+from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+from nnunetv2_strokesynth.io.atomic import atomic_folder
+from nnunetv2_strokesynth.io.nifti import (
+    read_header,
+    read_volume,
+)
+from nnunetv2_strokesynth.io.series import NiftiSeries
+
+HELP = "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series"
+EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("ctp", type=Path, metavar="CTP", help="the series, a 4-D NIfTI file in HU")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the maps")
+    add("--frame-s", type=float, metavar="S", help="seconds between frames (from the header)")
+    voxel = {"type": int, "nargs": 3, "metavar": ("X", "Y", "Z")}
+    add("--aif", **voxel, help="voxel of the artery, counted from 0 (found automatically)")
+    add("--vof", **voxel, help="voxel of the vein, counted from 0 (found automatically)")
+    add("--brain-mask", type=Path, metavar="FILE", help="NIfTI, brain where not 0 (found)")
+    add(
+        "--no-aif-scaling",
+        action="store_true",
+        help="leave the artery's curve as measured: no correction for partial volume by the vein",
+    )
+    add("--overwrite", action="store_true", help="replace maps that this command wrote")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check the input, compute, write the folder, and say what was found."""
+    _check_output(args.output, args.overwrite)
+    series = NiftiSeries(args.ctp)
+    if len(series) == 1:
+        raise ValueError(
+            f"{args.ctp}: one volume of shape {series.header.disk_shape}, expected a series "
+            "(X, Y, Z, T)"
+        )
+    frame_s = frame_s_of(args.ctp, args.frame_s)
+    brain = _read_mask(args.brain_mask, series) if args.brain_mask else None
+    with tqdm(desc="reading frames", unit="frame") as bar:
+        computed = compute_maps(
+            _Counted(series, bar),
+            spacing_zyx_mm=series.header.spacing_zyx_mm,
+            times_s=frame_s * np.arange(len(series)),
+            brain=brain,
+            aif_at=tuple(args.aif) if args.aif else None,
+            vof_at=tuple(args.vof) if args.vof else None,
+            scale_aif=not args.no_aif_scaling,
+        )
+    with atomic_folder(args.output) as folder:
+        write_maps(folder, computed, args.ctp)
+    _report(args.output, computed)
+
+
+class _Counted:
+    """A series that moves a progress bar; it is walked through more than once."""
+
+    def __init__(self, series: NiftiSeries, bar: tqdm):
+        self._series, self._bar = series, bar
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self._bar.total = self._bar.n + len(self)
+        try:
+            for frame in self._series:
+                yield frame
+                self._bar.update()
+        finally:  # the walk for the baseline ends early
+            self._bar.total = self._bar.n
+
+
+def _check_output(folder: Path, overwrite: bool) -> None:
+    """Raise ``ValueError`` unless the folder is absent, empty, or may be replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a folder")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if not names:
+        return
+    foreign = sorted(names - set(FILES))
+    if RECORD not in names or foreign:
+        what = f"holds {', '.join(foreign[:3])}" if foreign else f"has no {RECORD}"
+        raise ValueError(
+            f"{folder} was not written by this command ({what}); choose another folder"
+        )
+    if not overwrite:
+        raise ValueError(f"{folder} holds maps; choose another folder or add --overwrite")
+
+
+def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
+    header = read_header(path)
+    if header.n_frames != 1 or header.shape_zyx != series.header.shape_zyx:
+        raise ValueError(
+            f"{path}: shape {header.disk_shape}, expected {series.header.disk_shape[:3]} as of "
+            f"{series.path}"
+        )
+    return read_volume(path) > 0
+
+
+def _report(folder: Path, computed: ComputedMaps) -> None:
+    row = computed.row
+    log.info(
+        "artery at %s (peak %.0f HU at %.1f s), scaled by %.2f; brain %.0f mL",
+        row["aif_voxels_xyz"].split(";")[0],
+        row["aif_peak_hu"],
+        row["aif_peak_s"],
+        row["aif_scale"],
+        row["brain_ml"],
+    )
+    for warning in computed.warnings:
+        log.warning("warning: %s", warning)
+    log.info("wrote %s; look at %s first. For research only", folder, folder / PICTURE)

@@ -1,0 +1,94 @@
+"""``strokesynth report``: one self-contained HTML page about a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from nnunetv2_strokesynth.inference import FEATURE_FOLDER
+from nnunetv2_strokesynth.io.atomic import write_text
+from nnunetv2_strokesynth.io.output_folder import refuse_existing_file
+from nnunetv2_strokesynth.reporting.content import (
+    CROSS_VALIDATION,
+    HELD_OUT,
+    Sources,
+    collect,
+)
+from nnunetv2_strokesynth.reporting.model_folder import read_model
+from nnunetv2_strokesynth.reporting.render import render
+
+HELP = "one self-contained HTML page about a trained model: failures, tables, curves, pictures"
+EXAMPLE = (
+    "strokesynth report "
+    "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
+    "--raw $nnUNet_raw/Dataset018_ISLES2018 -o report.html"
+)
+LOG = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``strokesynth report``."""
+    add = parser.add_argument
+    add("-m", dest="model", type=Path, required=True, help="trained model folder")
+    add("--raw", type=Path, help="the data set's folder in nnUNet_raw: labels, images and DWI "
+        "of the cross-validation")  # fmt: skip
+    add("--pred", type=Path, help="folder of predictions of held-out scans, in place of the "
+        "cross-validation")  # fmt: skip
+    add("--gt", type=Path, help="folder of their true lesions")
+    add("--images", type=Path, help="folder of the scans (default: RAW/imagesTr, with --pred "
+        "RAW/imagesTs)")  # fmt: skip
+    add("--dwi", type=Path, help="folder of DWI volumes (default: RAW/targetsTr or targetsTs)")
+    add("--pseudo-dwi", type=Path, help="folder that `strokesynth synthesize` wrote")
+    add("--feature-dir", type=Path, help="folder of the feature (default: PSEUDO_DWI/feature)")
+    add("-o", "--output", type=Path, required=True, help="the HTML file")
+    add("--workers", type=int, default=2, help="processes (default: 2)")
+    add("--overwrite", action="store_true", help="replace an earlier report")
+
+
+def _folder(given: Path | None, option: str, default: Path | None) -> Path | None:
+    """A folder that was named has to be there; a default may be absent."""
+    if given is None:
+        return default if default is not None and default.is_dir() else None
+    if not given.is_dir():
+        raise FileNotFoundError(f"{option} {given} is not a folder")
+    return given
+
+
+def find_sources(args: argparse.Namespace) -> Sources:
+    """Fill in the defaults.
+
+    Raises:
+        ValueError: options that do not go together.
+        FileNotFoundError: a folder that was named is not there.
+    """
+    if (args.pred is None) != (args.gt is None):
+        raise ValueError("--pred and --gt go together: give both or neither")
+    if args.raw is None and args.pred is None:
+        raise ValueError("--raw is needed for the cross-validation; or give --pred and --gt")
+    held_out = args.pred is not None
+    part = "Ts" if held_out else "Tr"
+    raw = _folder(args.raw, "--raw", None)
+    images, dwi = (raw / f"images{part}", raw / f"targets{part}") if raw else (None, None)
+    pseudo_dwi = _folder(args.pseudo_dwi, "--pseudo-dwi", None)
+    feature = pseudo_dwi / FEATURE_FOLDER if pseudo_dwi else None
+    return Sources(
+        kind=HELD_OUT if held_out else CROSS_VALIDATION,
+        gt=_folder(args.gt, "--gt", None) or raw / "labelsTr",
+        pred=_folder(args.pred, "--pred", None) or args.model,
+        images=_folder(args.images, "--images", images),
+        dwi=_folder(args.dwi, "--dwi", dwi),
+        pseudo_dwi=pseudo_dwi,
+        feature=_folder(args.feature_dir, "--feature-dir", feature),
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, draw, write."""
+    refuse_existing_file(args.output, args.overwrite)
+    if args.output.is_dir():
+        raise IsADirectoryError(f"{args.output} is a folder, expected the name of an HTML file")
+    model = read_model(args.model)
+    content = collect(find_sources(args), model, workers=args.workers)
+    write_text(args.output, render(content, model))
+    LOG.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)

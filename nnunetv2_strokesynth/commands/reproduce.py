@@ -1,0 +1,242 @@
+"""``strokesynth reproduce``: a paper's table through nnU-Net's own commands."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+from pathlib import Path
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    write_text,
+)
+from nnunetv2_strokesynth.nnunet_commands import (
+    EXT_TRAINER,
+    FOLDER_VARIABLES,
+    run_command,
+    users_environment,
+)
+from nnunetv2_strokesynth.reproduction.commands import (
+    Step,
+    row_steps,
+)
+from nnunetv2_strokesynth.reproduction.data_set import (
+    DataSet,
+    Roots,
+    find_data_set,
+    nnunet_roots,
+)
+from nnunetv2_strokesynth.reproduction.guard import (
+    check_model,
+    check_preprocessed,
+    check_settings,
+    read_settings,
+    write_settings,
+)
+from nnunetv2_strokesynth.reproduction.page import (
+    data_note,
+    to_page,
+)
+from nnunetv2_strokesynth.reproduction.plan import (
+    PAPER,
+    RECIPE_OPTIONS,
+    Plan,
+    measured_cases,
+    recipe_of,
+)
+from nnunetv2_strokesynth.reproduction.results import (
+    collect,
+    to_frame,
+)
+from nnunetv2_strokesynth.reproduction.rows import (
+    TABLES,
+    with_further_rows,
+)
+from nnunetv2_strokesynth.reproduction.table import (
+    PaperTable,
+    TableRow,
+)
+
+HELP = "run a paper's table row by row; ours beside the published figures"
+EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
+LOGGER = logging.getLogger(__name__)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``strokesynth reproduce``."""
+    add = parser.add_argument
+    add("table", choices=TABLES, help="which table")
+    add("--dataset", type=int, default=18, help="id of the converted scans (default: 18)")
+    add("--real-dwi-dataset", type=int, default=19, metavar="ID", help="id of the same scans with "
+        "the DWI as image, for the rows 'Real DWI' (default: 19)")  # fmt: skip
+    add("--folds", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="folds of "
+        "the cross-validation (default: 0 1 2 3 4), or `paper`: the paper's split")  # fmt: skip
+    add("--epochs", type=_positive, help="default: as the paper (per stage)")
+    add("--iterations", type=_positive, help="per epoch; default: as the paper")
+    add("--base-features", type=_positive, help="width of the networks; default: as the paper")
+    add("--rows", nargs="+", metavar="TRAINER", help="run only these rows of the table; the others "
+        "are shown as far as they are finished")  # fmt: skip
+    add("--also", nargs="+", default=[], metavar="TRAINER", help="further rows at the end, for "
+        "example StrokeSynthTrainer or nnUNetTrainer")  # fmt: skip
+    add("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda")
+    add("-o", "--output", type=Path, help="default: reproduction_TABLE")
+    add("--dry-run", action="store_true", help="print the commands; run and write nothing")
+
+
+def _folds(words: list[str], table: PaperTable) -> str | tuple[int, ...]:
+    if words == [PAPER]:
+        if table.is_on_test_set:
+            raise ValueError("--folds paper: Table 6 is about the test set; name folds instead")
+        return PAPER
+    if not all(word.isdigit() for word in words):
+        raise ValueError(f"--folds {' '.join(words)}: expected numbers, or `paper` alone")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _real_dwi(number: int, roots: Roots, table: PaperTable) -> DataSet | None:
+    if not any(row.real_dwi for row in table.rows):
+        return None
+    try:
+        return find_data_set(number, roots)
+    except FileNotFoundError as error:
+        LOGGER.warning("# rows with the real DWI are left out: %s", error)
+        return None
+
+
+def make_plan(args: argparse.Namespace, stored: dict) -> Plan:
+    """What the options ask for; see ``Plan``.
+
+    Args:
+        args: of the command line.
+        stored: settings of an earlier run into the same folder, whose further rows are kept.
+
+    Raises:
+        ValueError: the environment, a fold or a name cannot be used.
+    """
+    table, roots = TABLES[args.table], nnunet_roots()
+    kept = [trainer for trainer in stored.get("also", []) if trainer not in args.also]
+    table = with_further_rows(table, [*kept, *args.also])
+    options = {name: getattr(args, name) for name in RECIPE_OPTIONS}
+    plan = Plan(
+        table=table,
+        data=find_data_set(args.dataset, roots),
+        real_dwi=_real_dwi(args.real_dwi_dataset, roots, table),
+        folds=_folds(args.folds, table),
+        recipe=recipe_of(options, dict(os.environ)),
+        device=args.device,
+        out=_output(args),
+    )
+    for data in filter(None, (plan.data, plan.real_dwi)):
+        measured_cases(data, plan.folds)  # raises for folds that do not exist
+    return plan
+
+
+def _output(args: argparse.Namespace) -> Path:
+    return (args.output or Path(f"reproduction_{args.table}")).resolve()
+
+
+def chosen_rows(plan: Plan, args: argparse.Namespace) -> list[TableRow]:
+    """The rows to run: those of ``--rows`` (default: all that can be), and of ``--also``.
+
+    Raises:
+        ValueError: a name that is no row, or a row whose data set is missing.
+    """
+    wanted = [*(args.rows or TABLES[args.table].trainers), *args.also]
+    unknown = [name for name in wanted if name not in plan.table.trainers]
+    if unknown:
+        raise ValueError(
+            f"--rows {unknown[0]}: no row of {args.table}; its rows are "
+            f"{', '.join(TABLES[args.table].trainers)}"
+        )
+    rows = [row for row in plan.table.rows if row.trainer in wanted]
+    for row in rows:
+        if plan.data_of(row) is None and row.trainer in (args.rows or []):
+            raise ValueError(
+                f"--rows {row.trainer}: there is no data set {args.real_dwi_dataset} with the DWI "
+                "as image; convert it, or name it by --real-dwi-dataset"
+            )
+    return [row for row in rows if plan.data_of(row) is not None]
+
+
+def all_steps(plan: Plan, rows: list[TableRow]) -> list[tuple[TableRow, list[Step]]]:
+    """What is still to be done, by row; a command that two rows share (links) is in the first."""
+    seen: set[str] = set()
+    steps = []
+    for row in rows:
+        fresh = [step for step in row_steps(plan, row) if step.text not in seen]
+        seen.update(step.text for step in fresh)
+        steps.append((row, fresh))
+    return steps
+
+
+def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> None:
+    environment = users_environment()
+    for name in (*FOLDER_VARIABLES, EXT_TRAINER):
+        LOGGER.info("export %s=%s", name, shlex.quote(environment[name]))
+    for row, commands in steps:
+        state = "" if commands else " (finished)"
+        LOGGER.info("# %s, %s: %s%s", plan.table.source, row.label, row.trainer, state)
+        for step in commands:
+            LOGGER.info("%s", step.text)
+
+
+def write_table(plan: Plan, devices: list[str]) -> None:
+    """Write ``tableN.md``, ``tableN.csv`` and ``tableN.png`` of what is finished so far."""
+    from nnunetv2_strokesynth.reporting.figures import save_png
+    from nnunetv2_strokesynth.reproduction.picture import dice_figure
+
+    results, name = collect(plan), plan.table.file_name
+    save_png(dice_figure(plan, results), plan.out / f"{name}.png")
+    with atomic_file(plan.out / f"{name}.csv") as temporary:
+        to_frame(plan, results, data_note(plan)).to_csv(temporary, index=False)
+    write_text(plan.out / f"{name}.md", to_page(plan, results, devices))
+
+
+def _run_steps(plan: Plan, steps: list[tuple[TableRow, list[Step]]], devices: list[str]) -> None:
+    environment = users_environment()
+    total = sum(len(commands) for _, commands in steps)
+    with logging_redirect_tqdm(), tqdm(total=total, unit="command", desc="reproduce") as bar:
+        for row, commands in steps:
+            bar.set_postfix_str(row.label)
+            for step in commands:
+                log_file = plan.out / "logs" / f"{step.name}.txt"
+                run_command(step.command, environment, log_file=log_file, shown=step.shown)
+                bar.update()
+            if commands:
+                write_table(plan, devices)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run what is missing and write the table, or print the commands."""
+    stored = read_settings(_output(args))
+    plan = make_plan(args, stored)
+    check_settings(plan, stored)
+    rows = chosen_rows(plan, args)
+    for row in (row for row in plan.table.rows if row.trainer and plan.data_of(row)):
+        check_model(plan, row)
+    steps = all_steps(plan, rows)
+    if args.dry_run:
+        _print_commands(plan, steps)
+        return
+    is_run = any(commands for _, commands in steps)
+    if is_run:
+        needed = {(plan.data_of(row).number, row.planned): row for row in rows}
+        for row in needed.values():
+            check_preprocessed(plan.data_of(row), row.planned)
+    devices = write_settings(plan, stored, is_run=is_run)
+    write_table(plan, devices)  # of what earlier runs have finished
+    if is_run:
+        _run_steps(plan, steps, devices)
+    for ending in ("md", "csv", "png"):
+        LOGGER.info("%s", plan.out / f"{plan.table.file_name}.{ending}")

@@ -1,0 +1,152 @@
+"""From the images of a CT perfusion scan to the channels of a preset.
+
+One way for the converters and for a single patient, so that a network sees the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nnunetv2_strokesynth.channels import (
+    PERFUSION_MAPS,
+    Preset,
+)
+from nnunetv2_strokesynth.ctp import perfusion_window as ctp_series
+from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
+from nnunetv2_strokesynth.ctp.mirror import (
+    Mirror,
+    find_mirror,
+    mirrored,
+)
+from nnunetv2_strokesynth.ctp.perfusion_window import PerfusionWindow
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    CT,
+    DWI,
+)
+from nnunetv2_strokesynth.io.series import Series
+
+_BRAIN_HU = (10, 70)
+MIRRORED = (CT, *PERFUSION_MAPS)
+
+
+class CtpImages(NamedTuple):
+    """What a scan consists of.
+
+    Attributes:
+        ct: (Z, Y, X), HU.
+        maps: (4, Z, Y, X), in the order of ``PERFUSION_MAPS``; 0 outside the brain.
+        series: the CTP, frames (Z, Y, X) in HU.
+        series_name: for errors.
+        spacing_zyx_mm: voxel sizes.
+        dwi: (Z, Y, X), as measured, where there is one.
+    """
+
+    ct: np.ndarray
+    maps: np.ndarray
+    series: Series
+    series_name: str
+    spacing_zyx_mm: tuple[float, float, float]
+    dwi: np.ndarray | None = None
+
+
+class CtpChannels(NamedTuple):
+    """What a network gets of a scan.
+
+    Attributes:
+        channels: (C, Z, Y, X), float32, in the preset's order, not masked.
+        mask: (Z, Y, X), bool, the brain.
+        curve: (T,), q(t).
+        window: the perfusion window.
+        row: cells of the scan's line in the report.
+        warnings: sentences for the user.
+    """
+
+    channels: np.ndarray
+    mask: np.ndarray
+    curve: np.ndarray
+    window: PerfusionWindow
+    row: dict[str, object]
+    warnings: list[str]
+
+
+def can_build(preset: Preset) -> bool:
+    """Whether ``make_channels`` makes all channels of a preset."""
+    single = {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI, *(f"{name}_M" for name in MIRRORED)}
+    return all(name in single or name.startswith("CTA_") for name in preset.names)
+
+
+def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
+    """The input channels of a preset; the series is walked through twice at most.
+
+    Raises:
+        ValueError: there is no brain, the series does not change or holds NaN or infinity.
+    """
+    mask = brain_mask(images.maps)
+    if not mask.any():
+        raise ValueError("CBF, CBV, MTT and Tmax are zero everywhere, so there is no brain")
+    summary = ctp_series.summarise(images.series, images.series_name)
+    if not summary.changes:
+        raise ValueError(
+            f"the {len(images.series)} frames of {images.series_name} are all equal: "
+            "no contrast agent"
+        )
+    window = ctp_series.find_perfusion_window(summary.curve, smooth_first=preset.smooth_window)
+    needs_mirror = any(name.endswith("_M") for name in preset.names)
+    mirror = find_mirror(images.ct, mask, images.spacing_zyx_mm) if needs_mirror else None
+    lay_over = _laying_over(mirror, mask, images.spacing_zyx_mm) if mirror else None
+    row = {
+        "n_frames": len(images.series),
+        "t_start": window.t_start,
+        "t_end": window.t_end,
+        "window_rule": window.rule,
+        **(mirror.row if mirror else {}),
+    }
+    channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
+    warnings = _unit_warnings(images.ct, mask)
+    return CtpChannels(channels, mask, summary.curve, window, row, warnings)
+
+
+def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
+    """A network normalises the CT by fixed numbers, so that another unit would pass unnoticed."""
+    median = float(np.median(ct[mask]))
+    low, high = _BRAIN_HU
+    if low <= median <= high:
+        return []
+    return [
+        f"the CT's median in the brain is {median:.0f}, expected {low} to {high} HU: is it in HU?"
+    ]
+
+
+def _laying_over(
+    mirror: Mirror, mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
+) -> Callable[[np.ndarray], np.ndarray]:
+    def lay_over(volume: np.ndarray) -> np.ndarray:
+        """Skull-stripped first, or the skull of one side would lie on the other's brain."""
+        return mirrored(np.where(mask, volume, 0), mirror.transform, spacing_zyx_mm)
+
+    return lay_over
+
+
+def _stack(
+    preset: Preset,
+    images: CtpImages,
+    *,
+    mip: np.ndarray,
+    window: PerfusionWindow,
+    lay_over: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
+    """(C, Z, Y, X), float32, in the preset's order."""
+    channels = {CT: images.ct, **dict(zip(PERFUSION_MAPS, images.maps, strict=True)), "MIP": mip}
+    if images.dwi is not None:
+        channels[DWI] = images.dwi
+    if preset.n_frames:
+        limits = (window.t_start, window.t_end)
+        frames = ctp_series.sample_frames(images.series, *limits, preset.n_frames)
+        channels["MIP_P"] = ctp_series.mip_time(frames)
+        channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
+    if lay_over is not None:
+        channels |= {f"{name}_M": lay_over(channels[name]) for name in MIRRORED}
+    return np.stack([channels[name] for name in preset.names]).astype(np.float32, copy=False)

@@ -1,0 +1,117 @@
+"""Times of the frames: the deconvolution needs them at even steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_strokesynth.io.nifti import raw_header
+from nnunetv2_strokesynth.io.series import Series
+
+LEAST_FRAMES = 10
+LEAST_DURATION_S = 20.0
+FRAME_S_RANGE = (0.3, 10.0)
+# The part of a NIfTI header's xyzt_units that is about time, and its codes.
+TIME_UNITS, _SECONDS = 0x38, {8: 1.0, 16: 1e-3, 24: 1e-6}
+_JITTER = 0.05
+"""Departure from even steps, as a part of one, that is left as it is."""
+
+
+def frame_s_of(path: Path, given_s: float | None = None) -> float:
+    """Time between the frames of a 4-D NIfTI file, s.
+
+    Args:
+        path: a file that passes ``nifti.read_header``.
+        given_s: what the user says; the header is not asked then.
+
+    Raises:
+        ValueError: the time is not within 0.3 to 10 s, is absent or has a unit that is no time.
+    """
+    low, high = FRAME_S_RANGE
+    if given_s is not None:
+        if not low <= given_s <= high:
+            raise ValueError(f"--frame-s {given_s:g}: expected {low:g} to {high:g} s")
+        return given_s
+    header = raw_header(path)
+    shape = header.get_data_shape()
+    axis = next((k for k in range(3, len(shape)) if shape[k] != 1), 3)
+    stored, unit = float(header["pixdim"][axis + 1]), int(header["xyzt_units"]) & TIME_UNITS
+    # Without a unit seconds are meant; the range below tells if they are not.
+    frame_s = stored * {0: 1.0, **_SECONDS}.get(unit, float("nan"))
+    if not low <= frame_s <= high:
+        raise ValueError(
+            f"{path}: time between frames is {stored:g} (pixdim[{axis + 1}], unit code {unit} of "
+            f"xyzt_units), expected {low:g} to {high:g} s; pass --frame-s with the right time in s"
+        )
+    return frame_s
+
+
+def check_times(times_s: Sequence[float], n_frames: int) -> np.ndarray:
+    """The times as float64, (T,), counted from the first frame.
+
+    Raises:
+        ValueError: they do not fit the frames, do not increase, or the recording is too short.
+    """
+    times = np.asarray(times_s, np.float64)
+    if n_frames < LEAST_FRAMES:
+        raise ValueError(
+            f"the series has {n_frames} frames, expected at least {LEAST_FRAMES}: is it a CT "
+            "perfusion series?"
+        )
+    if times.shape != (n_frames,):
+        raise ValueError(f"{n_frames} frames, but times of shape {times.shape}")
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError(f"the times of the frames must increase, found {times.tolist()} s")
+    duration = times[-1] - times[0]
+    if duration < LEAST_DURATION_S:
+        raise ValueError(
+            f"the series lasts {duration:.1f} s, expected at least {LEAST_DURATION_S:.0f} s: "
+            "a bolus does not pass through the brain in less; is the time step right?"
+        )
+    return times - times[0]
+
+
+class EvenlySampled:
+    """A series at even steps, interpolated linearly; two frames are in memory at a time.
+
+    Args:
+        series: frames (Z, Y, X).
+        times_s: (T,) of its frames, from 0 on, increasing.
+        step_s: time between the frames that come out; they end within the recording.
+    """
+
+    def __init__(self, series: Series, times_s: np.ndarray, step_s: float):
+        self._series, self._times_s = series, times_s
+        self._wanted_s = step_s * np.arange(int(times_s[-1] / step_s + 1e-6) + 1)
+
+    def __len__(self) -> int:
+        return len(self._wanted_s)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        frames = iter(self._series)
+        before, after = next(frames), next(frames)
+        index = 1  # of the frame ``after``
+        for wanted in self._wanted_s:
+            while self._times_s[index] < wanted and index < len(self._times_s) - 1:
+                before, after = after, next(frames)
+                index += 1
+            start, end = self._times_s[index - 1 : index + 1]
+            part = np.float32(min((wanted - start) / (end - start), 1.0))
+            yield before * (1 - part) + after * part
+
+
+def evenly_sampled(series: Series, times_s: np.ndarray) -> tuple[Series, float]:
+    """A series at the median step of its times, and that step in s; as it is where it is even.
+
+    Args:
+        series: frames (Z, Y, X).
+        times_s: (T,) from ``check_times``.
+    """
+    step_s = float(np.median(np.diff(times_s)))
+    mean_step_s = times_s[-1] / (len(times_s) - 1)
+    even = np.abs(times_s - mean_step_s * np.arange(len(times_s))).max() <= _JITTER * mean_step_s
+    if even:
+        return series, float(mean_step_s)
+    return EvenlySampled(series, times_s, step_s), step_s

@@ -1,0 +1,199 @@
+"""The images of a CT series, sorted by where their slices lie, and the grid that they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from nnunetv2_strokesynth.io.dicom.tags import SliceHeader
+from nnunetv2_strokesynth.io.nifti import Geometry
+
+_SAME_PLACE_MM, _SAME_PLACE_SHARE = 0.01, 0.01  # or 1 % of the slices' distance
+_EVEN_MM, _EVEN_SHARE = 0.05, 0.01
+_SAME_DIRECTION = 1e-3
+_SAME_PIXEL_MM = 1e-4
+_IN_PLANE_PIXELS = 0.5
+_LISTED = 3
+
+
+class Stack(NamedTuple):
+    """Images at each slice position, from feet to head.
+
+    Attributes:
+        name: folder and series, for messages.
+        images: for each position the images there, in no order.
+        places_mm: where the slices lie along their normal.
+        direction: 3 x 3 direction cosines; a column for each of x, y and z, z towards the head.
+    """
+
+    name: str
+    images: list[list[SliceHeader]]
+    places_mm: np.ndarray
+    direction: np.ndarray
+
+    @property
+    def counts(self) -> list[int]:
+        """Number of images at each position."""
+        return [len(images) for images in self.images]
+
+
+def stack_slices(headers: list[SliceHeader], name: str) -> Stack:
+    """Sort the images of one series by slice position.
+
+    Raises:
+        ValueError: an image has several frames, colours, or no position; the images differ in
+            matrix, voxel size or orientation; the slices are not axial.
+    """
+    _check_images(headers, name)
+    direction = _direction(headers[0].orientation)
+    if np.abs(direction[:, 2]).argmax() != 2:
+        raise ValueError(
+            f"{name}: the slices are not axial (their normal is "
+            f"{np.round(direction[:, 2], 3).tolist()} in x, y, z); export the axial series"
+        )
+    heights = np.array([h.position_xyz_mm for h in headers]) @ direction[:, 2]
+    order = np.argsort(heights, kind="stable")
+    gaps = np.diff(heights[order])
+    tolerance = max(_SAME_PLACE_MM, _SAME_PLACE_SHARE * gaps.max(initial=0))
+    groups = np.split(order, np.flatnonzero(gaps > tolerance) + 1)
+    return Stack(
+        name,
+        images=[[headers[index] for index in group] for group in groups],
+        places_mm=np.array([np.median(heights[group]) for group in groups]),
+        direction=direction,
+    )
+
+
+def check_counts(stack: Stack) -> None:
+    """Check that every position has the same number of images, and more than one.
+
+    Raises:
+        ValueError: it is a plain CT, or images are missing.
+    """
+    counts = stack.counts
+    if max(counts) == 1:
+        raise ValueError(
+            f"{stack.name} has one image at each of its {len(counts)} positions: it is a plain CT, "
+            "no perfusion series, which has an image at each position for every time; give the "
+            "folder of the perfusion series"
+        )
+    expected = max(Counter(counts).items(), key=lambda item: (item[1], item[0]))[0]
+    wrong = [
+        f"{place:.2f} mm has {count}"
+        for place, count in zip(stack.places_mm, counts, strict=True)
+        if count != expected
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+        raise ValueError(
+            f"{stack.name}: slice position {', '.join(wrong[:_LISTED])}{more}, expected "
+            f"{expected} images at each of the {len(counts)} positions; is the copy incomplete? "
+            "Export the series again"
+        )
+
+
+def stack_geometry(stack: Stack) -> tuple[Geometry, list[str]]:
+    """Where the voxels lie; the distance between slices is that of their positions.
+
+    Returns:
+        geometry, warnings.
+
+    Raises:
+        ValueError: slices are not evenly spaced, or are shifted against each other at random; a
+            single slice does not say how thick it is.
+    """
+    first = stack.images[0][0]
+    if len(stack.images) > 1:
+        spacing_z = _even_distance(stack)
+    elif (first.thickness_mm or 0) > 0:
+        spacing_z = first.thickness_mm
+    else:
+        raise ValueError(f"{stack.name}: one slice position and no SliceThickness (0018|0050)")
+    geometry = Geometry(
+        (spacing_z, *first.pixel_yx_mm),
+        first.position_xyz_mm,
+        tuple(float(value) for value in stack.direction.ravel()),
+    )
+    return geometry, _lateral_shifts(stack)
+
+
+def _check_images(headers: list[SliceHeader], name: str) -> None:
+    first = headers[0]
+    for header in headers:
+        where = f"{name}: {header.path.name}"
+        if header.n_frames > 1:
+            raise ValueError(
+                f"{where} is an enhanced multi-frame file ({header.n_frames} frames); export "
+                "single-frame images, or convert it to NIfTI with dcm2niix"
+            )
+        if header.n_samples != 1:
+            raise ValueError(
+                f"{where} is a colour image ({header.n_samples} values a voxel), expected CT in HU"
+            )
+        if None in (header.position_xyz_mm, header.orientation, header.pixel_yx_mm):
+            raise ValueError(
+                f"{where} has no slice position (ImagePositionPatient, ImageOrientationPatient, "
+                "PixelSpacing); export the original images, not screenshots"
+            )
+        for what, found, expected, tolerance in (
+            ("matrix (rows, columns)", header.shape_yx, first.shape_yx, 0),
+            ("pixel spacing", header.pixel_yx_mm, first.pixel_yx_mm, _SAME_PIXEL_MM),
+            ("orientation", header.orientation, first.orientation, _SAME_DIRECTION),
+        ):
+            if np.abs(np.subtract(found, expected)).max() > tolerance:
+                raise ValueError(
+                    f"{where} has {what} {found}, {first.path.name} {expected}; a perfusion series "
+                    "has one for all images: remove the images that do not belong to it"
+                )
+
+
+def _direction(orientation: tuple[float, ...]) -> np.ndarray:
+    """Direction cosines from those of a row and a column, z towards the head if axial."""
+    row = np.array(orientation[:3]) / np.linalg.norm(orientation[:3])
+    column = np.array(orientation[3:]) - row * (row @ orientation[3:])
+    column /= np.linalg.norm(column)
+    normal = np.cross(row, column)
+    return np.stack([row, column, -normal if normal[2] < 0 else normal], axis=1)
+
+
+def _even_distance(stack: Stack) -> float:
+    places = stack.places_mm
+    distances = np.diff(places)
+    usual = np.median(distances)
+    wrong = np.flatnonzero(np.abs(distances - usual) > max(_EVEN_MM, _EVEN_SHARE * usual))
+    if len(wrong):
+        low, high = places[wrong[0]], places[wrong[0] + 1]
+        guess = (
+            "a slice is missing there" if high - low > 1.5 * usual else "expected even distances"
+        )
+        raise ValueError(
+            f"{stack.name}: slices at {low:.2f} and {high:.2f} mm are {high - low:.2f} mm apart, "
+            f"the others {usual:.2f} mm; {guess}: export the series again"
+        )
+    return round(float(places[-1] - places[0]) / len(distances), 6)  # cosines are rounded
+
+
+def _lateral_shifts(stack: Stack) -> list[str]:
+    """Warn of slices that move sideways evenly, as with a tilted gantry; refuse random shifts."""
+    in_plane = stack.direction[:, :2]
+    rows = [[h.position_xyz_mm for h in images] @ in_plane for images in stack.images]
+    places = np.array([row[0] for row in rows]) - rows[0][0]
+    even = np.linspace(0, 1, len(rows))[:, None] * places[-1]
+    tolerance = _IN_PLANE_PIXELS * min(stack.images[0][0].pixel_yx_mm)
+    strays = [np.abs(row - rows[0][0] - line).max() for row, line in zip(rows, even, strict=True)]
+    worst = int(np.argmax(strays))
+    if strays[worst] > tolerance:
+        raise ValueError(
+            f"{stack.name}: an image at {stack.places_mm[worst]:.2f} mm is shifted sideways by "
+            f"{strays[worst]:.2f} mm against the others, expected one field of view; export the "
+            "series with one field of view"
+        )
+    shift = float(np.linalg.norm(places[-1]))
+    if shift <= tolerance:
+        return []
+    return [
+        f"{stack.name}: the gantry was tilted, the last slice lies {shift:.1f} mm sideways of the "
+        "first; results fit the images voxel by voxel, but their positions leave this shift out"
+    ]

@@ -1,0 +1,72 @@
+"""Write results without losing what is there: folders that are complete or absent, strict JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nnunetv2_strokesynth.evaluation.cases import name_some
+from nnunetv2_strokesynth.io.atomic import atomic_folder
+
+
+def refuse_existing_file(path: Path, overwrite: bool) -> None:
+    """Raise ``FileExistsError`` if a result is there and the user has not asked to replace it."""
+    if Path(path).exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or add --overwrite")
+
+
+def refuse_existing_folder(folder: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
+    """Raise unless a folder is absent, empty, or holds only our files and may be replaced.
+
+    Args:
+        folder: where results will go. Replacing it deletes what it holds.
+        overwrite: whether the user asked for it.
+        is_ours: whether a file of that name is one that the command itself writes.
+
+    Raises:
+        FileExistsError: there is something that must not be deleted.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file, expected a folder")
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    if names and not overwrite:
+        raise FileExistsError(f"{folder} is not empty; choose another folder or add --overwrite")
+    foreign = [name for name in names if not is_ours(name)]
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds files that this command does not write: {name_some(foreign)}. "
+            "--overwrite would delete them; choose another folder."
+        )
+
+
+@contextmanager
+def result_folder(
+    folder: Path, *, overwrite: bool, is_ours: Callable[[str], bool]
+) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``folder`` on success; see the checks above."""
+    refuse_existing_folder(folder, overwrite, is_ours)
+    with atomic_folder(Path(folder)) as temporary:
+        yield temporary
+
+
+def strict_json(content: object) -> object:
+    """Copy nested results with NaN and infinity as None: JSON knows neither.
+
+    NamedTuples become dictionaries of their fields, numpy scalars Python numbers, paths strings.
+    """
+    if hasattr(content, "_asdict"):
+        content = content._asdict()
+    if isinstance(content, dict):
+        return {str(key): strict_json(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [strict_json(value) for value in content]
+    if isinstance(content, Path):
+        return str(content)
+    if hasattr(content, "item"):
+        content = content.item()
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

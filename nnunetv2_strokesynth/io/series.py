@@ -1,0 +1,77 @@
+"""A CT perfusion series as its frames, read one at a time: a series can be larger than the memory.
+
+Whatever can be walked through more than once, has a length and gives float32 frames (Z, Y, X) in HU
+serves as a series: a ``NiftiSeries``, a DICOM series, or an array (T, Z, Y, X).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from nibabel.openers import ImageOpener
+from nibabel.volumeutils import apply_read_scaling
+
+from nnunetv2_strokesynth.io.nifti import (
+    raw_header,
+    read_header,
+)
+
+
+class Series(Protocol):
+    """Frames in the order of time; each walk through them reads the files anew."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+
+class NiftiSeries:
+    """The frames of a 4-D NIfTI file; only one of them is in memory at a time.
+
+    Args:
+        path: a file that passes ``read_header``; compressed or not.
+        change: applied to each frame as it is read, such as a down-sampling.
+
+    Raises:
+        ValueError: the header cannot be used; while the frames are read: the file ends early or
+            is damaged.
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray] | None = None):
+        self.path = path
+        self.header = read_header(path)
+        self._change = change
+
+    def __len__(self) -> int:
+        return self.header.n_frames
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        header = raw_header(self.path)
+        dtype, shape = header.get_data_dtype(), self.header.shape_zyx
+        n_bytes = dtype.itemsize * int(np.prod(shape))
+        slope, inter = header.get_slope_inter()
+        with ImageOpener(str(self.path)) as file:
+            self._read(file, header.get_data_offset(), "header")
+            for index in range(len(self)):
+                stored = np.frombuffer(self._read(file, n_bytes, f"frame {index}"), dtype)
+                frame = apply_read_scaling(stored, slope, inter).astype(np.float32).reshape(shape)
+                yield self._change(frame) if self._change else frame
+
+    def _read(self, file: ImageOpener, n_bytes: int, what: str) -> bytes:
+        try:
+            content = file.read(n_bytes)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"{self.path}: truncated or damaged ({error}); copy it again"
+            ) from error
+        if len(content) < n_bytes:
+            raise ValueError(
+                f"{self.path}: truncated or damaged ({what} ends after {len(content)} of "
+                f"{n_bytes} bytes); copy it again"
+            )
+        return content

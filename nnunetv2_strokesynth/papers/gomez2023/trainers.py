@@ -1,0 +1,292 @@
+"""``Gomez2023Trainer``: Gomez 2023's cross-attention U-Net on CT and MRI, and its ablations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+from torch.optim import Optimizer
+
+from nnunetv2_strokesynth.channels import (
+    PERFUSION_MAPS,
+    PRESETS,
+    check_subset,
+)
+from nnunetv2_strokesynth.dataloading.transforms import (
+    PackTargets,
+    with_targets,
+)
+from nnunetv2_strokesynth.papers.gomez2023.augmentation import gomez2023_augmentation
+from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import (
+    CrossAttentionUNet,
+    SupervisedSegmenter,
+    from_one_map,
+    merge_boundary,
+)
+from nnunetv2_strokesynth.papers.gomez2023.lesion_classes import (
+    boundary_classes,
+    lesion_classes,
+)
+from nnunetv2_strokesynth.papers.gomez2023.loss import (
+    HEAD_WEIGHTS,
+    Gomez2023Loss,
+    sigmoid_focal_loss,
+    softmax_cross_entropy,
+)
+from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
+from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
+
+_MAX_ROTATION = math.radians(7)
+_WEIGHT_DECAY = 1e-5
+
+
+class Task(NamedTuple):
+    """What a head predicts.
+
+    Attributes:
+        n_maps: maps of each head.
+        class_map: bool (Y, X) -> float32 (Y, X), the classes that a head is compared with.
+        pixel_loss: logits (B, n_maps, Y, X), classes (B, Y, X) -> (B, Y, X).
+        two_class_logits: (B, n_maps, Y, X) -> (B, 2, Y, X).
+    """
+
+    n_maps: int
+    class_map: Callable[[np.ndarray], np.ndarray]
+    pixel_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    two_class_logits: Callable[[torch.Tensor], torch.Tensor]
+
+
+BINARY = Task(1, lesion_classes, sigmoid_focal_loss, from_one_map)
+WITH_BOUNDARY = Task(3, boundary_classes, softmax_cross_entropy, merge_boundary)
+
+
+class WarmUpCosineSchedule:
+    """A learning rate that grows linearly, then falls to 0 along half a cosine.
+
+    Called as nnU-Net calls its schedulers: ``step(current_epoch)``.
+
+    Source: Gomez 2023, section 5.2: 90 epochs of warm-up, 510 of cosine decay. As shares of the
+    training, so that shorter ones keep the shape. Choice: it grows from ``initial_lr / 90``.
+
+    Args:
+        optimizer: whose learning rate is set.
+        initial_lr: at the end of the warm-up.
+        n_epochs: of the training.
+        warm_up: share of the epochs in which the learning rate grows.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, initial_lr: float, n_epochs: int, warm_up: float = 0.15
+    ) -> None:
+        self.optimizer = optimizer
+        self.initial_lr = initial_lr
+        self.n_epochs = n_epochs
+        self.n_warm_up = warm_up * n_epochs
+
+    def step(self, current_epoch: int) -> None:
+        """Set the learning rate of an epoch, counted from 0."""
+        if current_epoch < self.n_warm_up:
+            factor = min(1.0, (current_epoch + 1) / self.n_warm_up)
+        else:
+            decayed = (current_epoch - self.n_warm_up) / (self.n_epochs - self.n_warm_up)
+            factor = 0.5 * (1 + math.cos(math.pi * decayed))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.initial_lr * factor
+
+
+class Gomez2023Trainer(StrokeTrainer):
+    """Gomez 2023, Table 2, U-Net + CW + DS + Att with the auxiliary class (CT, ISLES 2018).
+
+    Reads CT, CBF, CBV, MTT and Tmax; AdamW with learning rate 0.005 and weight decay 1e-5, 600
+    epochs of one pass over the slices, batches of 32, the weights of the last epoch.
+    ``docs/fidelity.md`` lists departures.
+
+    Attributes:
+        inputs: names of the channels that the network sees; None: every channel of the data set.
+        task: what the heads predict.
+        class_weights: of background, lesion and boundary; ones: without class weight maps.
+        deep_supervision: six heads, or the finest one.
+        attention: whether cross-attention refines the skips.
+    """
+
+    inputs: Sequence[str] | None = ("CT", *PERFUSION_MAPS)
+    task = WITH_BOUNDARY
+    class_weights: Sequence[float] = (0.7, 2.0, 7.0)
+    deep_supervision = True
+    attention = True
+    base_features = 32
+    paper_batch_size = 32
+    side_multiple = 64
+    learning_rate = 5e-3
+    default_epochs = 600
+    one_pass_epochs = True
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The network of the row, as wide as ``strokesynth_base_features`` in the plans says.
+
+        Raises:
+            ValueError: as the base class's, or a data set with other labels than background and
+                lesion.
+        """
+        cls._check_inputs(configuration_manager, num_input_channels)
+        if num_output_channels != 2:
+            raise ValueError(
+                f"{cls.__name__} tells lesion from background, the data set has "
+                f"{num_output_channels} classes. Reduce its labels to background and one lesion."
+            )
+        indices = None if cls.inputs is None else PRESETS[cls.preset].index(*cls.inputs)
+        segmenter = CrossAttentionUNet(
+            num_input_channels if indices is None else len(indices),
+            cls.task.n_maps,
+            configuration_manager.configuration[BASE_FEATURES],
+            attention=cls.attention,
+            deep_supervision=cls.deep_supervision,
+        )
+        return SupervisedSegmenter(
+            segmenter,
+            cls.task.two_class_logits,
+            input_indices=indices,
+            return_heads=enable_deep_supervision,
+        )
+
+    def _build_loss(self) -> nn.Module:
+        head_weights = HEAD_WEIGHTS if self.deep_supervision else (1.0,)
+        return Gomez2023Loss(self.task.pixel_loss, self.class_weights, head_weights)
+
+    def configure_optimizers(self) -> tuple[Optimizer, WarmUpCosineSchedule]:
+        """AdamW and the schedule of section 5.2."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.initial_lr, weight_decay=_WEIGHT_DECAY
+        )
+        return optimizer, WarmUpCosineSchedule(optimizer, self.initial_lr, self.num_epochs)
+
+    @classmethod
+    def _pack_targets(cls) -> PackTargets:
+        return PackTargets(cls.task.class_map)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+        """nnU-Net's mirroring; rotations of up to 7 degrees; patches large enough for them."""
+        _, dummy_2d, _, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        rotation = (-_MAX_ROTATION, _MAX_ROTATION)
+        no_scaling = (1.0, 1.0)
+        initial_patch_size = get_patch_size(
+            self.configuration_manager.patch_size, rotation, rotation, rotation, no_scaling
+        )
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
+
+    @classmethod
+    def get_training_transforms(
+        cls,
+        patch_size: Sequence[int],
+        rotation_for_DA: tuple[float, float],
+        deep_supervision_scales: None,
+        mirror_axes: tuple[int, ...],
+        do_dummy_2d_data_aug: bool,
+        use_mask_for_norm: Sequence[bool] | None = None,
+        **_: object,
+    ) -> ComposeTransforms:
+        """The thesis's augmentation with the list of targets."""
+        augmentation = gomez2023_augmentation(
+            patch_size, rotation_for_DA, mirror_axes, use_mask_for_norm
+        )
+        return with_targets(augmentation, cls._pack_targets(), has_dwi=False)
+
+
+class Gomez2023Trainer_UNetBinary(Gomez2023Trainer):
+    """Table 2, U-Net, binary.
+
+    Choice: the focal loss, as for MRI: the thesis speaks of cross entropy for the multiclass rows.
+    """
+
+    task = BINARY
+    class_weights = (1.0, 1.0)
+    deep_supervision = False
+    attention = False
+
+
+class Gomez2023Trainer_UNetAux(Gomez2023Trainer):
+    """Table 2, U-Net, auxiliary class: plain cross entropy over three classes."""
+
+    class_weights = (1.0, 1.0, 1.0)
+    deep_supervision = False
+    attention = False
+
+
+class Gomez2023Trainer_CWDSBinary(Gomez2023Trainer):
+    """Table 2, U-Net + CW + DS, binary. Choice: MRI's class weights, the only binary ones given."""
+
+    task = BINARY
+    class_weights = (0.3, 0.7)
+    attention = False
+
+
+class Gomez2023Trainer_CWDSAux(Gomez2023Trainer):
+    """Table 2, U-Net + CW + DS, auxiliary class."""
+
+    attention = False
+
+
+class Gomez2023Trainer_AttBinary(Gomez2023Trainer):
+    """Table 2, U-Net + CW + DS + Att, binary. Choice: MRI's class weights."""
+
+    task = BINARY
+    class_weights = (0.3, 0.7)
+
+
+class Gomez2023Trainer_MRI(Gomez2023Trainer):
+    """Table 1 and Fig. 8 and 9, U-Net + CW + DS + Att (MRI, ISLES 2017).
+
+    Reads every channel that the data set has: ADC, rCBF, rCBV, MTT, TTP, Tmax or some of them, as
+    ``strokesynth convert isles2017 --channels`` wrote them (best: ADC, TTP, Tmax).
+    """
+
+    preset = "isles2017"
+    inputs = None
+    task = BINARY
+    class_weights = (0.3, 0.7)
+
+    @classmethod
+    def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
+        # Any number of the preset's channels will do; ``_check_channels`` looks at their names.
+        super()._check_inputs(configuration, len(PRESETS[cls.preset].names))
+
+    def _check_channels(self) -> None:
+        check_subset(self.dataset_json["channel_names"], self.preset, type(self).__name__)
+
+
+class Gomez2023Trainer_MRIUNet(Gomez2023Trainer_MRI):
+    """Fig. 8 and 9, U-Net."""
+
+    class_weights = (1.0, 1.0)
+    deep_supervision = False
+    attention = False
+
+
+class Gomez2023Trainer_MRICW(Gomez2023Trainer_MRI):
+    """Fig. 8 and 9, U-Net + CW."""
+
+    deep_supervision = False
+    attention = False
+
+
+class Gomez2023Trainer_MRICWDS(Gomez2023Trainer_MRI):
+    """Fig. 8 and 9, U-Net + CW + DS."""
+
+    attention = False

@@ -1,0 +1,223 @@
+"""One page about one patient: the images that the network saw, the lesion, and the bolus.
+
+Where the orientation is known, slices are turned to radiological convention: the patient's right on
+the left, anterior at the top.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.inference.patient import (
+    Prediction,
+    Prepared,
+)
+from nnunetv2_strokesynth.io.nifti import Geometry
+
+_COLUMNS = 4
+_MOST_SLICES = 20
+_MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
+_LESION = "#D55E00"
+_CT_WINDOW_HU = (0.0, 80.0)
+_UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
+_LIMITS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
+
+
+class Page(NamedTuple):
+    """What the page says beside its images.
+
+    Attributes:
+        title: the patient's folder.
+        lines: sentences under the title.
+        notes: what the reader must know: what was computed, and warnings.
+        orientation_known: whether right and left can be told apart.
+    """
+
+    title: str
+    lines: Sequence[str]
+    notes: Sequence[str]
+    orientation_known: bool
+
+
+class _Image(NamedTuple):
+    title: str
+    volume: np.ndarray
+    limits: tuple[float, float]
+    colour_map: str = "gray"
+    colour_bar: bool = False
+
+
+class _View(NamedTuple):
+    """How slices are shown: what part of them, which way round."""
+
+    rows: slice
+    columns: slice
+    flips: tuple[bool, bool]  # of y and x
+    aspect: float  # height of a pixel over its width
+    order: str  # of the slices
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """(Y, X) as it is shown."""
+        steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
+        return image[self.rows, self.columns][steps]
+
+
+def draw_page(
+    page: Page,
+    prepared: Prepared,
+    prediction: Prediction,
+    geometry: Geometry,
+    times_s: np.ndarray | None,
+) -> Figure:
+    """A portrait page: inputs and outputs in the widest slice, all slices, and the bolus.
+
+    Args:
+        page: the words.
+        prepared: the scan.
+        prediction: of the model.
+        geometry: of the volumes.
+        times_s: (T,) of the frames; None draws the curve over their numbers.
+    """
+    figure = Figure(figsize=(8.3, 11.7), layout="constrained")
+    bands = figure.subfigures(4, 1, height_ratios=(1.25, 4.1, 4.6, 1.9))
+    _write(bands[0], page)
+    widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
+    if not prediction.lesion.any():
+        widest = int(prediction.probability.max(axis=(1, 2)).argmax())
+    view = _view(prepared.made.mask, geometry)
+    if not page.orientation_known:
+        view = view._replace(order="as stored")
+    axes = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
+    if page.orientation_known:
+        axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
+    _draw_slices(bands[2], prepared, prediction, view)
+    _draw_bolus(bands[3].add_subplot(), prepared, times_s)
+    return figure
+
+
+def _write(band, page: Page) -> None:
+    band.text(0.02, 0.93, page.title, fontsize=13, weight="bold", va="top")
+    band.text(0.02, 0.68, "\n".join(page.lines), fontsize=9, va="top")
+    wrapped = [line for note in page.notes for line in textwrap.wrap(f"- {note}", 150)]
+    band.text(0.02, 0.30, "\n".join(wrapped[:6]), fontsize=6.5, va="top", color="0.3")
+
+
+def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
+    inside, made = prepared.made.mask, prepared.images
+    maps = dict(zip(PERFUSION_MAPS, made.maps, strict=True))
+    images = [_Image("CT (0 to 80 HU)", made.ct, _CT_WINDOW_HU)]
+    for name, volume in maps.items():
+        limits = _LIMITS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
+        images.append(_Image(name + _UNITS[name], volume, limits, "turbo", colour_bar=True))
+    if prediction.pseudo_dwi is not None:
+        values = prediction.pseudo_dwi[inside]
+        limits = (float(np.percentile(values, 1)), float(np.percentile(values, 99.5)))
+        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, limits))
+    probability = _Image("probability of lesion", prediction.probability, (0, 1), "magma", True)
+    outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU)
+    return [*images, probability, outlined]
+
+
+def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, view: _View) -> Axes:
+    """Returns the axes of the first image."""
+    axes = band.subplots(2, _COLUMNS).ravel()
+    for axis, image in zip(axes, images, strict=False):
+        drawn = _show(axis, image.volume[index], image.limits, image.colour_map, view)
+        axis.set_title(image.title, fontsize=8)
+        if image.colour_bar:
+            band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
+    _outline(axes[len(images) - 1], lesion[index], view)
+    for axis in axes[len(images) :]:
+        axis.axis("off")
+    area = "widest lesion" if lesion.any() else "highest probability"
+    band.suptitle(f"Slice {index + 1} of {len(lesion)}, counted {view.order} ({area})", fontsize=9)
+    return axes[0]
+
+
+def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) -> None:
+    """Slices with brain in them, evenly picked where there are too many; the lesion outlined."""
+    with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
+    count = min(len(with_brain), _MOST_SLICES)
+    chosen = with_brain[np.unique(np.linspace(0, len(with_brain) - 1, count).round().astype(int))]
+    n_columns = 5 if count > 8 else min(count, 4)
+    axes = band.subplots(-(-count // n_columns), n_columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, index in zip(axes, chosen, strict=False):
+        _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", view)
+        _outline(axis, prediction.lesion[index], view)
+        axis.set_title(f"{index + 1}", fontsize=6, pad=1)
+    band.suptitle(f"Predicted lesion on the CT, slices counted {view.order}", fontsize=9)
+
+
+def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> None:
+    made = prepared.made
+    over = made.curve - made.curve.min()
+    over = over / over.max() if over.max() > 0 else over
+    x = np.arange(len(over)) if times_s is None else times_s
+    axes.plot(x, over, color="0.2", label="sum of the scan's HU, q(t), scaled")
+    for frame, name in ((made.window.t_start, "$T_s$"), (made.window.t_end, "$T_e$")):
+        axes.axvline(x[frame], color="0.5", ls="--", lw=0.8)
+        axes.text(x[frame], 1.02, name, fontsize=7, ha="center")
+    axes.set_ylim(-0.05, 1.12)
+    axes.set_xlabel("frame" if times_s is None else "time after the first frame (s)", fontsize=8)
+    axes.set_ylabel("q(t), 0 to 1", fontsize=8)
+    axes.tick_params(labelsize=7)
+    lines = axes.get_lines()[:1]
+    if prepared.computed is not None:
+        twin = axes.twinx()
+        computed = prepared.computed
+        vessels = (("AIF", computed.aif, "#D55E00"), ("VOF", computed.vof, "#0072B2"))
+        for name, vessel, colour in vessels:
+            if vessel is not None:
+                lines += twin.plot(computed.times_s, vessel.curve, color=colour, label=name, lw=1)
+        twin.set_ylabel("artery and vein (HU)", fontsize=8)
+        twin.tick_params(labelsize=7)
+    labels = [line.get_label() for line in lines]
+    axes.legend(lines, labels, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def _view(mask: np.ndarray, geometry: Geometry) -> _View:
+    """The brain and a margin around it; the patient's right on the left, anterior at the top."""
+    spans = []
+    for axis in (1, 0):
+        found = np.flatnonzero(mask.any(axis=0).any(axis=axis))
+        margin = round(_MARGIN * (found[-1] - found[0] + 1))
+        spans.append(slice(max(0, found[0] - margin), found[-1] + margin + 1))
+    direction = np.reshape(geometry.direction, (3, 3))
+    _, y_mm, x_mm = geometry.spacing_zyx_mm
+    flips = (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0))
+    order = "from the feet" if direction[2, 2] > 0 else "from the head"
+    return _View(*spans, flips, y_mm / x_mm, order)
+
+
+def _show(
+    axis: Axes,
+    image: np.ndarray,
+    limits: tuple[float, float],
+    colour_map: str,
+    view: _View,
+):
+    low, high = limits
+    axis.set(xticks=[], yticks=[])
+    return axis.imshow(
+        view.of(image),
+        cmap=colour_map,
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        aspect=view.aspect,
+        interpolation="nearest",
+    )
+
+
+def _outline(axis: Axes, lesion: np.ndarray, view: _View) -> None:
+    mask = view.of(lesion).astype(float)
+    if mask.any():
+        axis.contour(mask, levels=[0.5], colors=_LESION, linewidths=0.8)

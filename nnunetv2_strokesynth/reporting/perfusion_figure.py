@@ -1,0 +1,134 @@
+"""One picture to check computed maps by: the vessels' curves, where they lie, the middle slice."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnunetv2_strokesynth.ctp.arteries import Vessel
+from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+
+# Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
+_AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
+_MASK_COLOUR = "#F0E442"
+_MIP_WINDOW_HU = (0, 250)
+_MAPS = (
+    ("cbf", "CBF", "mL/100 g/min", None),
+    ("cbv", "CBV", "mL/100 g", None),
+    ("mtt", "MTT", "s", None),
+    ("tmax", "Tmax", "s", 12.0),
+)
+_SHOWN_PERCENTILE = 98.0
+
+
+def draw_perfusion(
+    computed: ComputedMaps, spacing_zyx_mm: tuple[float, float, float], *, title: str
+) -> Figure:
+    """The figure; rows and columns of its slices lie as they are stored.
+
+    Args:
+        computed: from ``compute_maps``.
+        spacing_zyx_mm: voxel sizes.
+        title: such as the name of the file.
+    """
+    figure = Figure(figsize=(14, 8.4), layout="constrained")
+    grid = figure.add_gridspec(2, 4, height_ratios=(1, 1))
+    _draw_curves(figure.add_subplot(grid[0, :2]), computed)
+    aspect = spacing_zyx_mm[1] / spacing_zyx_mm[2]
+    _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", aspect)
+    if computed.vof is not None:
+        _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", aspect)
+    middle = len(computed.brain) // 2
+    for column, (key, name, unit, highest) in enumerate(_MAPS):
+        volume = getattr(computed.maps, key)
+        shown = volume[volume > 0]
+        if highest is None:
+            highest = float(np.percentile(shown, _SHOWN_PERCENTILE)) if shown.size else 1.0
+        axes = figure.add_subplot(grid[1, column])
+        axes.set_facecolor("black")
+        seen = np.ma.masked_equal(volume[middle], 0)
+        image = axes.imshow(seen, cmap="turbo", vmin=0, vmax=highest, aspect=aspect)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, extend="max")
+        bar.set_label(f"{name} ({unit})")
+        axes.set_title(f"{name}, slice z = {middle}", fontsize=10)
+        _show_brain(axes, computed.brain)
+    figure.suptitle(title, fontsize=11)
+    figure.supxlabel(
+        "Radiological orientation not assumed: columns and rows as stored. For research only.",
+        fontsize=8,
+    )
+    return figure
+
+
+def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
+    times, row = computed.times_s, computed.row
+    scale = row["aif_scale"]
+    label = "AIF as measured" + (f" (scaled by {scale:.2f} for the maps)" if scale > 1 else "")
+    baseline = computed.baseline_frames
+    for vessel, name, colour, marker in (
+        (computed.aif, label, _AIF_COLOUR, "o"),
+        (computed.vof, "VOF", _VOF_COLOUR, "s"),
+    ):
+        if vessel is not None:
+            curve = vessel.curve - vessel.curve[baseline].mean()
+            axes.plot(times, curve, color=colour, marker=marker, ms=3, lw=1.3, label=name)
+    onset_s = row["onset_s"]
+    axes.axvline(onset_s, color="0.3", lw=1, ls="--", label=f"contrast arrives, {onset_s:.1f} s")
+    tissue_axes = axes.twinx()
+    (line,) = tissue_axes.plot(
+        times, computed.tissue_hu, color=_TISSUE_COLOUR, lw=1.3, ls="-.", label="mean tissue"
+    )
+    tissue_axes.set_ylabel("tissue: enhancement (HU)", color=_TISSUE_COLOUR)
+    line.set_label("mean tissue (right axis)")
+    handles = [*axes.get_legend_handles_labels()[0], line]
+    # Room above the curves, so that the legend hides none of them.
+    for own in (axes, tissue_axes):
+        low, high = own.get_ylim()
+        own.set_ylim(low, low + 1.3 * (high - low))
+    axes.legend(handles=handles, fontsize=8, loc="upper center", ncols=2)
+    axes.set(xlabel="time after the first frame (s)", ylabel="vessels: enhancement (HU)")
+    axes.set_title("Curves over the baseline", fontsize=11)
+    axes.grid(alpha=0.25)
+
+
+def _draw_place(
+    axes: Axes, computed: ComputedMaps, vessel: Vessel, name: str, aspect: float
+) -> None:
+    """The vessel's voxels on the maximum over time of the slice where most of them lie."""
+    slices = [z for z, _, _ in vessel.voxels]
+    shown = max(set(slices), key=slices.count)
+    low, high = _MIP_WINDOW_HU
+    axes.imshow(computed.highest_hu[shown], cmap="gray", vmin=low, vmax=high, aspect=aspect)
+    axes.contour(computed.brain[shown], levels=[0.5], colors=_MASK_COLOUR, linewidths=0.8)
+    for other, colour, marker in (
+        (computed.aif, _AIF_COLOUR, "o"),
+        (computed.vof, _VOF_COLOUR, "s"),
+    ):
+        places = [(x, y) for z, y, x in (other.voxels if other else ()) if z == shown]
+        if places:
+            label = "AIF" if other is computed.aif else "VOF"
+            axes.scatter(
+                *zip(*places, strict=True),
+                s=36,
+                marker=marker,
+                facecolors="none",
+                edgecolors=colour,
+                linewidths=1.2,
+                label=label,
+            )
+    axes.legend(fontsize=8, loc="upper right", framealpha=0.8)
+    count = slices.count(shown)
+    axes.set_title(
+        f"{name}: {count} of {len(slices)} voxels, maximum over time, z = {shown}", fontsize=10
+    )
+    _show_brain(axes, computed.brain)
+
+
+def _show_brain(axes: Axes, brain: np.ndarray) -> None:
+    """Cut a slice to the brain of all slices and a margin; the voxels keep their numbers."""
+    _, rows, columns = np.nonzero(brain)
+    margin = 0.08 * max(np.ptp(rows), np.ptp(columns)) + 1
+    axes.set_xlim(columns.min() - margin, columns.max() + margin)
+    axes.set_ylim(rows.max() + margin, rows.min() - margin)
+    axes.set(xlabel="x (voxel)", ylabel="y (voxel)")

@@ -1,0 +1,72 @@
+"""The command table: every command explains itself and refuses bad input in one line."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from nnunetv2_strokesynth import cli
+from nnunetv2_strokesynth.nnunet_commands import (
+    command_path,
+    environment,
+    trainers_folder,
+)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_has_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    assert "example:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_example_is_valid(name):
+    """The printed example parses (up to the first shell operator)."""
+    module = sys.modules.get(cli.COMMANDS[name]) or __import__(cli.COMMANDS[name], fromlist=["x"])
+    words = shlex.split(module.EXAMPLE, comments=True)
+    if words[0] != "strokesynth":
+        assert f"strokesynth {name}" in module.EXAMPLE
+        return
+    assert words[:2] == ["strokesynth", name]
+    cli.build_parser(name).parse_args(words[2:])
+
+
+def test_overview_lists_every_command(capsys):
+    assert cli.main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"  {name}" in listed for name in cli.COMMANDS)
+
+
+def test_unknown_command_exits_2(capsys):
+    assert cli.main(["segment"]) == 2
+    assert "unknown command 'segment'" in capsys.readouterr().err
+
+
+def test_bad_input_is_one_line_and_exit_2(tmp_path):
+    result = subprocess.run(
+        [command_path("strokesynth"), "synthesize", "-m", str(tmp_path), "-i", ".", "-o", "o"]
+        + ["-device", "cpu"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and "is no trained nnU-Net model" in result.stderr
+
+
+def test_trainers_dir_is_importable_by_nnunet(capsys):
+    assert cli.main(["trainers-dir"]) == 0
+    assert capsys.readouterr().out.strip() == str(trainers_folder())
+    assert (trainers_folder() / "strokesynth_trainers.py").is_file()
+
+
+def test_child_environment_keeps_the_users_trainers(monkeypatch, tmp_path):
+    monkeypatch.setenv("nnUNet_extTrainer", "/somebody/elses")
+    paths = environment(tmp_path)["nnUNet_extTrainer"].split(os.pathsep)
+    assert paths == ["/somebody/elses", str(trainers_folder())]
+    monkeypatch.setenv("nnUNet_extTrainer", str(trainers_folder()))
+    assert environment(tmp_path)["nnUNet_extTrainer"] == str(trainers_folder())

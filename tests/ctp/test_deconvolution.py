@@ -1,0 +1,133 @@
+"""Perfusion from noise-free curves, against the definitions and an explicit block-circulant SVD."""
+
+import numpy as np
+import pytest
+
+from nnunetv2_strokesynth.ctp.deconvolution import (
+    BRAIN_DENSITY_G_PER_ML,
+    HAEMATOCRIT_FACTOR,
+    deconvolve,
+    perfusion_maps,
+)
+from nnunetv2_strokesynth.phantom.hemodynamics import (
+    BolusCurves,
+    gamma_variate,
+    tissue_curves,
+    true_tmax_s,
+    unit_flow_curves,
+)
+
+N_FRAMES = 80
+BOLUS = BolusCurves(
+    peak_s=14.0,
+    fwhm_s=7.0,
+    alpha=4.0,
+    venous_lag_s=6.0,
+    venous_fwhm_s=9.0,
+    peak_hu=200.0,
+    recirculation=0.0,
+)
+
+
+def _curves(cbf, cbv, delay_s):
+    arrays = [np.atleast_1d(np.asarray(v, np.float32)) for v in (cbf, cbv, delay_s)]
+    return tissue_curves(*arrays, unit_flow_curves(BOLUS, N_FRAMES))
+
+
+def _aif():
+    return BOLUS.arterial(np.arange(N_FRAMES, dtype=float))
+
+
+def test_tissue_curve_is_the_convolution_integral():
+    cbf, cbv = 50.0, 4.0
+    mtt_s = 60 * cbv / cbf
+    fine = np.arange(0, N_FRAMES, 0.01)
+    residue = np.exp(-fine / mtt_s)
+    flow_per_s = BRAIN_DENSITY_G_PER_ML / HAEMATOCRIT_FACTOR * cbf / 6000
+    expected = flow_per_s * 0.01 * np.convolve(BOLUS.arterial(fine), residue)[: len(fine)][::100]
+    assert np.allclose(_curves(cbf, cbv, 0.0)[0], expected, atol=0.03 * expected.max())
+
+
+def test_cbv_is_the_ratio_of_areas():
+    curve = _curves(60.0, 4.0, 1.0)[0]
+    ratio = curve.sum() / _aif().sum()
+    assert 100 * HAEMATOCRIT_FACTOR / BRAIN_DENSITY_G_PER_ML * ratio == pytest.approx(4.0, rel=0.01)
+
+
+def test_amplitude_goes_with_the_blood_volume():
+    one, two = _curves([30.0, 60.0], [2.0, 4.0], [0.0, 0.0])
+    assert np.allclose(two, 2 * one, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("cbf", "cbv"), [(60.0, 4.0), (25.0, 2.0), (20.0, 4.0), (10.0, 1.5)])
+def test_maps_recover_noise_free_tissue(cbf, cbv):
+    maps = perfusion_maps(_curves(cbf, cbv, 0.0), _aif(), 1.0, threshold=0.002)
+    assert maps.cbv[0] == pytest.approx(cbv, rel=0.02)
+    assert maps.cbf[0] == pytest.approx(cbf, rel=0.20)
+    assert maps.mtt[0] == pytest.approx(60 * cbv / cbf, rel=0.25)
+
+
+def test_flow_is_insensitive_to_the_arrival_delay():
+    delays = np.array([0.0, 2.0, 5.0, 9.0])
+    # An arterial delay without dispersion is a pure shift of the tissue curve.
+    base = _curves(30.0, 3.0, 0.0)[0]
+    shifted = np.stack(
+        [np.interp(np.arange(N_FRAMES) - d, np.arange(N_FRAMES), base) for d in delays]
+    )
+    maps = perfusion_maps(shifted, _aif(), 1.0, threshold=0.05)
+    assert np.allclose(maps.cbf, maps.cbf[0], rtol=0.02)
+    assert np.allclose(np.diff(maps.tmax), np.diff(delays), atol=0.3)
+
+
+def test_flow_is_insensitive_to_an_artery_that_arrives_after_the_tissue():
+    base = _curves(30.0, 3.0, 3.0)
+    # The tissue arrives after 3 s, this artery after 5.
+    late_aif = BOLUS._replace(peak_s=BOLUS.peak_s + 5).arterial(np.arange(N_FRAMES, dtype=float))
+    late, normal = (perfusion_maps(base, aif, 1.0, threshold=0.05) for aif in (late_aif, _aif()))
+    assert late.cbf[0] == pytest.approx(normal.cbf[0], rel=0.02)
+    assert normal.tmax[0] - late.tmax[0] == pytest.approx(5.0, abs=0.05)
+
+
+def test_tmax_follows_the_closed_form():
+    cbf, cbv, delay = (
+        np.array([50.0, 25.0, 12.0]),
+        np.array([4.0, 4.0, 3.0]),
+        np.array([1.0, 5.0, 9.0]),
+    )
+    maps = perfusion_maps(_curves(cbf, cbv, delay), _aif(), 1.0, threshold=0.005)
+    assert np.allclose(maps.tmax, true_tmax_s(cbf, cbv, delay), atol=1.2)
+
+
+def test_central_volume_theorem_holds_in_the_maps():
+    rng = np.random.default_rng(0)
+    maps = perfusion_maps(rng.normal(3, 1, (50, N_FRAMES)), _aif(), 1.0)
+    assert np.allclose(maps.mtt * maps.cbf / 60, maps.cbv, rtol=1e-5)
+
+
+def test_equals_the_explicit_svd_of_the_block_circulant_matrix():
+    rng = np.random.default_rng(1)
+    n, dt_s, threshold = 12, 1.5, 0.2
+    aif = gamma_variate(np.arange(n) * dt_s, 6.0, fwhm_s=5.0, alpha=3.0) * 100
+    tissue = rng.normal(size=(3, n))
+    padded = np.r_[aif, np.zeros(n)]
+    matrix = dt_s * np.stack([np.roll(padded, k) for k in range(2 * n)], axis=1)
+    u, s, vt = np.linalg.svd(matrix)
+    inverse = np.where(s >= threshold * s.max(), 1 / s, 0)
+    expected = (vt.T * inverse) @ u.T @ np.c_[tissue, np.zeros((3, n))].T
+    assert 0 < np.count_nonzero(inverse) < 2 * n
+    assert np.allclose(deconvolve(tissue, aif, dt_s, threshold), expected.T, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("tissue", "aif", "dt_s", "threshold", "message"),
+    [
+        (np.ones((2, 5)), np.ones(6), 1.0, 0.1, r"\(2, 5\) and \(6,\)"),
+        (np.ones(5), np.ones(5), 1.0, 0.1, "tissue must be"),
+        (np.ones((2, 5)), np.ones(5), 0.0, 0.1, "dt_s > 0"),
+        (np.ones((2, 5)), np.ones(5), 1.0, 1.0, "threshold < 1"),
+        (np.ones((2, 5)), -np.ones(5), 1.0, 0.1, "no positive area"),
+    ],
+)
+def test_bad_input_is_named(tissue, aif, dt_s, threshold, message):
+    with pytest.raises(ValueError, match=message):
+        perfusion_maps(tissue, aif, dt_s, threshold)

@@ -1,0 +1,49 @@
+"""Files and folders are complete or absent."""
+
+import json
+
+import pytest
+
+from nnunetv2_strokesynth.io.atomic import (
+    atomic_file,
+    atomic_folder,
+    write_json,
+)
+
+
+def test_failure_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "a.nii.gz") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_failure_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+
+
+def test_temporary_keeps_the_suffixes(tmp_path):
+    with atomic_file(tmp_path / "sub" / "a.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz") and temporary.name != "a.nii.gz"
+        temporary.write_text("whole")
+    assert (tmp_path / "sub" / "a.nii.gz").read_text() == "whole"
+
+
+def test_folder_is_renamed_or_removed(tmp_path):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "case") as temporary:
+        (temporary / "one").write_text("1")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with atomic_folder(tmp_path / "case") as temporary:
+        (temporary / "one").write_text("1")
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+def test_json_round_trip(tmp_path):
+    write_json(tmp_path / "x.json", {"µ": [1, None]})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"µ": [1, None]}

@@ -1,0 +1,96 @@
+"""The decision's threshold: Dice by brute force, the choice, and what ends up in the weights."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args
+
+from nnunetv2_strokesynth.trainers.threshold_calibration import (
+    SHIFTS,
+    best_shift,
+    dice_by_shift,
+)
+
+
+def brute_force(margin, lesion, shift):
+    predicted = margin + shift > 0
+    total = predicted.sum() + lesion.sum()
+    return 2 * (predicted & lesion).sum() / total if total else 1.0
+
+
+def test_dice_is_that_of_every_threshold():
+    rng = np.random.default_rng(0)
+    lesion = rng.random((3, 20, 30)) < 0.1
+    margin = rng.normal(-2, 2, lesion.shape).astype(np.float32) + lesion
+    margin[0, 0, :5] = -SHIFTS[3]  # on the border is not over it
+    expected = [brute_force(margin, lesion, shift) for shift in SHIFTS]
+    np.testing.assert_allclose(dice_by_shift(margin, lesion, SHIFTS), expected, rtol=1e-12)
+
+
+def test_nothing_there_and_nothing_predicted_is_right():
+    nothing = np.zeros((1, 4, 4), dtype=bool)
+    dice = dice_by_shift(np.full(nothing.shape, -3.0), nothing, np.array([0.0, 4.0]))
+    assert dice.tolist() == [1.0, 0.0]
+
+
+def test_the_smallest_shift_among_the_good_ones():
+    shifts = np.array([-1.0, 0.0, 1.0, 2.0, 3.0])
+    dice = np.array([[0.1, 0.3, 0.492, 0.5, 0.45], [0.1, 0.3, 0.496, 0.5, 0.45]])
+    assert best_shift(dice, shifts) == 1.0
+    assert best_shift(np.full((4, 5), 0.5), shifts) == 0.0
+    assert best_shift(np.array([[0.9, 0.1, 0.0, 0.0, 0.0]]), shifts) == -1.0
+
+
+@pytest.fixture
+def trainer(nnunet_folders, monkeypatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    trainer = get_trainer_from_args("18", "2d", 0, "StrokeSynthTrainer", device=torch.device("cpu"))
+    trainer.initialize()
+    return trainer
+
+
+def test_a_careful_network_is_made_bolder(trainer, monkeypatch):
+    """Lesions get 0.12 everywhere, the rest less: only a shift of the logit finds them."""
+    scans = trainer.dataset_class(trainer.preprocessed_dataset_folder, trainer.do_split()[1])
+    truth = {scans.load_case(name)[0].shape: scans.load_case(name)[1] for name in scans.identifiers}
+
+    def logits(self, image):
+        lesion = torch.from_numpy(np.asarray(truth[tuple(image.shape)][:])) > 0
+        margin = torch.where(lesion, -2.0, -4.0)
+        return torch.cat((torch.zeros_like(margin), margin))
+
+    name = "nnunetv2_strokesynth.trainers.threshold_calibration.nnUNetPredictor"
+    monkeypatch.setattr(f"{name}.predict_sliding_window_return_logits", logits)
+    before = trainer._last_layer().bias.detach().clone()
+    trainer._move_decision()
+    added = (trainer._last_layer().bias - before).tolist()
+    assert added == [0.0, pytest.approx(2.25)]
+    assert trainer._last_layer() is trainer.network.segmenter.decoder.seg_layers[-1]
+
+
+def test_another_rank_takes_what_the_first_one_found(trainer, monkeypatch):
+    """It predicts nothing: the scans would be predicted once per GPU."""
+    bias = trainer._last_layer().bias
+    before = bias.detach().clone()
+    monkeypatch.setattr(trainer, "is_ddp", True)
+    monkeypatch.setattr(trainer, "local_rank", 1)
+    monkeypatch.setattr(trainer, "do_split", lambda: (["a"], ["b"]))
+    monkeypatch.setattr(trainer, "network", SimpleNamespace(module=trainer.network))
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda shift, src: shift.fill_(1.5))
+    trainer._move_decision()
+    assert (bias - before).tolist() == [0.0, 1.5]
+
+
+def test_without_validation_scans_of_its_own_nothing_moves(trainer):
+    trainer.fold = "all"
+    before = trainer._last_layer().bias.detach().clone()
+    trainer._move_decision()
+    assert torch.equal(trainer._last_layer().bias, before)
+
+
+def test_the_papers_trainer_decides_at_one_half(nnunet_folders):
+    for name, expected in (("StrokeSynthTrainer", True), ("StrokeSynthTrainer_Wang2020", False)):
+        trainer = get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
+        assert trainer.moves_decision is expected
