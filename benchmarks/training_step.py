@@ -32,8 +32,7 @@ from torch.nn import functional as F
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.losses.joint import JointLoss
-from nnunetv2_strokesynth.networks import planned_unet
-from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 from nnunetv2_strokesynth.networks.strokesynth_net import EXTRACTOR_WIDTH, StrokeSynthNet
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 

@@ -18,7 +18,14 @@ from nnunetv2_strokesynth.nnunet_commands import (
 )
 
 # Fixtures that tests of several folders share; ``tests/support`` is on pytest's path.
-pytest_plugins = ["scan_files", "ctp_head", "report_files", "reproduction_world", "volume_files"]
+pytest_plugins = [
+    "network_architectures",
+    "scan_files",
+    "ctp_head",
+    "report_files",
+    "reproduction_world",
+    "volume_files",
+]
 
 # Before nnU-Net is imported anywhere: it reads these once.
 os.environ.setdefault("nnUNet_n_proc_DA", "0")

@@ -5,8 +5,7 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import nn
 
-from nnunetv2_strokesynth.networks import planned_unet
-from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 from nnunetv2_strokesynth.networks.squeeze_excite import SqueezeExcite
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 

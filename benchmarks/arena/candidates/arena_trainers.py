@@ -14,8 +14,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.networks import planned_unet
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.networks.planned_unet import planned_unet
 from nnunetv2_strokesynth.networks.strokesynth_net import (
     PSEUDO_DWI,
     ChannelSegmenter,
