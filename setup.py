@@ -1,4 +1,7 @@
-"""Build script: metadata, package mapping, and the file that makes nnU-Net find our trainers.
+"""What pyproject.toml cannot say: where the packages lie, and the file that nnU-Net needs.
+
+``dataset_conversion/`` lies beside ``nnunetv2_strokesynth/``, where users of nnU-Net look for it,
+and is installed as ``nnunetv2_strokesynth.dataset_conversion``.
 
 nnU-Net (2.8.0 and later) looks for trainers outside itself in the folders named by the environment
 variable ``nnUNet_extTrainer``. So that ``nnUNetv2_train 18 2d 0 -tr StrokeSynthTrainer`` works
@@ -13,6 +16,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
+PACKAGE, CONVERSION = "nnunetv2_strokesynth", "nnunetv2_strokesynth.dataset_conversion"
 PTH_NAME = "nnunetv2_strokesynth.pth"
 # `sitedir` is the local variable of `site.addpackage`, which executes this line: the folder the
 # file lies in.
@@ -39,41 +43,11 @@ class BuildPyWithTrainerPath(build_py):
 
 
 setup(
-    name="nnunetv2_strokesynth",
-    version="0.1.0",
-    description="Stroke lesion segmentation from CT perfusion by pseudo-DWI synthesis (nnU-Net v2)",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
-    long_description_content_type="text/markdown",
-    license="Apache-2.0",
-    python_requires=">=3.10",
     packages=[
-        *find_packages(include=["nnunetv2_strokesynth", "nnunetv2_strokesynth.*"]),
-        "nnunetv2_strokesynth.dataset_conversion",
+        *find_packages(include=[PACKAGE, f"{PACKAGE}.*"], exclude=[CONVERSION, f"{CONVERSION}.*"]),
+        CONVERSION,
+        *(f"{CONVERSION}.{name}" for name in find_packages("dataset_conversion")),
     ],
-    package_dir={"nnunetv2_strokesynth.dataset_conversion": "dataset_conversion"},
-    package_data={"nnunetv2_strokesynth.dataset_conversion": ["*.json"]},
-    install_requires=[
-        "nnunetv2>=2.8,<2.9",
-        "torch",
-        "torchvision",
-        "numpy",
-        "scipy",
-        "SimpleITK",
-        "nibabel",
-        "batchgenerators",
-        "batchgeneratorsv2",
-        "dynamic-network-architectures",
-        "acvl-utils",
-        "blosc2",
-        "scikit-image",
-        "matplotlib",
-        "pandas",
-        "tqdm",
-    ],
-    extras_require={
-        "demo": ["nilearn"],
-        "test": ["nilearn", "pytest", "pytest-xdist", "filelock", "hypothesis", "ruff"],
-    },
-    entry_points={"console_scripts": ["strokesynth=nnunetv2_strokesynth.cli:main"]},
+    package_dir={CONVERSION: "dataset_conversion"},
     cmdclass={"build_py": BuildPyWithTrainerPath},
 )

@@ -1,19 +1,28 @@
-"""nnU-Net finds the trainers right after `pip install`, with nothing exported."""
+"""The wheel holds the whole package, and nnU-Net finds the trainers with nothing exported."""
 
+import ast
+import email
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import setuptools
 
+from nnunetv2_strokesynth import __version__
 from nnunetv2_strokesynth.nnunet_commands import trainers_folder
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = "nnunetv2_strokesynth"
 PTH = Path(sysconfig.get_path("purelib")) / "nnunetv2_strokesynth.pth"
+FOLDERS = (PACKAGE, "dataset_conversion")
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +64,52 @@ def test_fresh_interpreter_knows_the_trainers_folder():
     command = [sys.executable, "-c", "import os; print(os.environ['nnUNet_extTrainer'])"]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == str(trainers_folder())
+
+
+def _copy_of_the_source(target):
+    """What a build reads, without the files that a build or an import leaves behind."""
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, target / name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, target / name, ignore=NOT_SHIPPED, symlinks=True)
+    link = target / PACKAGE / "dataset_conversion"  # some work with a link in the checkout
+    if link.is_symlink():
+        link.unlink()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A copy of the source and the wheel that is built from it, without a network."""
+    source = tmp_path_factory.mktemp("source")
+    _copy_of_the_source(source)
+    before = [path for name in FOLDERS for path in (source / name).rglob("*") if path.is_file()]
+    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    (wheel,) = (source / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        yield [path.relative_to(source).as_posix() for path in before], archive
+
+
+def test_wheel_holds_every_file_of_the_source_once(built):
+    source, archive = built
+    expected = [path if path.startswith(PACKAGE) else f"{PACKAGE}/{path}" for path in source]
+    shipped = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert Counter(shipped) == Counter([*expected, PTH.name])
+
+
+def test_wheel_states_what_is_needed_to_install_and_run_it(built):
+    _, archive = built
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Version"] == __version__
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert {"nnunetv2<2.9,>=2.8", "torch", "jinja2"} <= set(metadata.get_all("Requires-Dist"))
+    scripts = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
+    assert f"strokesynth = {PACKAGE}.cli:main" in scripts
+
+
+def test_version_is_read_without_importing_the_package(built):
+    """A build environment has neither torch nor numpy: only the text of the file is read."""
+    tree = ast.parse((ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
