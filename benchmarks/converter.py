@@ -29,15 +29,13 @@ import SimpleITK as sitk
 import torch
 from machine import report, row
 
+from nnunetv2_strokesynth.channels import CTP
 from nnunetv2_strokesynth.dataset_conversion import Dataset018_ISLES2018 as isles2018
 from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
     convert_case,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CTP,
-    Scan,
-)
+from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 from nnunetv2_strokesynth.io.nifti import read_header
 from nnunetv2_strokesynth.phantom.dataset import write_phantom
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings

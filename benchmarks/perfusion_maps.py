@@ -29,7 +29,7 @@ from nnunetv2_strokesynth.phantom.plan import (
     plan_scans,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 METHODS = ("phantom", "own", "own, AIF scaled")
 UNITS = {"cbf": "mL/100 g/min", "cbv": "mL/100 g", "mtt": "s", "tmax": "s"}
 LATE_S = 6.0
@@ -141,7 +141,7 @@ def main() -> None:
     scans = [measure_scan(plan) for plan in tqdm(plans, desc="scans")]
     if args.out:
         write_json(args.out, scans)
-    log.info("%s", markdown(scans))
+    logger.info("%s", markdown(scans))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     write_json,
 )
+from nnunetv2_strokesynth.io.process_pool import map_cases
 from nnunetv2_strokesynth.phantom.case import Case
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
 from nnunetv2_strokesynth.phantom.plan import (
@@ -36,7 +36,7 @@ from nnunetv2_strokesynth.phantom.plan import (
     plan_scans,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 SCALES_MM = (1.5, 4.0, 8.0)
 TRAIN_VOXELS_PER_SCAN = 1200
 THRESHOLDS = np.arange(0.1, 0.75, 0.05)
@@ -206,8 +206,7 @@ def volume_groups(volumes_ml: list[float]) -> dict[str, float]:
 def calibrate(n_cases: int, size: int, seed: int, workers: int) -> dict:
     """Simulate ``n_cases`` training scans and measure them."""
     plans = plan_scans(seed, 0, n_cases, size=size)
-    with ProcessPoolExecutor(workers) as pool:
-        scans = list(tqdm(pool.map(measure_scan, plans), total=n_cases, desc="scans"))
+    scans = map_cases(measure_scan, plans, workers=workers, description="scans", unit="scan")
     volumes = [scan.volume_ml for scan in scans]
     cbf = [scan.ctp_info["cbf_reference"] for scan in scans]
     report = {
@@ -288,7 +287,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     report = calibrate(args.cases, args.size, args.seed, args.workers)
     write_json(args.out, report)
-    log.info("%s", args.out.read_text(encoding="utf-8"))
+    logger.info("%s", args.out.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from machine import machine_facts
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.io.atomic import write_json
 
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 SCRIPTS = (
     "converter",
     "gpu_memory",
@@ -54,7 +54,7 @@ def measured(
         keeps = data is not None and "data" in inspect.signature(measure).parameters
         return measure(device, quick=quick, **({"data": data / script} if keeps else {}))
     except Exception as error:
-        LOGGER.exception("%s failed", script)
+        logger.exception("%s failed", script)
         reason = f"{script} ({type(error).__name__})"
         return [{"claim": reason, "target": "", "unit": "", "ratio": math.nan}]
 

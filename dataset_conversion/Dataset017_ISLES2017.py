@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import (
+    LESION,
     MRI_MAPS,
     PRESETS,
 )
@@ -21,7 +22,6 @@ from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
 from nnunetv2_strokesynth.dataset_conversion.raw_dataset import Settings
 from nnunetv2_strokesynth.dataset_conversion.release import Release
 from nnunetv2_strokesynth.dataset_conversion.scans import (
-    LESION,
     TEST,
     TRAIN,
     Scan,

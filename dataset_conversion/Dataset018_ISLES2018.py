@@ -12,7 +12,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.channels import (
+    CT,
+    CTP,
+    DWI,
+    LESION,
+    PERFUSION_MAPS,
+)
 from nnunetv2_strokesynth.dataset_conversion import release
 from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
@@ -24,10 +30,6 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
 from nnunetv2_strokesynth.dataset_conversion.release import Release
 from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    CTP,
-    DWI,
-    LESION,
     TEST,
     TRAIN,
     Scan,

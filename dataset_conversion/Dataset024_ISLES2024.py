@@ -18,7 +18,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.channels import (
+    CT,
+    CTP,
+    DWI,
+    LESION,
+    PERFUSION_MAPS,
+)
 from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     add_ctp_options,
@@ -28,15 +34,12 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
 )
 from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
 from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    CTP,
-    DWI,
-    LESION,
     TEST,
     TRAIN,
     Scan,
     missing_modalities,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 
 EXAMPLE = "strokesynth convert isles2024 /data/ISLES2024 -d 24 --downsample 2 --workers 2"
 DATASET_ID = 24
@@ -66,7 +69,6 @@ _NAME = re.compile(
     rf"sub-[a-z]*0*(?P<number>\d+)_(?:.*_)?(?P<ending>{'|'.join(_ENDINGS)})\.nii(?:\.gz)?",
     re.IGNORECASE,
 )
-_PROBLEMS_SHOWN = 5
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +136,7 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
             "warning: %d of %d patients have no lesion-msk and become test scans: %s",
             len(without),
             len(scans),
-            _few(without),
+            name_some(without),
         )
     return scans
 
@@ -153,7 +155,7 @@ def _root(src: Path) -> Path:
     candidates = [src, *sorted(path for path in src.iterdir() if path.is_dir())]
     found = [path for path in candidates if (path / "derivatives").is_dir()]
     if not found:
-        inside = ", ".join(path.name for path in candidates[1:6]) or "no folder"
+        inside = name_some(path.name for path in candidates[1:]) or "no folder"
         raise FileNotFoundError(
             f"{src}: no folder derivatives in it (found {inside}); name the folder that holds "
             "raw_data and derivatives"
@@ -181,17 +183,12 @@ def _complete(scans: list[Scan]) -> list[Scan]:
     kept = [scan for scan in scans if not missing_modalities(scan)]
     left_out = [scan.source for scan in scans if scan not in kept]
     if not kept:
-        raise ValueError(f"none of the {len(scans)} patients is complete: {_few(left_out)}")
+        raise ValueError(f"none of the {len(scans)} patients is complete: {name_some(left_out)}")
     if left_out:
         logger.warning(
             "warning: %d of %d patients lack a file and are left out: %s",
             len(left_out),
             len(scans),
-            _few(left_out),
+            name_some(left_out),
         )
     return kept
-
-
-def _few(names: list[str]) -> str:
-    more = ", ..." if len(names) > _PROBLEMS_SHOWN else ""
-    return ", ".join(names[:_PROBLEMS_SHOWN]) + more

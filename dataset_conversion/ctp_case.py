@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_strokesynth.channels import (
+    CT,
+    CTP,
+    DWI,
+    LESION,
     PERFUSION_MAPS,
     PRESETS,
 )
@@ -24,22 +28,16 @@ from nnunetv2_strokesynth.dataset_conversion.downsampling import (
 )
 from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
-    finite,
     read_lesion,
     write_case,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    CTP,
-    DWI,
-    LESION,
-    read_headers,
-)
+from nnunetv2_strokesynth.dataset_conversion.scans import read_headers
 from nnunetv2_strokesynth.io.nifti import (
     Geometry,
     read_geometry,
     read_header,
     read_volume,
+    require_finite,
 )
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
@@ -116,8 +114,8 @@ def _geometry(job: CaseJob) -> Geometry:
 
 
 def _read(job: CaseJob, name: str) -> np.ndarray:
-    """(Z, Y, X), finite, of the resolution that is written."""
-    return block_mean(finite(name, read_volume(job.scan.files[name])), job.downsample)
+    """(Z, Y, X), require_finite, of the resolution that is written."""
+    return block_mean(require_finite(name, read_volume(job.scan.files[name])), job.downsample)
 
 
 def _read_dwi(job: CaseJob) -> np.ndarray | None:

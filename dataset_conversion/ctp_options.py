@@ -6,16 +6,15 @@ import argparse
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import (
+    DWI,
     PERFUSION_MAPS,
     PRESETS,
 )
-from nnunetv2_strokesynth.ctp.input_channels import can_build
 from nnunetv2_strokesynth.dataset_conversion.raw_dataset import (
     Settings,
     write_plots,
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import (
-    DWI,
     Scan,
     with_dwi,
     without_maps,
@@ -24,7 +23,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 
 def add_ctp_options(parser: argparse.ArgumentParser) -> None:
     """Channels, resolution, maps and plots."""
-    presets = [name for name, preset in PRESETS.items() if can_build(preset)]
+    presets = [name for name, preset in PRESETS.items() if preset.made_from_ctp]
     add = parser.add_argument
     add(
         "--preset",

@@ -21,6 +21,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     spacing_warnings,
 )
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     Geometry,
     VolumeHeader,
@@ -130,14 +131,6 @@ def finished_record(job: CaseJob) -> dict | None:
     return record if same and complete else None
 
 
-def finite(name: str, volume: np.ndarray) -> np.ndarray:
-    """The volume itself; ``ValueError`` where it holds NaN or infinite voxels."""
-    bad = int(volume.size - np.isfinite(volume).sum())
-    if bad:
-        raise ValueError(f"{name} holds {bad} voxels that are NaN or infinite, expected none")
-    return volume
-
-
 def read_lesion(path: Path | None) -> np.ndarray | None:
     """The lesion, bool (Z, Y, X), or None without a file.
 
@@ -149,7 +142,7 @@ def read_lesion(path: Path | None) -> np.ndarray | None:
     labels = read_volume(path)
     found = np.unique(labels)
     if not np.isin(found, (0, 1)).all():
-        values = ", ".join(f"{value:g}" for value in found[:6])
+        values = name_some((f"{value:g}" for value in found), at_most=6)
         raise ValueError(f"the lesion in {path.name} holds the values {values}, expected 0 and 1")
     return labels == 1
 

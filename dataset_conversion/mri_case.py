@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.channels import (
+    LESION,
+    PRESETS,
+)
 from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
 from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
-    finite,
     read_lesion,
     write_case,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    LESION,
-    read_headers,
+from nnunetv2_strokesynth.dataset_conversion.scans import read_headers
+from nnunetv2_strokesynth.io.nifti import (
+    read_volume,
+    require_finite,
 )
-from nnunetv2_strokesynth.io.nifti import read_volume
 
 
 def convert_mri(job: CaseJob) -> dict:
@@ -37,7 +39,7 @@ def convert_mri(job: CaseJob) -> dict:
     files = job.scan.files
     headers = read_headers(job.scan)
     preset = PRESETS[job.preset]
-    maps = np.stack([finite(name, read_volume(files[name])) for name in preset.names])
+    maps = np.stack([require_finite(name, read_volume(files[name])) for name in preset.names])
     mask = brain_mask(maps)
     if not mask.any():
         raise ValueError(f"{', '.join(preset.names)} are zero everywhere, so there is no brain")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
-from nnunetv2_strokesynth.phantom.dataset import SETTINGS_FILE as PHANTOM_FILE
+from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE as PHANTOM_FILE
 
 PHANTOM_ORIGIN = "digital phantom"
 PHANTOM_WARNING = "DIGITAL PHANTOM, not patients: "

@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import strip_suffix
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def _check_complete(scans: list[Scan], given: dict[str, str], path: Path | None)
     missing = [scan.case_id for scan in scans if scan.split == TRAIN and scan.case_id not in given]
     if path is not None and missing:
         raise ValueError(
-            f"{path}: no patient for {len(missing)} training scans, {', '.join(missing[:5])}; "
+            f"{path}: no patient for {len(missing)} training scans, {name_some(missing)}; "
             "list every training scan"
         )
 

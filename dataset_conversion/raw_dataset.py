@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import re
 import shutil
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +47,8 @@ from nnunetv2_strokesynth.io.atomic import (
     remove_leftovers,
     write_json,
 )
+from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.process_pool import WorkerKilledError, try_cases
 
 logger = logging.getLogger(__name__)
 
@@ -300,47 +297,22 @@ def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
     if gone:
         raise ValueError(
             f"{folder} holds {len(gone)} cases that are not among the scans, "
-            f"{', '.join(gone[:5])}; add --overwrite to convert it anew, or choose another -d"
+            f"{name_some(gone)}; add --overwrite to convert it anew, or choose another -d"
         )
 
 
 def _convert_all(jobs: list[CaseJob], workers: int) -> dict[str, dict]:
-    records: dict[str, dict] = {}
-    problems: list[str] = []
-    results = _results(jobs, min(workers, len(jobs)))
-    for result in tqdm(results, desc="converting", unit="case", total=len(jobs)):
-        try:
-            record = result()
-        except ValueError as error:
-            problems.append(str(error))
-        except BrokenProcessPool as error:
-            raise OSError(
-                "a worker process was killed, most likely for want of memory; "
-                "use --workers 1 (finished cases are kept)"
-            ) from error
-        else:
-            records[record["case_id"]] = record
-    raise_problems(sorted(problems))
-    return records
-
-
-def _results(jobs: list[CaseJob], workers: int) -> Iterator[Callable[[], dict]]:
-    """A call for each job that returns its record or raises its error, in the order they finish."""
-    if workers == 1:
-        yield from (partial(convert_case, job) for job in jobs)
-        return
-    # Spawned and not forked: SimpleITK and BLAS hold threads that a fork would leave in mid-air.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
-        futures = [pool.submit(convert_case, job) for job in jobs]
-        try:
-            yield from (future.result for future in as_completed(futures))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        records, errors = try_cases(
+            convert_case, jobs, workers=workers, description="converting", tolerated=(ValueError,)
+        )
+    except WorkerKilledError as error:
+        raise OSError(
+            "a worker process was killed, most likely because the memory was full; "
+            "use --workers 1 (finished cases are kept)"
+        ) from error
+    raise_problems(sorted(str(error) for error in errors))
+    return {record["case_id"]: record for record in records}
 
 
 def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:

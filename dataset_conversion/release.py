@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     SUFFIXES,
     strip_suffix,
@@ -100,7 +101,7 @@ def _split_folders(src: Path, release: Release) -> dict[str, Path]:
                 found[split] = folder
         if found:
             return {split: found[split] for split in (TRAIN, TEST) if split in found}
-    inside = ", ".join(folder.name for folder in _folders(src)[:5]) or "no folder"
+    inside = name_some(folder.name for folder in _folders(src)) or "no folder"
     raise FileNotFoundError(
         f"{src}: neither {training} nor {testing} nor {release.case_names[TRAIN]}1 in it "
         f"(found {inside}); name the folder that holds {training}"

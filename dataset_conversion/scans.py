@@ -10,6 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunetv2_strokesynth.channels import (
+    CTP,
+    DWI,
+    LESION,
+)
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     VolumeHeader,
     read_geometry,
@@ -19,11 +25,9 @@ from nnunetv2_strokesynth.io.nifti import (
 
 logger = logging.getLogger(__name__)
 
-CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 TRAIN, TEST = "train", "test"
 SPLIT_NAMES = {TRAIN: "training", TEST: "testing"}
 
-_PROBLEMS_SHOWN = 5
 _SPACING_TOLERANCE = 0.01
 
 
@@ -69,13 +73,12 @@ def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
         if absent and len(absent) == len(members) and (split == TRAIN or not kept):
             raise ValueError(f"none of the {len(absent)} {name} scans has a DWI: {hint}")
         if absent:
-            more = ", ..." if len(absent) > _PROBLEMS_SHOWN else ""
             logger.warning(
                 "warning: %d of %d %s scans have no DWI and are left out: %s",
                 len(absent),
                 len(members),
                 name,
-                ", ".join(absent[:_PROBLEMS_SHOWN]) + more,
+                name_some(absent, at_most=5),
             )
     return kept
 
@@ -165,10 +168,9 @@ def raise_problems(problems: Iterable[str]) -> None:
     problems = list(problems)
     if not problems:
         return
-    shown = "; ".join(problems[:_PROBLEMS_SHOWN])
-    more = len(problems) - _PROBLEMS_SHOWN
+    shown = name_some(problems, at_most=5, separator="; ")
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    raise ValueError(f"{count} in the scans: {shown}" + (f"; and {more} more" if more > 0 else ""))
+    raise ValueError(f"{count} in the scans: {shown}")
 
 
 def _corners_mm(path: Path, last_xyz: tuple[int, ...]) -> np.ndarray:

@@ -1,28 +1,36 @@
-"""Channel names, order and units of the data sets we write: the only copy.
+"""Names, order and units of channels and modalities: the only copy.
 
-A preset names the channels that a system of the literature reads. The converter writes them in this
-order, ``dataset.json`` repeats their names, and a trainer checks the names against its preset
+A preset lists the channels that a system of the literature reads. The converter writes them in this
+order, ``dataset.json`` repeats their names, and a trainer compares those names with its preset
 before it starts.
 
-Units: CT, MIP, MIP_P and CTA_k in HU; Tmax and MTT in s; CBF and CBV in the units of the release's
-software (the ISLES 2018 maps come from RAPID; its CBF is not in mL/100 g/min); DWI as measured. Of
-MRI: ADC in 1e-6 mm2/s as released; MTT, TTP and Tmax in s; rCBF and rCBV as released, without a
-unit.
+Units: CT, MIP, MIP_P and CTA_k are in HU; Tmax and MTT in s; CBF and CBV in the units of the
+release's software (the ISLES 2018 maps come from RAPID, whose CBF is not in mL/100 g/min); the DWI
+is as measured. In MRI, ADC is in 1e-6 mm2/s as released; MTT, TTP and Tmax are in s; rCBF and rCBV
+are as released, without a unit.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+# Modalities of a scan, as the files of the ISLES challenges call them: OT is the lesion.
+CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 PERFUSION_MAPS = ("CBF", "CBV", "MTT", "Tmax")
 MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
-# Channels in HU, s or 1e-6 mm2/s: a value means the same in every scan. CTA_k are, too.
-_PHYSICAL = frozenset({"CT", "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
+# The images of which ``<name>_M`` is the mirrored channel.
+MIRRORED = (CT, *PERFUSION_MAPS)
+
+# In HU, s or 1e-6 mm2/s, where a value means the same in every scan. So are CTA_0, CTA_1, ...
+_FIXED_UNIT = frozenset({CT, "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
+_MADE_FROM_CTP = frozenset(
+    {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI, *(f"{name}_M" for name in MIRRORED)}
+)
 
 
-def is_physical(name: str) -> bool:
-    """Whether a channel has a unit that is the same for all scans (mirrored ones included)."""
-    return name.removesuffix("_M") in _PHYSICAL or name.startswith("CTA_")
+def has_fixed_unit(name: str) -> bool:
+    """Whether a channel's unit is the same in all scans; a mirrored channel keeps its unit."""
+    return name.removesuffix("_M") in _FIXED_UNIT or name.startswith("CTA_")
 
 
 class Preset(NamedTuple):
@@ -32,7 +40,7 @@ class Preset(NamedTuple):
         names: channel names in the order in which they are stored.
         n_frames: how many frames of the CTP series (CTA_0, CTA_1, ...) are among them.
         smooth_window: whether the time-intensity curve is smoothed before the perfusion window is
-        sought.
+            sought.
         source: the paper.
     """
 
@@ -43,11 +51,20 @@ class Preset(NamedTuple):
 
     @property
     def channel_names(self) -> dict[str, str]:
-        """``channel_names`` as ``dataset.json`` wants it: ``{"0": "CT", ...}``."""
+        """The entry ``channel_names`` of ``dataset.json``: ``{"0": "CT", ...}``."""
         return numbered(self.names)
 
+    @property
+    def made_from_ctp(self) -> bool:
+        """Whether ``ctp.input_channels`` makes all channels, from a CTP scan and its DWI."""
+        return all(name in _MADE_FROM_CTP or name.startswith("CTA_") for name in self.names)
+
     def index(self, *names: str) -> list[int]:
-        """Positions of the given channels; ``ValueError`` for a name that the preset lacks."""
+        """Positions of the given channels.
+
+        Raises:
+            ValueError: the preset lacks a name.
+        """
         return [self.names.index(name) for name in names]
 
     @property
@@ -57,7 +74,7 @@ class Preset(NamedTuple):
 
 
 def numbered(names: tuple[str, ...]) -> dict[str, str]:
-    """Channel names as ``dataset.json`` wants them: ``{"0": "CT", ...}``."""
+    """Channel names as ``dataset.json`` holds them: ``{"0": "CT", ...}``."""
     return {str(index): name for index, name in enumerate(names)}
 
 
@@ -67,32 +84,32 @@ def _frames(n_frames: int) -> tuple[str, ...]:
 
 PRESETS: dict[str, Preset] = {
     "wang2020": Preset(
-        ("CT", *PERFUSION_MAPS, "MIP", *_frames(6)), 6, False, "Wang et al. 2020, section 3.1"
+        (CT, *PERFUSION_MAPS, "MIP", *_frames(6)), 6, False, "Wang et al. 2020, section 3.1"
     ),
     "song2018": Preset(
-        ("CT", *PERFUSION_MAPS, "MIP", "MIP_P", *_frames(11)),
+        (CT, *PERFUSION_MAPS, "MIP", "MIP_P", *_frames(11)),
         11,
         True,
         "Song & Huang 2018, section 2.1",
     ),
     "clerigues2019": Preset(
-        ("CT", *PERFUSION_MAPS, "CT_M", *(f"{name}_M" for name in PERFUSION_MAPS)),
+        (*MIRRORED, *(f"{name}_M" for name in MIRRORED)),
         0,
         False,
         "Clerigues et al. 2019, section 2.2",
     ),
-    "real_dwi": Preset(("DWI",), 0, False, "Wang et al. 2020, Tables 2 and 5 (real DWI as input)"),
+    "real_dwi": Preset((DWI,), 0, False, "Wang et al. 2020, Tables 2 and 5 (real DWI as input)"),
     "isles2017": Preset(MRI_MAPS, 0, False, "Gomez 2023, section 5.1"),
 }
 
 
 def check_channels(dataset_channel_names: dict[str, str], preset_name: str, trainer: str) -> None:
-    """Compare the channels of a data set with those a trainer reads.
+    """Check that a data set has exactly the channels of a trainer's preset, in its order.
 
     Args:
         dataset_channel_names: ``channel_names`` of ``dataset.json``.
         preset_name: a key of ``PRESETS``.
-        trainer: class name, for the message.
+        trainer: class name, for the error message.
 
     Raises:
         ValueError: the names or their order differ.
@@ -108,16 +125,16 @@ def check_channels(dataset_channel_names: dict[str, str], preset_name: str, trai
 
 
 def check_subset(dataset_channel_names: dict[str, str], preset_name: str, trainer: str) -> None:
-    """Compare the channels of a data set with those among which a trainer takes what it is given.
+    """Check that a data set has some of the channels of a trainer's preset, in its order.
 
     Args:
         dataset_channel_names: ``channel_names`` of ``dataset.json``.
         preset_name: a key of ``PRESETS``.
-        trainer: class name, for the message.
+        trainer: class name, for the error message.
 
     Raises:
-        ValueError: there is no channel, or one that the preset lacks, or one twice, or they are
-            not in the preset's order.
+        ValueError: there is no channel; a channel is not in the preset or occurs twice; or the
+            order is not the preset's.
     """
     known = PRESETS[preset_name].names
     found = _in_order(dataset_channel_names)
@@ -131,5 +148,5 @@ def check_subset(dataset_channel_names: dict[str, str], preset_name: str, traine
 
 
 def _in_order(dataset_channel_names: dict[str, str]) -> tuple[str, ...]:
-    """The names of ``channel_names``, whose keys are numbers as text."""
+    """The names of ``channel_names`` in the order of its keys, which are numbers as text."""
     return tuple(dataset_channel_names[key] for key in sorted(dataset_channel_names, key=int))

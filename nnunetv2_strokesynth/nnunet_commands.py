@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 EXT_TRAINER = "nnUNet_extTrainer"
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -67,7 +67,7 @@ def run_command(
         ValueError: it failed; gives the last line that it wrote.
     """
     prefix = "".join(f"{name}={shlex.quote(value)} " for name, value in shown.items())
-    LOGGER.info("$ %s%s", prefix, shlex.join(command))
+    logger.info("$ %s%s", prefix, shlex.join(command))
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("w", encoding="utf-8") as log:
         result = subprocess.run(

@@ -24,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from nnunetv2_strokesynth.channels import (
     PRESETS,
-    is_physical,
+    has_fixed_unit,
 )
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.evaluation.volumes import (
@@ -72,7 +72,7 @@ def presented(scan: Scan, way: tuple[str, ...]) -> Iterator[np.ndarray]:
     for name, values in zip(NAMES, scan.channels, strict=True):
         inside = values[scan.brain]
         z_scored = (values - inside.mean()) / max(inside.std(), 1e-6)
-        kinds = way if is_physical(name) else ("z",)
+        kinds = way if has_fixed_unit(name) else ("z",)
         yield from (z_scored if kind == "z" else values for kind in kinds)
 
 

@@ -45,7 +45,7 @@ from nnunetv2_strokesynth.trainers.environment import (
 
 HELP = "phantom, conversion, training, prediction and a picture, in one command"
 EXAMPLE = "strokesynth demo demo_out -device cpu"
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 DATASET_ID, DATASET = 18, "Dataset018_ISLES2018"
 TRAINER, CONFIGURATION, PRESET = "StrokeSynthTrainer", "2d", "wang2020"
@@ -237,14 +237,14 @@ def run(args: argparse.Namespace) -> None:
     variables = environment(folders.out, **FEW_PROCESSES)
     for name in FOLDER_VARIABLES:
         (folders.out / name).mkdir(parents=True, exist_ok=True)
-        LOGGER.info("export %s=%s", name, folders.out / name)
+        logger.info("export %s=%s", name, folders.out / name)
     for name, command, shown in _commands(args, folders):
         begun = time.monotonic()
         run_command(command, variables, log_file=folders.out / "logs" / f"{name}.txt", shown=shown)
-        LOGGER.info("  %.0f s", time.monotonic() - begun)
+        logger.info("  %.0f s", time.monotonic() - begun)
     table = _table(folders, (time.monotonic() - started) / 60)
     write_text(folders.out / "table.md", table)
     _picture(folders, folders.out / "demo.png")
-    LOGGER.info("\n%s", table)
+    logger.info("\n%s", table)
     for name in ("table.md", "demo.png", "report.html"):
-        LOGGER.info("%s", folders.out / name)
+        logger.info("%s", folders.out / name)

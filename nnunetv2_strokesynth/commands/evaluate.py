@@ -14,7 +14,6 @@ from nnunetv2_strokesynth.evaluation.cases import (
     case_files,
     gather,
     match_cases,
-    name_some,
     pair_images,
 )
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
@@ -38,6 +37,7 @@ from nnunetv2_strokesynth.io.atomic import (
     write_json,
     write_text,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.output_folder import (
     refuse_existing_folder,
     result_folder,
@@ -59,7 +59,7 @@ OUTPUTS = (
     "bland_altman.png",
     "size_groups.png",
 )
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,19 +101,19 @@ def _pairs(args: argparse.Namespace, folder: Path, images: bool) -> tuple[list[C
     if not gt:
         raise FileNotFoundError(f"{args.gt} holds no label file (.nii.gz)")
     if pred.missing_folds:
-        LOG.warning("%s: no predictions of fold %s", folder, ", ".join(pred.missing_folds))
+        logger.warning("%s: no predictions of fold %s", folder, ", ".join(pred.missing_folds))
     ids = match_cases(gt, pred, pred_folder=folder, allow_missing=args.allow_missing)
     by_case = {}
     if images and args.dwi is not None:
         by_case = pair_images(ids, args.dwi, args.pseudo_dwi, allow_missing=args.allow_missing)
-        LOG.info("%d of %d cases have a DWI", len(by_case), len(ids))
+        logger.info("%d of %d cases have a DWI", len(by_case), len(ids))
     pairs = [
         CasePair(i, gt[i], pred.files[i], pred.folds.get(i, ""), *by_case.get(i, (None, None)))
         for i in ids
     ]
     missing = sorted(set(gt) - set(ids))
     if missing:
-        LOG.warning("%s: left out, not predicted: %s", folder, name_some(missing))
+        logger.warning("%s: left out, not predicted: %s", folder, name_some(missing))
     return pairs, pred
 
 
@@ -199,5 +199,5 @@ def run(args: argparse.Namespace) -> None:
     for name, groups in summarise(cases).items():
         shown = [COLUMN_BY_KEY[key] for key in ("dice", "hausdorff_mm")]
         text = ", ".join(f"{c.heading} {spread_cell(groups['all'][c.key], c)}" for c in shown)
-        LOG.info("%s, %d cases: %s", name, sets[name]["n_cases"], text)
-    LOG.info("results: %s", args.output / "summary.md")
+        logger.info("%s, %d cases: %s", name, sets[name]["n_cases"], text)
+    logger.info("results: %s", args.output / "summary.md")

@@ -21,17 +21,20 @@ from nnunetv2_strokesynth.ctp.map_files import (
     write_maps,
 )
 from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
-from nnunetv2_strokesynth.io.atomic import atomic_folder
 from nnunetv2_strokesynth.io.nifti import (
     read_header,
     read_volume,
+)
+from nnunetv2_strokesynth.io.output_folder import (
+    refuse_existing_folder,
+    result_folder,
 )
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
 HELP = "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series"
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check the input, compute, write the folder, and say what was found."""
-    _check_output(args.output, args.overwrite)
+    refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RECORD)
     series = NiftiSeries(args.ctp)
     if len(series) == 1:
         raise ValueError(
@@ -72,7 +75,9 @@ def run(args: argparse.Namespace) -> None:
             vof_at=tuple(args.vof) if args.vof else None,
             scale_aif=not args.no_aif_scaling,
         )
-    with atomic_folder(args.output) as folder:
+    with result_folder(
+        args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
+    ) as folder:
         write_maps(folder, computed, args.ctp)
     _report(args.output, computed)
 
@@ -96,21 +101,8 @@ class _Counted:
             self._bar.total = self._bar.n
 
 
-def _check_output(folder: Path, overwrite: bool) -> None:
-    """Raise ``ValueError`` unless the folder is absent, empty, or may be replaced."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file, expected a folder")
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if not names:
-        return
-    foreign = sorted(names - set(FILES))
-    if RECORD not in names or foreign:
-        what = f"holds {', '.join(foreign[:3])}" if foreign else f"has no {RECORD}"
-        raise ValueError(
-            f"{folder} was not written by this command ({what}); choose another folder"
-        )
-    if not overwrite:
-        raise ValueError(f"{folder} holds maps; choose another folder or add --overwrite")
+def _is_ours(name: str) -> bool:
+    return name in FILES
 
 
 def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
@@ -125,7 +117,7 @@ def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
 
 def _report(folder: Path, computed: ComputedMaps) -> None:
     row = computed.row
-    log.info(
+    logger.info(
         "artery at %s (peak %.0f HU at %.1f s), scaled by %.2f; brain %.0f mL",
         row["aif_voxels_xyz"].split(";")[0],
         row["aif_peak_hu"],
@@ -134,5 +126,5 @@ def _report(folder: Path, computed: ComputedMaps) -> None:
         row["brain_ml"],
     )
     for warning in computed.warnings:
-        log.warning("warning: %s", warning)
-    log.info("wrote %s; look at %s first. For research only", folder, folder / PICTURE)
+        logger.warning("warning: %s", warning)
+    logger.info("wrote %s; look at %s first. For research only", folder, folder / PICTURE)

@@ -15,7 +15,7 @@ from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 HELP = "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 or 2024"
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,4 +59,4 @@ def run(args: argparse.Namespace) -> None:
         workers=args.workers,
         overwrite=args.overwrite,
     )
-    log.info("wrote %d training and %d test scans to %s", args.cases, args.test_cases, args.out)
+    logger.info("wrote %d training and %d test scans to %s", args.cases, args.test_cases, args.out)

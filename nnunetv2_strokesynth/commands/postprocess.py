@@ -16,7 +16,6 @@ from nnunetv2_strokesynth.evaluation.cases import (
     IMAGE_ENDINGS,
     gather,
     label_beside,
-    name_some,
 )
 from nnunetv2_strokesynth.evaluation.components import (
     clean_lesion,
@@ -30,6 +29,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
 )
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.image_file import write_image
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.output_folder import (
     refuse_existing_folder,
     result_folder,
@@ -42,7 +42,7 @@ EXAMPLE = (
 )
 
 APPLIED_NAME = "postprocessing_strokesynth.json"
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Rule(NamedTuple):
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
         )
         write_json(folder / APPLIED_NAME, json.loads(args.postprocessing.read_text("utf-8")))
     emptied = sum(before > 0 and after == 0 for before, after in counts)
-    LOG.info(
+    logger.info(
         "%d cases with T = %g, S_min = %g %s; %d became empty; labels: %s",
         len(counts), *rule, emptied, args.output,
     )  # fmt: skip

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.channels import (
+    CT,
+    PERFUSION_MAPS,
+)
 from nnunetv2_strokesynth.commands.synthesize import (
     add_model_options,
     load_predictor,
     model_options,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import CT
 from nnunetv2_strokesynth.inference.patient import (
     Prediction,
     Prepared,
@@ -29,13 +31,14 @@ from nnunetv2_strokesynth.inference.study import (
     Study,
     find_study,
 )
-from nnunetv2_strokesynth.io.atomic import (
-    atomic_folder,
-    write_json,
-)
+from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.nifti import (
     Geometry,
     write_volume,
+)
+from nnunetv2_strokesynth.io.output_folder import (
+    refuse_existing_folder,
+    result_folder,
 )
 
 HELP = "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture"
@@ -44,8 +47,12 @@ EXAMPLE = (
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
 )
 RESULT_FILE = "result.json"
+_WRITTEN = frozenset(
+    "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.png "
+    "report.pdf".split()
+) | {RESULT_FILE}
 _DISCLAIMER = "Research only. Not a medical device; not for diagnosis or treatment."
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find the images, compute what is missing, predict, and write everything at once."""
     options = model_options(args)
-    _check_output(args.output, overwrite=args.overwrite)
+    refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RESULT_FILE)
     study = find_study(args.case, series_uid=args.series, frame_s=args.frame_s)
     predictor = load_predictor(args.model, **options)
     preset = model_preset(predictor.dataset_json, args.model)
@@ -88,24 +95,21 @@ def run(args: argparse.Namespace) -> None:
         vof_at=args.vof and tuple(args.vof),
     )
     for note in prepared.notes:
-        LOGGER.info("%s", note)
+        logger.info("%s", note)
     spacing = study.geometry.spacing_zyx_mm
     prediction = predict_patient(predictor, prepared.made.channels, spacing)
     result = _result(args, study, prepared, prediction)
-    with atomic_folder(args.output) as folder:
+    with result_folder(
+        args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RESULT_FILE
+    ) as folder:
         _write_images(folder, prepared, prediction, study.geometry)
         _write_page(folder, args, study, prepared, prediction, result)
         write_json(folder / RESULT_FILE, result)
-    LOGGER.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.png")
+    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.png")
 
 
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not (output / RESULT_FILE).is_file():
-        raise ValueError(f"{output} exists and was not written by this command; choose another -o")
-    if not overwrite:
-        raise ValueError(f"{output} holds a result already; add --overwrite, or choose another -o")
+def _is_ours(name: str) -> bool:
+    return name in _WRITTEN
 
 
 def _result(

@@ -24,7 +24,7 @@ EXAMPLE = (
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
     "--raw $nnUNet_raw/Dataset018_ISLES2018 -o report.html"
 )
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,4 +91,4 @@ def run(args: argparse.Namespace) -> None:
     model = read_model(args.model)
     content = collect(find_sources(args), model, workers=args.workers)
     write_text(args.output, render(content, model))
-    LOG.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)
+    logger.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)

@@ -64,7 +64,7 @@ from nnunetv2_strokesynth.reproduction.table import (
 
 HELP = "run a paper's table row by row; ours beside the published figures"
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def _positive(text: str) -> int:
@@ -110,7 +110,7 @@ def _real_dwi(number: int, roots: Roots, table: PaperTable) -> DataSet | None:
     try:
         return find_data_set(number, roots)
     except FileNotFoundError as error:
-        LOGGER.warning("# rows with the real DWI are left out: %s", error)
+        logger.warning("# rows with the real DWI are left out: %s", error)
         return None
 
 
@@ -183,12 +183,12 @@ def all_steps(plan: Plan, rows: list[TableRow]) -> list[tuple[TableRow, list[Ste
 def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> None:
     environment = users_environment()
     for name in (*FOLDER_VARIABLES, EXT_TRAINER):
-        LOGGER.info("export %s=%s", name, shlex.quote(environment[name]))
+        logger.info("export %s=%s", name, shlex.quote(environment[name]))
     for row, commands in steps:
         state = "" if commands else " (finished)"
-        LOGGER.info("# %s, %s: %s%s", plan.table.source, row.label, row.trainer, state)
+        logger.info("# %s, %s: %s%s", plan.table.source, row.label, row.trainer, state)
         for step in commands:
-            LOGGER.info("%s", step.text)
+            logger.info("%s", step.text)
 
 
 def write_table(plan: Plan, devices: list[str]) -> None:
@@ -239,4 +239,4 @@ def run(args: argparse.Namespace) -> None:
     if is_run:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
-        LOGGER.info("%s", plan.out / f"{plan.table.file_name}.{ending}")
+        logger.info("%s", plan.out / f"{plan.table.file_name}.{ending}")

@@ -47,7 +47,7 @@ EXAMPLE = (
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "
     "-i $nnUNet_raw/Dataset018_ISLES2018/imagesTs -o pseudo_dwi"
 )
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # Image -> folder in the output folder.
 FOLDERS = {"pseudo_dwi": "", "feature": FEATURE_FOLDER, "uncertainty": UNCERTAINTY_FOLDER}
 
@@ -383,4 +383,4 @@ def run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     kind = "uncertainty" if args.uncertainty else "pseudo-DWI"
-    LOGGER.info("%d %s volumes in %s", len(written), kind, args.output)
+    logger.info("%d %s volumes in %s", len(written), kind, args.output)

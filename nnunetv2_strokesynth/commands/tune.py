@@ -57,7 +57,7 @@ CRITERION = (
     "best mean rank over cases, Dice and HD (mm) counting the same; ties: higher mean Dice, then "
     "lower threshold, then smaller size"
 )
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class TuneCase(NamedTuple):
@@ -184,7 +184,7 @@ def tune(cases: Sequence[TuneCase], grid: SearchGrid, *, workers: int = 1) -> di
 def _warn_at_edge(result: dict, grid: SearchGrid) -> None:
     for name, values in (("threshold", grid.thresholds), ("min_size", grid.sizes)):
         if len(values) > 1 and result[name] in (values[0], values[-1]):
-            LOG.info("the chosen %s, %g, is at the edge of the grid", name, result[name])
+            logger.info("the chosen %s, %g, is at the edge of the grid", name, result[name])
 
 
 def run(args: argparse.Namespace) -> None:
@@ -217,7 +217,7 @@ def run(args: argparse.Namespace) -> None:
     for name in ("argmax", "chosen"):
         row = result[name]
         hd = row["hausdorff_mm_mean"]
-        LOG.info(
+        logger.info(
             "%-7s T = %g, S_min = %g %s: Dice %.2f %%, HD %s mm (%d n.c.), on the cases tuned on",
             name, row["threshold"], row["min_size"], grid.unit, 100 * row["dice_mean"],
             "–" if hd is None else f"{hd:.2f}", row["hausdorff_not_countable"],

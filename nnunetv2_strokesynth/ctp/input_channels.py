@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.channels import (
+    CT,
+    DWI,
+    MIRRORED,
     PERFUSION_MAPS,
     Preset,
 )
@@ -22,14 +25,9 @@ from nnunetv2_strokesynth.ctp.mirror import (
     mirrored,
 )
 from nnunetv2_strokesynth.ctp.perfusion_window import PerfusionWindow
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    DWI,
-)
 from nnunetv2_strokesynth.io.series import Series
 
 _BRAIN_HU = (10, 70)
-MIRRORED = (CT, *PERFUSION_MAPS)
 
 
 class CtpImages(NamedTuple):
@@ -70,12 +68,6 @@ class CtpChannels(NamedTuple):
     window: PerfusionWindow
     row: dict[str, object]
     warnings: list[str]
-
-
-def can_build(preset: Preset) -> bool:
-    """Whether ``make_channels`` makes all channels of a preset."""
-    single = {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI, *(f"{name}_M" for name in MIRRORED)}
-    return all(name in single or name.startswith("CTA_") for name in preset.names)
 
 
 def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:

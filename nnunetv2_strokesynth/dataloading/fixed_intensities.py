@@ -24,13 +24,14 @@ import blosc2
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from nnunetv2_strokesynth.channels import is_physical
+from nnunetv2_strokesynth.channels import has_fixed_unit
 from nnunetv2_strokesynth.io.atomic import (
     TEMPORARY_PREFIX,
     holds_json,
     remove_leftovers,
     write_json,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import map_cases
 
 SUFFIX = "_physical"
@@ -58,7 +59,7 @@ def with_physical_units(plans: dict, configuration: str, names: Sequence[str]) -
     plans = copy.deepcopy(plans)
     own = plans["configurations"][configuration]
     own["data_identifier"] = planned.data_identifier.removesuffix(SUFFIX) + SUFFIX
-    physical = [is_physical(name) for name in names]
+    physical = [has_fixed_unit(name) for name in names]
     own["normalization_schemes"] = [
         "CTNormalization" if keeps else scheme
         for keeps, scheme in zip(physical, planned.normalization_schemes, strict=True)
@@ -194,8 +195,7 @@ def _check_complete(folder: Path, file_ending: str) -> None:
     missing = [name for name in wanted if not (folder / RECORDS / f"{name}.json").is_file()]
     if missing or not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} lacks {len(missing)} of {len(wanted)} cases ({', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}), and nnUNet_raw, from which a training makes "
-            "them once, is not set or does not hold its images. Set nnUNet_raw, or copy the folder "
-            "from where a training has made it"
+            f"{folder} lacks {len(missing)} of {len(wanted)} cases ({name_some(missing)}), and "
+            "nnUNet_raw, from which a training makes them once, is not set or does not hold its "
+            "images. Set nnUNet_raw, or copy the folder from where a training has made it"
         )

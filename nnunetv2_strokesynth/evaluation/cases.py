@@ -13,9 +13,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.io.messages import name_some
+
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 N_FOLDS = 5
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Gathered(NamedTuple):
@@ -107,7 +109,7 @@ def _gather_folds(
         # Five folds and one more, as the converter writes it: the paper's split, on the same cases.
         if wanted is not None or N_FOLDS not in numbered or not set(range(N_FOLDS)) & set(numbered):
             raise
-        LOGGER.info("%s: folds 0 to %d, without the later ones", model_folder, N_FOLDS - 1)
+        logger.info("%s: folds 0 to %d, without the later ones", model_folder, N_FOLDS - 1)
         return _gather_folds(model_folder, endings, range(N_FOLDS))
 
 
@@ -167,13 +169,6 @@ def gather(
             hint = "`nnUNetv2_predict ... --save_probabilities`"
         raise FileNotFoundError(f"no {need} file in {where}; {hint} writes them")
     return result
-
-
-def name_some(names: Iterable[str], at_most: int = 8) -> str:
-    """The names as ``a, b, c and 12 more``."""
-    names = sorted(names)
-    more = len(names) - at_most
-    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 def match_cases(

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunetv2_strokesynth.io.image_file import simpleitk_name
+from nnunetv2_strokesynth.io.messages import name_some
 
 # Readers round differently (float32 headers, quaternions): a hundredth of a voxel is not a shift.
 ORIGIN_TOLERANCE_VOXELS = 0.01
@@ -69,10 +70,9 @@ def read_mask(path: Path) -> Volume:
     volume = read_volume(path)
     values = np.unique(volume.array)
     if not np.isin(values, (0, 1)).all():
-        shown = ", ".join(f"{value:g}" for value in values[:6])
+        shown = name_some((f"{value:g}" for value in values), at_most=6)
         raise ValueError(
-            f"{path} holds the values {shown}{', ...' if values.size > 6 else ''}, expected only "
-            "0 (background) and 1 (lesion)"
+            f"{path} holds the values {shown}, expected only 0 (background) and 1 (lesion)"
         )
     return volume._replace(array=volume.array == 1)
 

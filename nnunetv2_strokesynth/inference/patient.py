@@ -10,6 +10,8 @@ import numpy as np
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunetv2_strokesynth.channels import (
+    CT,
+    DWI,
     PERFUSION_MAPS,
     PRESETS,
     Preset,
@@ -26,16 +28,13 @@ from nnunetv2_strokesynth.ctp.compute_maps import (
 from nnunetv2_strokesynth.ctp.input_channels import (
     CtpChannels,
     CtpImages,
-    can_build,
     make_channels,
 )
-from nnunetv2_strokesynth.dataset_conversion.job import finite
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    DWI,
-)
 from nnunetv2_strokesynth.inference.study import Study
-from nnunetv2_strokesynth.io.nifti import read_volume
+from nnunetv2_strokesynth.io.nifti import (
+    read_volume,
+    require_finite,
+)
 
 
 class Prepared(NamedTuple):
@@ -76,9 +75,9 @@ def model_preset(dataset_json: dict, model: Path) -> Preset:
     """
     names = tuple(dataset_json["channel_names"].values())
     for preset in PRESETS.values():
-        if preset.names == names and can_build(preset) and DWI not in names:
+        if preset.names == names and preset.made_from_ctp and DWI not in names:
             return preset
-    known = ", ".join(name for name, preset in PRESETS.items() if can_build(preset))
+    known = ", ".join(name for name, preset in PRESETS.items() if preset.made_from_ctp)
     raise ValueError(
         f"{model} reads the channels {', '.join(names)}, which are not made from CT perfusion; "
         f"use a model trained on a data set of one of the presets {known} that reads no DWI"
@@ -186,4 +185,4 @@ def _what_was_computed(missing: list[str]) -> list[str]:
 
 
 def _read(study: Study, name: str) -> np.ndarray:
-    return finite(name, read_volume(study.files[name]))
+    return require_finite(name, read_volume(study.files[name]))

@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
-from nnunetv2_strokesynth.dataset_conversion.scans import (
+from nnunetv2_strokesynth.channels import (
     CT,
     CTP,
+    PERFUSION_MAPS,
 )
+from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
 from nnunetv2_strokesynth.io.dicom.reader import (
     holds_dicom,
     read_ctp_series,
 )
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     SUFFIXES,
     Geometry,
@@ -134,7 +135,7 @@ def _by_modality(source: Path, images: list[Path]) -> dict[str, Path]:
     if CTP not in files:
         series = [path for path in images if path not in files.values() and _is_series(path)]
         if len(series) != 1:
-            names = ", ".join(path.name for path in images[:5])
+            names = name_some(path.name for path in images)
             raise ValueError(
                 f"{source}: no file is known as the series (found {names}); {_EXPECTED}"
             )

@@ -121,6 +121,22 @@ def read_volume(path: Path) -> np.ndarray:
     return voxels.squeeze(trailing).T
 
 
+def require_finite(name: str, volume: np.ndarray) -> np.ndarray:
+    """The volume itself.
+
+    Args:
+        name: what to call it in the error message.
+        volume: any shape.
+
+    Raises:
+        ValueError: a voxel is NaN or infinite.
+    """
+    bad = int(volume.size - np.isfinite(volume).sum())
+    if bad:
+        raise ValueError(f"{name} holds {bad} voxels that are NaN or infinite, expected none")
+    return volume
+
+
 def read_geometry(path: Path) -> Geometry:
     """Where the voxels of a file lie, for releases whose headers can be trusted.
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunetv2_strokesynth.evaluation.cases import name_some
 from nnunetv2_strokesynth.io.atomic import atomic_folder
+from nnunetv2_strokesynth.io.messages import name_some
 
 
 def refuse_existing_file(path: Path, overwrite: bool) -> None:
@@ -17,43 +17,55 @@ def refuse_existing_file(path: Path, overwrite: bool) -> None:
         raise FileExistsError(f"{path} exists; choose another name or add --overwrite")
 
 
-def refuse_existing_folder(folder: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
+def refuse_existing_folder(
+    folder: Path, overwrite: bool, is_ours: Callable[[str], bool], *, record: str | None = None
+) -> None:
     """Raise unless a folder is absent, empty, or holds only our files and may be replaced.
 
     Args:
         folder: where results will go. Replacing it deletes what it holds.
         overwrite: whether the user asked for it.
-        is_ours: whether a file of that name is one that the command itself writes.
+        is_ours: whether the command itself writes files and folders of that name.
+        record: a file that the command writes every time, so that a folder without it is not a
+            result of the command.
 
     Raises:
-        FileExistsError: there is something that must not be deleted.
+        FileExistsError: the folder holds something that must not be deleted.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, expected a folder")
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    if names and not overwrite:
-        raise FileExistsError(f"{folder} is not empty; choose another folder or add --overwrite")
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if not names:
+        return
     foreign = [name for name in names if not is_ours(name)]
-    if foreign:
+    if foreign or (record is not None and record not in names):
+        what = f"holds {name_some(foreign)}" if foreign else f"has no {record}"
         raise FileExistsError(
-            f"{folder} holds files that this command does not write: {name_some(foreign)}. "
-            "--overwrite would delete them; choose another folder."
+            f"{folder} was not written by this command: it {what}. --overwrite would delete "
+            "everything in it; choose another folder"
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"{folder} holds earlier results; choose another folder or add --overwrite"
         )
 
 
 @contextmanager
 def result_folder(
-    folder: Path, *, overwrite: bool, is_ours: Callable[[str], bool]
+    folder: Path, *, overwrite: bool, is_ours: Callable[[str], bool], record: str | None = None
 ) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``folder`` on success; see the checks above."""
-    refuse_existing_folder(folder, overwrite, is_ours)
+    """Yield a temporary folder that becomes ``folder`` on success.
+
+    Arguments and errors are those of ``refuse_existing_folder``.
+    """
+    refuse_existing_folder(folder, overwrite, is_ours, record=record)
     with atomic_folder(Path(folder)) as temporary:
         yield temporary
 
 
 def strict_json(content: object) -> object:
-    """Copy nested results with NaN and infinity as None: JSON knows neither.
+    """Copy nested results with NaN and infinity as None, because JSON has neither.
 
     NamedTuples become dictionaries of their fields, numpy scalars Python numbers, paths strings.
     """

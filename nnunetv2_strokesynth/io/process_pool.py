@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,49 +16,105 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class WorkerKilledError(OSError):
+    """A worker process was killed, usually because the memory was full."""
+
+
 def map_cases(
-    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, description: str
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    description: str,
+    unit: str = "case",
 ) -> list[Result]:
-    """Apply a function to every case and keep the order.
+    """Apply a function to every case and keep the order; the first error ends the run.
 
     Args:
         function: defined at the top of a module, so that worker processes can import it.
-        workers: 1 stays in this process. New processes are spawned, not forked: SimpleITK and
-            PyTorch keep threads.
+        items: the cases.
+        workers: number of processes; 1 stays in this process.
+        description: text before the progress bar.
+        unit: what the progress bar counts.
+
+    Returns:
+        One result for each item, in the order of the items.
 
     Raises:
         ValueError: fewer than one worker.
-        OSError: a worker was killed, usually for memory.
-        Whatever the function raises first; cases not yet begun are dropped.
+        WorkerKilledError: a worker was killed.
+        Any error of the function, as soon as it occurs: cases that have begun are finished, the
+        others are dropped.
+    """
+    results, _ = try_cases(
+        function, items, workers=workers, description=description, unit=unit, tolerated=()
+    )
+    return results
+
+
+def try_cases(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    description: str,
+    unit: str = "case",
+    tolerated: tuple[type[Exception], ...],
+) -> tuple[list[Result], list[Exception]]:
+    """The same, but errors of the ``tolerated`` kinds do not stop the other cases.
+
+    Returns:
+        The results of the cases without error, and the errors of the others; both in the order of
+        the items.
     """
     if workers < 1:
         raise ValueError(f"--workers is {workers}, expected 1 or more")
-    # Closed before an error leaves this function, so that its message gets a line of its own.
-    with tqdm(desc=description, unit="case", total=len(items)) as bar:
+    # The bar is closed before an error leaves this function, so that the error's message begins on
+    # a line of its own.
+    with tqdm(desc=description, unit=unit, total=len(items)) as bar:
+        attempt = partial(_attempt, bar=bar, tolerated=tolerated)
         if workers == 1 or len(items) < 2:
-            return [_counted(function, item, bar) for item in items]
-        return _map_in_processes(function, items, min(workers, len(items)), bar)
+            outcomes = [attempt(partial(function, item)) for item in items]
+        else:
+            outcomes = _in_processes(function, items, min(workers, len(items)), attempt)
+    results = [result for result, error in outcomes if error is None]
+    return results, [error for _, error in outcomes if error is not None]
 
 
-def _counted(function: Callable[[Item], Result], item: Item, bar: tqdm) -> Result:
-    result = function(item)
+def _attempt(
+    call: Callable[[], Result], *, bar: tqdm, tolerated: tuple[type[Exception], ...]
+) -> tuple[Result | None, Exception | None]:
+    outcome: tuple[Result | None, Exception | None]
+    try:
+        outcome = call(), None
+    except tolerated as error:
+        outcome = None, error
     bar.update()
-    return result
+    return outcome
 
 
-def _map_in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, bar: tqdm
-) -> list[Result]:
+def _in_processes(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    attempt: Callable[[Callable[[], Result]], tuple[Result | None, Exception | None]],
+) -> list[tuple[Result | None, Exception | None]]:
+    # Spawned and not forked: the threads of SimpleITK, BLAS and PyTorch do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    outcomes = {}
+    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
         futures = [pool.submit(function, item) for item in items]
         try:
             for future in as_completed(futures):
-                future.result()
-                bar.update()
+                outcomes[future] = attempt(future.result)
         except BrokenProcessPool as error:
-            raise OSError("a worker process was killed; try again with --workers 1") from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
+            raise WorkerKilledError(
+                "a worker process was killed; try again with --workers 1"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return [outcomes[future] for future in futures]
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.process_pool import map_cases
 from nnunetv2_strokesynth.phantom.anatomy import load_atlas
 from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
 from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
 from nnunetv2_strokesynth.phantom.isles_layout import ISLES2018
 from nnunetv2_strokesynth.phantom.layout import Layout
+from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
 from nnunetv2_strokesynth.phantom.plan import (
     PhantomSettings,
     ScanPlan,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-SETTINGS_FILE = "phantom.json"
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ISLES2018, ISLES2017, ISLES2024)}
 _MIN_SIZE = 32
 
@@ -131,25 +129,6 @@ def _describe_scan(
     return scan
 
 
-def _run_all(jobs: list[_Job], workers: int) -> None:
-    bar = tqdm(total=len(jobs), desc="phantom", unit="scan")
-    with bar:
-        if workers == 1 or len(jobs) < 2:
-            for job in jobs:
-                _run_job(job)
-                bar.update()
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-            try:
-                for future in as_completed([pool.submit(_run_job, job) for job in jobs]):
-                    future.result()
-                    bar.update()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-
 def write_phantom(
     root: Path,
     n_train: int,
@@ -186,9 +165,9 @@ def write_phantom(
     ]
     done = n_train + n_test - len(jobs)
     if done:
-        log.info("%d of %d scans are there already", done, n_train + n_test)
+        logger.info("%d of %d scans are there already", done, n_train + n_test)
     write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=False))
-    _run_all(jobs, workers)
+    map_cases(_run_job, jobs, workers=workers, description="phantom", unit="scan")
     write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=True))
 
 

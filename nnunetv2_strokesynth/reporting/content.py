@@ -20,9 +20,9 @@ from nnunetv2_strokesynth.evaluation.cases import (
     case_files,
     gather,
     match_cases,
-    name_some,
 )
 from nnunetv2_strokesynth.evaluation.measure import measure_cases
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.reporting.case_images import CaseFiles
 from nnunetv2_strokesynth.reporting.model_folder import Model
 

@@ -9,13 +9,13 @@ import pytest
 import SimpleITK as sitk
 
 from nnunetv2_strokesynth.channels import (
+    MIRRORED,
     PERFUSION_MAPS,
     PRESETS,
 )
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.ctp import mirror as module
 from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
-from nnunetv2_strokesynth.ctp.input_channels import MIRRORED
 from nnunetv2_strokesynth.ctp.mirror import (
     FLIPPED,
     REGISTERED,

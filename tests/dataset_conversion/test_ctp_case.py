@@ -9,7 +9,6 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
 )
 from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
-from nnunetv2_strokesynth.ctp.input_channels import can_build
 from nnunetv2_strokesynth.ctp.perfusion_window import perfusion_window
 from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
@@ -111,7 +110,7 @@ def test_real_dwi(scans, job_of, mask):
 
 
 def test_presets_of_ct_are_built_and_those_of_mri_are_not():
-    assert [name for name, preset in PRESETS.items() if can_build(preset)] == [
+    assert [name for name, preset in PRESETS.items() if preset.made_from_ctp] == [
         "wang2020",
         "song2018",
         "clerigues2019",

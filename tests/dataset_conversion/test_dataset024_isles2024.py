@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunetv2_strokesynth.channels import (
+    CT,
+    CTP,
+    LESION,
+)
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024 import find_scans
 from nnunetv2_strokesynth.dataset_conversion.downsampling import (
@@ -13,9 +18,6 @@ from nnunetv2_strokesynth.dataset_conversion.downsampling import (
     block_mean,
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import (
-    CT,
-    CTP,
-    LESION,
     TEST,
     TRAIN,
 )

@@ -137,7 +137,7 @@ def test_real_dwi_leaves_out_scans_without_one(scans, convert, caplog):
     folder = convert("--preset", "real_dwi")
     assert (
         "6 of 10 training scans have no DWI and are left out: "
-        "case_001, case_002, case_003, case_004, case_005, ..."
+        "case_001, case_002, case_003, case_004, case_005 and 1 more"
     ) in caplog.text
     assert "1 of 2 testing scans have no DWI and are left out: test_001" in caplog.text
     with open(folder / "conversion_report.csv", newline="") as file:

@@ -10,7 +10,6 @@ from nnunetv2_strokesynth.evaluation.cases import (
     gather,
     label_beside,
     match_cases,
-    name_some,
     pair_images,
 )
 
@@ -100,8 +99,3 @@ def test_label_beside_probabilities(tmp_path):
     assert label_beside(tmp_path / "a.b.npz") == tmp_path / "a.b.nii.gz"
     with pytest.raises(FileNotFoundError, match="c.nii.gz"):
         label_beside(tmp_path / "c.npz")
-
-
-def test_long_lists_are_cut():
-    assert name_some("ba") == "a, b"
-    assert name_some("abcdefghij").endswith("h and 2 more")

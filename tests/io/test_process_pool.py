@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 
 import pytest
 
 from nnunetv2_strokesynth.evaluation.cases import CasePair
 from nnunetv2_strokesynth.evaluation.measure import measure_case
-from nnunetv2_strokesynth.io.process_pool import map_cases
+from nnunetv2_strokesynth.io.process_pool import (
+    WorkerKilledError,
+    map_cases,
+    try_cases,
+)
 
 SQUARES = [9.0, 0.0, 4.0, 1.0]
 
@@ -21,6 +27,25 @@ def test_an_error_in_a_worker_arrives(tmp_path):
     cases = [CasePair(f"case_{k}", tmp_path / "a", tmp_path / "b") for k in range(2)]
     with pytest.raises(ValueError, match=r"case case_\d: .*a does not exist"):
         map_cases(measure_case, cases, workers=2, description="measure")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tolerated_errors_do_not_stop_the_others(workers):
+    options = {"workers": workers, "description": "roots"}
+    found, errors = try_cases(math.sqrt, [9.0, -1.0, 4.0], tolerated=(ValueError,), **options)
+    assert found == [3, 2]
+    assert [type(error) for error in errors] == [ValueError]
+    with pytest.raises(TypeError):
+        try_cases(math.sqrt, [9.0, "x", 4.0], tolerated=(ValueError,), **options)
+
+
+def test_a_killed_worker_is_an_error_of_its_own():
+    with pytest.raises(WorkerKilledError, match="--workers 1"):
+        map_cases(_kill_itself, [0, 1], workers=2, description="kills")
+
+
+def _kill_itself(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_no_workers():

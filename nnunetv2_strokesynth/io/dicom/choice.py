@@ -14,8 +14,7 @@ from nnunetv2_strokesynth.io.dicom.stack import (
 )
 from nnunetv2_strokesynth.io.dicom.tags import SliceHeader
 from nnunetv2_strokesynth.io.dicom.times import tells_frames_apart
-
-_LISTED = 10
+from nnunetv2_strokesynth.io.messages import name_some
 
 
 class Candidate(NamedTuple):
@@ -91,7 +90,7 @@ def only_perfusion_series(folder: Path, candidates: list[Candidate]) -> Candidat
     perfusion = complete or _joined(folder, candidates)
     if len(perfusion) > 1:
         raise ValueError(
-            f"{folder}: {len(perfusion)} perfusion series: {_listed(perfusion)}; choose one with "
+            f"{folder}: {len(perfusion)} perfusion series: {name_some(perfusion)}; choose one with "
             "--series UID"
         )
     broken = [c for c in candidates if c.repeats]
@@ -100,7 +99,7 @@ def only_perfusion_series(folder: Path, candidates: list[Candidate]) -> Candidat
     if len(candidates) > 1 and len(largest.uids) == 1 and not (largest.repeats or largest.problem):
         raise ValueError(
             f"{folder}: none of {len(candidates)} CT series has several images at each position, "
-            f"as a perfusion series has: {_listed(candidates)}; give the folder of that series"
+            f"as a perfusion series has: {name_some(candidates)}; give the folder of that series"
         )
     return largest
 
@@ -114,7 +113,7 @@ def named_series(folder: Path, candidates: list[Candidate], uid: str) -> Candida
     named = [c for c in candidates if uid in c.uids]
     if not named:
         raise ValueError(
-            f"{folder}: no CT series {uid}, found {_listed(candidates)}; give one of these UIDs"
+            f"{folder}: no CT series {uid}, found {name_some(candidates)}; give one of these UIDs"
         )
     joined = [] if named[0].repeats else _joined(folder, candidates)
     return next((c for c in joined if uid in c.uids), named[0])
@@ -149,8 +148,3 @@ def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
         key = (first.study_uid, first.kernel, first.thickness_mm, first.shape_yx)
         groups.setdefault(repr((*key, pixel.tolist(), direction.tolist())), []).append(single)
     return list(groups.values())
-
-
-def _listed(candidates: list[Candidate]) -> str:
-    more = f", and {len(candidates) - _LISTED} more" if len(candidates) > _LISTED else ""
-    return ", ".join(map(str, candidates[:_LISTED])) + more

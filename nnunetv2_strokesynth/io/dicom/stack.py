@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.io.dicom.tags import SliceHeader
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry
 
 _SAME_PLACE_MM, _SAME_PLACE_SHARE = 0.01, 0.01  # or 1 % of the slices' distance
@@ -15,7 +16,6 @@ _EVEN_MM, _EVEN_SHARE = 0.05, 0.01
 _SAME_DIRECTION = 1e-3
 _SAME_PIXEL_MM = 1e-4
 _IN_PLANE_PIXELS = 0.5
-_LISTED = 3
 
 
 class Stack(NamedTuple):
@@ -86,10 +86,9 @@ def check_counts(stack: Stack) -> None:
         if count != expected
     ]
     if wrong:
-        more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
         raise ValueError(
-            f"{stack.name}: slice position {', '.join(wrong[:_LISTED])}{more}, expected "
-            f"{expected} images at each of the {len(counts)} positions; is the copy incomplete? "
+            f"{stack.name}: slice position {name_some(wrong, at_most=3)}, expected {expected} "
+            f"images at each of the {len(counts)} positions; is the copy incomplete? "
             "Export the series again"
         )
 
