@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Lint and all tests, in a virtual environment of their own. `bash tests/run.sh -k losses` runs a part.
+# Lint and tests, in a virtual environment of their own. `bash tests/run.sh -k losses` runs
+# a part of the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ -x .venv-test/bin/python ] || python3 -m venv .venv-test
+bin=.venv-test/bin
+[ -x $bin/python ] || [ -d .venv-test/Scripts ] || python3 -m venv .venv-test
+[ -d $bin ] || bin=.venv-test/Scripts  # Windows
 rm -rf build  # setuptools would keep modules that are gone
-.venv-test/bin/pip install --quiet --disable-pip-version-check '.[test]'
-.venv-test/bin/ruff check .
-.venv-test/bin/ruff format --check .
-exec .venv-test/bin/pytest -n 2 "$@"
+$bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+$bin/ruff check .
+$bin/ruff format --check .
+exec $bin/pytest -n 2 "$@"
