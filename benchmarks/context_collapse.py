@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
-from nnunetv2_strokesynth.losses.functional import (
-    context_l1,
+from nnunetv2_strokesynth.losses.synthesis import (
+    context_distance_per_sample,
     context_spread,
 )
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
@@ -66,7 +66,7 @@ def collapse(
         pseudo = F.avg_pool2d(batch, 5, stride=1, padding=2)
         pseudo = pseudo + 0.05 * torch.randn_like(pseudo)
         step.zero_grad()
-        context_l1(encoder, pseudo, batch).backward()
+        context_distance_per_sample(encoder(pseudo), encoder(batch)).mean().backward()
         step.step()
     return history
 

@@ -43,10 +43,8 @@ from torch import nn
 from torch.nn import functional as F
 from training_step import Loss, architecture, bare_loss, bare_networks, make_batch, make_step
 
-from nnunetv2_strokesynth.losses.joint import (
-    JointLoss,
-    SegmentationLoss,
-)
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 from nnunetv2_strokesynth.trainers.strokesynth import (

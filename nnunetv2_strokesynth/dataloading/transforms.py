@@ -16,7 +16,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from scipy.ndimage import gaussian_filter
 
-from nnunetv2_strokesynth.losses.functional import lesion_weight_map
+from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
 
 
 class SplitTarget(BasicTransform):

@@ -35,7 +35,7 @@ from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     remove_leftovers,
 )
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.papers.shared.one_pass import OnePassDataset
 from nnunetv2_strokesynth.papers.shared.stages import (
     Stage,

@@ -25,11 +25,9 @@ from nnunetv2_strokesynth.dataloading.transforms import (
     PackTargets,
     blurred_lesion,
 )
-from nnunetv2_strokesynth.losses.functional import lesion_weight_map
-from nnunetv2_strokesynth.losses.joint import (
-    JointLoss,
-    SegmentationLoss,
-)
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.strokesynth_net import (
     PSEUDO_DWI,
     planned_networks,

@@ -13,7 +13,7 @@ from nnunetv2_strokesynth.dataloading.transforms import (
     blurred_lesion,
     with_targets,
 )
-from nnunetv2_strokesynth.losses.functional import lesion_weight_map
+from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
 from nnunetv2_strokesynth.trainers.strokesynth import (
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,

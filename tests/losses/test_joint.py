@@ -3,17 +3,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from loss_batches import make_batch
+from no_waiting import NoWaiting
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from nnunetv2_strokesynth.losses.joint import (
-    JointLoss,
-    SegmentationLoss,
-)
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
-from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
 
-SIZE = 32
 SEGMENTATION_TERMS = {"L_s", "L_wce", "L_hgd"}
 ALL_TERMS = SEGMENTATION_TERMS | {
     "synthesis_pixel",
@@ -22,18 +19,6 @@ ALL_TERMS = SEGMENTATION_TERMS | {
     "feature_context",
     "context_spread",
 }
-
-
-def make_batch(n: int = 3, without_dwi: tuple[int, ...] = ()):
-    """Outputs as leaves, and targets in the types in which nnU-Net's loader delivers them."""
-    torch.manual_seed(0)
-    logits = torch.randn(n, 2, SIZE, SIZE)
-    pseudo_dwi, feature, dwi = torch.rand(3, n, 1, SIZE, SIZE)
-    labels = (torch.rand(n, 1, SIZE, SIZE) > 0.8).to(torch.int16)
-    for index in without_dwi:
-        dwi[index] = torch.nan
-    output = tuple(value.requires_grad_() for value in (logits, pseudo_dwi, feature))
-    return output, [labels, dwi, 0.5 + torch.rand(n, 1, SIZE, SIZE)]
 
 
 def segmentation_by_numpy(logits, labels, weight) -> tuple[float, float]:
@@ -202,6 +187,26 @@ def test_without_context_encoder_the_pixel_terms_remain():
     assert set(loss.terms) == SEGMENTATION_TERMS | {"synthesis_pixel", "feature_pixel"}
 
 
+def test_weights_of_zero_leave_terms_in_the_log_and_out_of_the_gradient():
+    output, target = make_batch()
+    loss = JointLoss(ContextEncoder())
+    loss.beta = 0.0
+    loss(output, target).backward()
+    assert (output[2].grad == 0).all() and (output[1].grad != 0).any()
+    assert "feature_pixel" in loss.terms
+
+    output, target = make_batch()
+    loss.alpha = 0.0
+    assert loss(output, target).item() == loss.terms["L_s"].item()
+
+
+def test_without_a_feature():
+    (logits, pseudo_dwi, _), target = make_batch()
+    loss = JointLoss(ContextEncoder())
+    loss((logits, pseudo_dwi, None), target).backward()
+    assert "feature_pixel" not in loss.terms and "synthesis_pixel" in loss.terms
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_autocast(dtype):
     """Outputs in half precision, as a network under autocast returns them."""
@@ -218,32 +223,12 @@ def test_autocast(dtype):
     assert all(p.grad.isfinite().all() for p in encoder.parameters())
 
 
-class NoWaiting(TorchDispatchMode):
-    """Stops where a GPU would be waited for: a number read from it, a size that depends on data."""
-
-    names = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal")
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket.__name__ in self.names:
-            raise AssertionError(f"{func} waits for the GPU")
-        by_index = func.overloadpacket.__name__ in ("index", "index_put", "index_put_")
-        if by_index and any(i is not None and i.dtype == torch.bool for i in args[1]):
-            raise AssertionError(f"{func} by a mask waits for the GPU")
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("without_dwi", [(), (1,), (0, 1, 2)])
-@pytest.mark.parametrize("discriminator", [False, True])
-def test_nothing_in_the_losses_waits_for_the_gpu(without_dwi, discriminator):
+def test_nothing_in_the_losses_waits_for_the_gpu(without_dwi):
     output, target = make_batch(without_dwi=without_dwi)
-    critic = MultiScaleDiscriminator(2, 4) if discriminator else None
-    condition = (torch.rand(3, 1, SIZE, SIZE),) if discriminator else ()
-    segmentation = SegmentationLoss(
-        ("L_wce", "L_hgd", "L_dice", "L_gd", "L_ce"), watched=("l1", "error_rate")
-    )
-    loss = JointLoss(ContextEncoder(), segmentation=segmentation, discriminator=critic)
+    loss = JointLoss(ContextEncoder())
     with NoWaiting():
-        loss((*output, *condition), target).backward()
+        loss(output, target).backward()
     assert all(torch.isfinite(value.grad).all() for value in output)
 
 

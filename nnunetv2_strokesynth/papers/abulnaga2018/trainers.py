@@ -28,7 +28,7 @@ from nnunetv2_strokesynth.papers.abulnaga2018.affine import (
     InPlaneAffine,
     covering_sides,
 )
-from nnunetv2_strokesynth.papers.abulnaga2018.losses import (
+from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
     BalancedCrossEntropy,
     FocalLoss,
     lesion_fraction,

@@ -24,12 +24,12 @@ from nnunetv2_strokesynth.channels import (
 )
 from nnunetv2_strokesynth.dataloading.transforms import with_targets
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
 from nnunetv2_strokesynth.papers.clerigues2019.asymmetric_unet import AsymmetricResidualUNet
 from nnunetv2_strokesynth.papers.clerigues2019.balanced_patches import (
     BalancedPatches,
     RepeatedPatches,
 )
+from nnunetv2_strokesynth.papers.clerigues2019.loss import clerigues2019_loss
 from nnunetv2_strokesynth.papers.clerigues2019.monte_carlo import MonteCarloSegmenter
 from nnunetv2_strokesynth.papers.shared.stages import (
     SEGMENTATION,
@@ -118,7 +118,7 @@ class Clerigues2019Trainer(StrokeTrainer):
         )
 
     def _build_loss(self) -> nn.Module:
-        return SegmentationLoss(self.segmentation_terms, watched=self.stopping_terms)
+        return clerigues2019_loss(self.segmentation_terms, self.stopping_terms)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, DropSchedule]:
         """Adadelta with PyTorch's defaults, at a constant rate."""

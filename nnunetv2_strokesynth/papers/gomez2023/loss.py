@@ -8,10 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nnunetv2_strokesynth.losses.functional import (
-    focal_loss_per_pixel,
-    wide,
-)
+from nnunetv2_strokesynth.losses.precision import wide
+from nnunetv2_strokesynth.papers.shared.focal import focal_loss_per_pixel
 
 HEAD_WEIGHTS = (0.03, 0.045, 0.05, 0.125, 0.25, 0.5)  # coarse to fine
 FOCAL_GAMMA = 2.0

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.losses.functional import (
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.losses.synthesis import (
     context_spread,
     encode_context,
     known_dwi,
     mean_over_valid,
     nan_without_dwi,
 )
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
 
 _ROOT_EPS = 1e-8
 

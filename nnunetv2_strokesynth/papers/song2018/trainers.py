@@ -15,8 +15,7 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets
-from nnunetv2_strokesynth.losses.functional import signed_distance_weight_map
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.strokesynth_net import FEATURE
 from nnunetv2_strokesynth.papers.shared.radial_distortion import RadialDistortion
 from nnunetv2_strokesynth.papers.shared.unet import (
@@ -24,6 +23,9 @@ from nnunetv2_strokesynth.papers.shared.unet import (
     UNet,
 )
 from nnunetv2_strokesynth.papers.song2018.loss import Song2018Loss
+from nnunetv2_strokesynth.papers.song2018.signed_distance_weight_map import (
+    signed_distance_weight_map,
+)
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 
 _SIX_FRAMES = tuple(f"CTA_{k}" for k in range(0, 11, 2))

@@ -12,21 +12,20 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.losses.joint import (
-    JointLoss,
-    SegmentationLoss,
-)
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.strokesynth_net import (
     FEATURE,
     PSEUDO_DWI,
     wang2020_networks,
 )
+from nnunetv2_strokesynth.papers.shared.segmentation_terms import segmentation_loss
 from nnunetv2_strokesynth.papers.shared.stages import (
     JOINT,
     DropSchedule,
     Stage,
 )
 from nnunetv2_strokesynth.papers.shared.unet import SLNet
+from nnunetv2_strokesynth.papers.wang2020.loss import Wang2020Loss
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
@@ -98,13 +97,13 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
         return network
 
     def _build_loss(self) -> nn.Module:
-        segmentation = SegmentationLoss(self.segmentation_terms)
+        segmentation = segmentation_loss(self.segmentation_terms)
         if not self.uses_dwi:
             return segmentation
         return self._joint_loss(self.unwrapped_network, segmentation)
 
     def _joint_loss(self, network: nn.Module, segmentation: SegmentationLoss) -> nn.Module:
-        return JointLoss(
+        return Wang2020Loss(
             network.context_encoder,
             gamma=self.gamma,
             segmentation=segmentation,
@@ -132,7 +131,7 @@ class StrokeSynthTrainer_Wang2020(StrokeSynthTrainer):
     def _enter(self, stage: Stage) -> None:
         """As every trainer; leaves out of the loss what the stage does not train."""
         super()._enter(stage)
-        if isinstance(self.loss, JointLoss):
+        if isinstance(self.loss, Wang2020Loss):
             self.loss.segmentation_weight = float(stage.segmentation)
             self.loss.alpha = self.alpha if stage.synthesis else 0.0
             self.loss.beta = self.beta if stage.feature else 0.0

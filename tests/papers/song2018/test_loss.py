@@ -1,4 +1,4 @@
-"""Song & Huang 2018, Eq. 1 to 3, against numpy; their weight map by brute force."""
+"""Song & Huang 2018, Eq. 1 to 3, against numpy."""
 
 import math
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_strokesynth.losses.functional import signed_distance_weight_map
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 from nnunetv2_strokesynth.papers.song2018.loss import Song2018Loss
 
@@ -24,32 +23,6 @@ def make_batch(n=3, without_dwi=()):
         dwi[index] = torch.nan
     output = tuple(value.requires_grad_() for value in (logits, pseudo_dwi, feature))
     return output, [labels, dwi, 0.5 + torch.rand(n, 1, SIZE, SIZE)]
-
-
-@pytest.mark.parametrize("decay_px", [50.0, 3.0])
-def test_signed_distance_weights_equal_brute_force(decay_px):
-    lesion = np.zeros((9, 11), bool)
-    lesion[2:7, 3:8] = True
-    weight = signed_distance_weight_map(lesion, decay_px)
-    for y, x in np.ndindex(lesion.shape):
-        other = np.argwhere(lesion != lesion[y, x])
-        distance = min(math.hypot(y - yy, x - xx) for yy, xx in other)
-        phi = distance if lesion[y, x] else -distance
-        assert weight[y, x] == pytest.approx(0.5 + 1 / (1 + math.exp(-phi / decay_px)), rel=1e-6)
-    assert (
-        weight[4, 5] == weight.max() and (weight[lesion] > 1).all() and (weight[~lesion] < 1).all()
-    )
-
-
-def test_signed_distance_weights_without_an_edge():
-    assert (signed_distance_weight_map(np.zeros((3, 4), bool)) == 0.5).all()
-    assert (signed_distance_weight_map(np.ones((3, 4), bool)) == 1.5).all()
-    stack = np.zeros((2, 5, 5), bool)
-    stack[0, 2, 2] = True
-    weights = signed_distance_weight_map(stack)
-    assert (weights[1] == 0.5).all(), "distances stay within the slice"
-    with pytest.raises(ValueError, match="decay_px = 0"):
-        signed_distance_weight_map(stack, 0)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_strokesynth.losses.functional import balanced_cross_entropy
-from nnunetv2_strokesynth.losses.joint import SegmentationLoss
-from nnunetv2_strokesynth.papers.abulnaga2018.losses import (
+from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
     BalancedCrossEntropy,
     FocalLoss,
+    balanced_cross_entropy,
     lesion_fraction,
 )
+from nnunetv2_strokesynth.papers.shared.segmentation_terms import segmentation_loss
 
 SHAPES = [(3, 2, 8, 9), (1, 2, 3, 6, 7)]
 
@@ -47,7 +47,7 @@ def test_gamma_0_is_the_cross_entropy(shape):
     p, y = probabilities(logits), target[0][:, 0].numpy()
     expected = (-y * np.log(p) - (1 - y) * np.log(1 - p)).mean()  # Eq. 2 and 3
     assert FocalLoss(0.0)(logits, target).item() == pytest.approx(expected, rel=1e-9)
-    assert SegmentationLoss(("L_ce",))(logits, target).item() == pytest.approx(expected, rel=1e-9)
+    assert segmentation_loss(("L_ce",))(logits, target).item() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,29 +1,24 @@
-"""The losses of Tables 1 and 4 against numpy, and how the joint loss combines them."""
+"""The synthesis losses of Table 1 against numpy, and how the joint loss combines them."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from loss_batches import SIZE, make_batch
+from no_waiting import NoWaiting
 from torch import nn
 
-from nnunetv2_strokesynth.losses.functional import (
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
+from nnunetv2_strokesynth.papers.shared.segmentation_terms import segmentation_loss
+from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
+from nnunetv2_strokesynth.papers.wang2020.loss import (
+    Wang2020Loss,
     context_l2_per_sample,
-    dice_loss,
-    generalized_dice_loss,
-    hardness_aware_dice_loss,
     l1_per_sample,
     l2_per_sample,
     lsgan_per_sample,
 )
-from nnunetv2_strokesynth.losses.joint import (
-    JointLoss,
-    SegmentationLoss,
-)
-from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
-from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
-
-SIZE = 32
 
 
 @pytest.fixture
@@ -33,36 +28,6 @@ def rng():
 
 def tensor(values) -> torch.Tensor:
     return torch.from_numpy(np.asarray(values))
-
-
-def make_batch(n=3, without_dwi=()):
-    torch.manual_seed(0)
-    logits = torch.randn(n, 2, SIZE, SIZE)
-    pseudo_dwi, feature, dwi = torch.rand(3, n, 1, SIZE, SIZE)
-    labels = (torch.rand(n, 1, SIZE, SIZE) > 0.8).to(torch.int16)
-    for index in without_dwi:
-        dwi[index] = torch.nan
-    output = tuple(value.requires_grad_() for value in (logits, pseudo_dwi, feature))
-    return output, [labels, dwi, 0.5 + torch.rand(n, 1, SIZE, SIZE)]
-
-
-def test_dice_loss_equals_numpy(rng):
-    p = rng.random((2, 4, 5))
-    y = (rng.random((2, 4, 5)) > 0.6).astype(float)
-    expected = 1 - 2 * (p * y).sum() / ((p**2).sum() + (y**2).sum())
-    found = dice_loss(tensor(np.stack([1 - p, p], 1)), tensor(np.stack([1 - y, y], 1)))
-    assert found.item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_dice_loss_by_hand_and_at_the_ends():
-    y = torch.tensor([[[0.0, 1.0, 1.0, 0.0]]])[:, 0]
-    onehot = torch.stack([1 - y, y], 1)
-    assert dice_loss(onehot, onehot).item() == pytest.approx(0, abs=1e-6)
-    assert dice_loss(1 - onehot, onehot).item() == pytest.approx(1, abs=1e-6)
-    half = torch.full_like(onehot, 0.5)  # 2 * (2 * 0.5) / (2 + 4 * 0.25) = 2/3
-    assert dice_loss(half, onehot).item() == pytest.approx(1 / 3, rel=1e-5)
-    nothing = torch.stack([torch.ones_like(y), torch.zeros_like(y)], 1)
-    assert dice_loss(nothing, nothing).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_pixel_losses_equal_numpy(rng):
@@ -90,32 +55,11 @@ def test_least_squares_gan_equals_numpy(rng):
         np.testing.assert_allclose(lsgan_per_sample([tensor(s) for s in scales], goal), expected)
 
 
-@pytest.mark.parametrize(
-    "names", [("L_ce",), ("L_dice",), ("L_gd",), ("L_hgd",), ("L_ce", "L_hgd")]
-)
-def test_segmentation_loss_sums_the_named_terms(names):
-    output, target = make_batch()
-    logits, labels = output[0].detach(), target[0][:, 0].long()
-    probs = logits.softmax(1)
-    onehot = torch.stack([labels == 0, labels == 1], 1).float()
-    p_true = np.where(labels == 1, probs[:, 1], probs[:, 0])
-    values = {
-        "L_ce": -np.log(p_true).mean(),
-        "L_dice": dice_loss(probs, onehot).item(),
-        "L_gd": generalized_dice_loss(probs, onehot).item(),
-        "L_hgd": hardness_aware_dice_loss(probs, onehot).item(),
-    }
-    loss = SegmentationLoss(names)
-    expected = sum(values[name] for name in names)
-    assert loss(output, target).item() == pytest.approx(expected, rel=1e-5)
-    assert set(loss.terms) == {"L_s", *names}
-
-
 @pytest.mark.parametrize(("pixel", "context"), [("L1", "l_h1"), ("L2", "l_h2"), ("w-L2", "l_h2")])
 def test_synthesis_terms_by_name(pixel, context):
     output, target = make_batch(without_dwi=(1,))
     encoder = ContextEncoder()
-    loss = JointLoss(encoder, beta=0.0, gamma=3.0, pixel=pixel, context=context)
+    loss = Wang2020Loss(encoder, beta=0.0, gamma=3.0, pixel=pixel, context=context)
     value = loss(output, target).item()
     _, dwi, weight = target
     expected = []
@@ -135,7 +79,7 @@ def test_synthesis_terms_by_name(pixel, context):
 def test_weights_of_zero_leave_terms_in_the_log_and_out_of_the_gradient():
     """A stage of its own for the synthesis, then one for the segmentation."""
     output, target = make_batch()
-    loss = JointLoss(ContextEncoder())
+    loss = Wang2020Loss(ContextEncoder())
     loss.segmentation_weight, loss.beta = 0.0, 0.0
     loss(output, target).backward()
     assert output[0].grad is None and (output[2].grad == 0).all()
@@ -145,13 +89,6 @@ def test_weights_of_zero_leave_terms_in_the_log_and_out_of_the_gradient():
     output, target = make_batch()
     loss.segmentation_weight, loss.alpha = 1.0, 0.0
     assert loss(output, target).item() == loss.terms["L_s"].item()
-
-
-def test_without_a_feature():
-    (logits, pseudo_dwi, _), target = make_batch()
-    loss = JointLoss(ContextEncoder())
-    loss((logits, pseudo_dwi, None), target).backward()
-    assert "feature_pixel" not in loss.terms and "synthesis_pixel" in loss.terms
 
 
 class Constant(nn.Module):
@@ -170,7 +107,7 @@ def test_both_sides_of_the_gan_get_their_own_gradient():
     (logits, pseudo_dwi, _), target = make_batch(without_dwi=(2,))
     condition = torch.rand(3, 4, SIZE, SIZE)
     discriminator = Constant(0.7)
-    loss = JointLoss(None, pixel=None, discriminator=discriminator)
+    loss = Wang2020Loss(None, pixel=None, discriminator=discriminator)
     loss.segmentation_weight = 0.0
     loss((logits, pseudo_dwi, None, condition), target).backward()
     f, fake, real = 0.7, pseudo_dwi.detach()[:2], target[1][:2]
@@ -185,8 +122,21 @@ def test_both_sides_of_the_gan_get_their_own_gradient():
 def test_the_real_discriminator_learns_through_the_joint_loss():
     output, target = make_batch()
     discriminator = MultiScaleDiscriminator(5, 4)
-    loss = JointLoss(None, pixel="L2", discriminator=discriminator)
+    loss = Wang2020Loss(None, pixel="L2", discriminator=discriminator)
     loss((*output[:2], None, torch.rand(3, 4, SIZE, SIZE)), target).backward()
     assert all(p.grad.isfinite().all() for p in discriminator.parameters())
     assert any((p.grad != 0).any() for p in discriminator.parameters())
     assert {"adversarial", "discriminator", "synthesis_pixel"} <= set(loss.terms)
+
+
+@pytest.mark.parametrize("without_dwi", [(), (1,), (0, 1, 2)])
+@pytest.mark.parametrize("discriminator", [False, True])
+def test_nothing_in_the_losses_waits_for_the_gpu(without_dwi, discriminator):
+    output, target = make_batch(without_dwi=without_dwi)
+    critic = MultiScaleDiscriminator(2, 4) if discriminator else None
+    condition = (torch.rand(3, 1, SIZE, SIZE),) if discriminator else ()
+    segmentation = segmentation_loss(("L_wce", "L_hgd", "L_dice", "L_gd", "L_ce"))
+    loss = Wang2020Loss(ContextEncoder(), segmentation=segmentation, discriminator=critic)
+    with NoWaiting():
+        loss((*output, *condition), target).backward()
+    assert all(torch.isfinite(value.grad).all() for value in output)

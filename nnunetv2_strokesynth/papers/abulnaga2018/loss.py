@@ -7,12 +7,38 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from nnunetv2_strokesynth.losses.functional import (
-    balanced_cross_entropy,
-    focal_loss_per_pixel,
-    wide,
-)
+from nnunetv2_strokesynth.losses.precision import wide
+from nnunetv2_strokesynth.papers.shared.focal import focal_loss_per_pixel
+
+
+def balanced_cross_entropy(
+    lesion_logit: torch.Tensor, labels: torch.Tensor, lesion_weight: float
+) -> torch.Tensor:
+    """The mean over all pixels of -w y log(p) - (1 - w) (1 - y) log(1 - p).
+
+    Args:
+        lesion_logit: logit of p, the lesion's probability; any shape.
+        labels: y, the same shape, 0 or 1.
+        lesion_weight: w, from 0 to 1; 0.5 gives half the cross entropy.
+
+    Returns:
+        A scalar, at least 0. Without a lesion only the second summand is left.
+
+    Raises:
+        ValueError: ``lesion_weight`` is not between 0 and 1.
+
+    Source: Abulnaga & Rubin 2018, Eq. 4. Computed from logits, so that it is finite everywhere.
+    """
+    if not 0 <= lesion_weight <= 1:
+        raise ValueError(
+            f"balanced_cross_entropy expects a weight between 0 and 1, found {lesion_weight}"
+        )
+    lesion_logit = wide(lesion_logit)
+    target = (labels > 0).to(lesion_logit.dtype)
+    weight = lesion_weight * target + (1 - lesion_weight) * (1 - target)
+    return F.binary_cross_entropy_with_logits(lesion_logit, target, weight=weight)
 
 
 def lesion_fraction(label_maps: Iterable[np.ndarray]) -> float:

@@ -1,0 +1,166 @@
+"""Eq. 12 to 14 of Wang et al. 2020 against numpy and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from nnunetv2_strokesynth.losses.segmentation import (
+    generalized_dice_loss,
+    hardness_aware_dice_loss,
+    weighted_cross_entropy,
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def tensor(values) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values))
+
+
+def random_probs(rng, shape) -> np.ndarray:
+    values = rng.random(shape) + 0.01
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def random_onehot(rng, shape) -> np.ndarray:
+    labels = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    return np.moveaxis(np.eye(shape[1])[labels], -1, 1)
+
+
+# Eq. 12: weighted cross entropy
+
+
+def test_weighted_cross_entropy_equals_numpy(rng):
+    logits = 3 * rng.standard_normal((2, 3, 4, 5))
+    labels = rng.integers(0, 3, (2, 4, 5))
+    weight = rng.random((2, 4, 5)) + 0.5
+    numerator = 0.0
+    for b, y, x in np.ndindex(labels.shape):
+        scores = np.exp(logits[b, :, y, x])
+        numerator -= weight[b, y, x] * math.log(scores[labels[b, y, x]] / scores.sum())
+    found = weighted_cross_entropy(tensor(logits), tensor(labels), tensor(weight))
+    assert found.item() == pytest.approx(numerator / weight.sum(), rel=1e-10)
+
+
+def test_weighted_cross_entropy_hand_values():
+    labels = torch.tensor([[[0, 1]]])
+    logits = torch.zeros(1, 2, 1, 2)
+    weight = torch.tensor([[[0.5, 1.5]]])
+    assert weighted_cross_entropy(logits, labels, weight).item() == pytest.approx(math.log(2))
+    # Right by far on the first pixel; odds of 1 to 3 on the second, which has 3/4 of the weight.
+    logits = torch.tensor([[[[50.0, math.log(3.0)]], [[0.0, 0.0]]]])
+    expected = 0.75 * math.log(4)
+    assert weighted_cross_entropy(logits, labels, weight).item() == pytest.approx(expected)
+
+
+# Eq. 13 and 14: generalised Dice, hardness-aware
+
+
+def generalized_dice_by_loops(probs: np.ndarray, onehot: np.ndarray) -> float:
+    numerator = denominator = 0.0
+    for c in range(probs.shape[1]):
+        m = 1 / onehot[:, c].sum() ** 2
+        numerator += m * (onehot[:, c] * probs[:, c]).sum()
+        denominator += m * (onehot[:, c] + probs[:, c]).sum()
+    return 1 - 2 * numerator / denominator
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 7, 6), (3, 4, 5, 5), (2, 2, 3, 4, 5)])
+def test_dice_losses_equal_numpy(rng, shape):
+    probs, onehot = random_probs(rng, shape), random_onehot(rng, shape)
+    expected = generalized_dice_by_loops(probs, onehot)
+    found = generalized_dice_loss(tensor(probs), tensor(onehot))
+    assert found.item() == pytest.approx(expected, rel=1e-10)
+    found = hardness_aware_dice_loss(tensor(probs), tensor(onehot))
+    assert found.item() == pytest.approx(-math.log(1 - expected), rel=1e-10)
+
+
+def test_generalized_dice_hand_value():
+    """Three background pixels and one of lesion; m = 1/9 and 1."""
+    onehot = torch.tensor([[[[1.0, 1, 1, 0]], [[0.0, 0, 0, 1]]]])
+    lesion = torch.tensor([[[[0.0, 0, 0.5, 0.5]]]])
+    probs = torch.cat((1 - lesion, lesion), dim=1)
+    expected = 1 - 2 * (2.5 / 9 + 0.5) / (6 / 9 + 2)
+    assert generalized_dice_loss(probs, onehot).item() == pytest.approx(expected)
+
+
+def test_absent_class_takes_the_largest_weight_of_the_others():
+    """Four background pixels, lesion probability 1/4 everywhere: both m are 1/16."""
+    onehot = torch.tensor([1.0, 0.0])[None, :, None, None].expand(1, 2, 2, 2)
+    probs = torch.tensor([0.75, 0.25])[None, :, None, None].expand(1, 2, 2, 2)
+    expected = 1 - 2 * 3 / ((4 + 3) + (0 + 1))
+    assert generalized_dice_loss(probs, onehot).item() == pytest.approx(expected)
+
+
+def test_absent_class_among_three():
+    """Classes of 1 and 3 pixels and an absent one, which takes m = 1 and not 1/9."""
+    onehot = torch.tensor([[[[1.0, 0, 0, 0]], [[0.0, 1, 1, 1]], [[0.0, 0, 0, 0]]]])
+    probs = torch.full((1, 3, 1, 4), 1 / 3)
+    expected = 1 - 2 * (1 / 3 + 1 / 9) / ((1 + 4 / 3) + (3 + 4 / 3) / 9 + 4 / 3)
+    assert generalized_dice_loss(probs, onehot).item() == pytest.approx(expected)
+
+
+def test_false_positives_cost_where_there_is_no_lesion():
+    onehot = torch.tensor([1.0, 0.0])[None, :, None, None].expand(1, 2, 4, 4)
+    lesion = torch.full((1, 1, 4, 4), 0.1, requires_grad=True)
+    hardness_aware_dice_loss(torch.cat((1 - lesion, lesion), dim=1), onehot).backward()
+    assert (lesion.grad > 0).all()
+
+
+def test_perfect_prediction_costs_nothing(rng):
+    onehot = tensor(random_onehot(rng, (2, 2, 8, 8)))
+    assert generalized_dice_loss(onehot, onehot).item() == pytest.approx(0, abs=1e-12)
+    assert hardness_aware_dice_loss(onehot, onehot).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_total_miss_is_clamped(rng):
+    onehot = tensor(random_onehot(rng, (2, 2, 8, 8)))
+    probs = onehot.flip(1).requires_grad_()
+    loss = hardness_aware_dice_loss(probs, onehot)
+    loss.backward()
+    assert loss.item() == pytest.approx(-math.log(1e-6))
+    assert probs.grad.isfinite().all()
+
+
+def test_dice_of_a_small_lesion_in_a_large_batch():
+    """Ten lesion pixels in eight slices of 512 x 512: 1 - L_GD is 1e-5, from volumes of 2e6."""
+    onehot = torch.zeros(8, 2, 512, 512)
+    onehot[:, 0] = 1
+    onehot[0, :, 0, :10] = torch.tensor([0.0, 1.0])[:, None]
+    n, lesion = 8 * 512**2, 10
+    m_background, m_lesion = 1 / (n - lesion) ** 2, 1 / lesion**2
+    dice = (m_background * (n - lesion) + m_lesion * lesion) / (
+        m_background * (n - lesion + n / 2) + m_lesion * (lesion + n / 2)
+    )
+    found = hardness_aware_dice_loss(torch.full_like(onehot, 0.5), onehot)
+    assert found.item() == pytest.approx(-math.log(dice), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_input_is_computed_in_float32(dtype):
+    torch.manual_seed(0)
+    logits = (4 * torch.randn(4, 2, 256, 256)).to(dtype)
+    labels = (torch.rand(4, 256, 256) > 0.7).long()
+    onehot = torch.stack((1 - labels, labels), dim=1)
+    probs = logits.float().softmax(dim=1).to(dtype)
+    weight = torch.ones(4, 256, 256)
+
+    def losses(cast):
+        return torch.stack(
+            (
+                weighted_cross_entropy(cast(logits), labels, weight),
+                generalized_dice_loss(cast(probs), onehot),
+                hardness_aware_dice_loss(cast(probs), onehot),
+            )
+        )
+
+    expected = losses(lambda x: x.double())
+    with torch.autocast("cpu", dtype=dtype):
+        found = losses(lambda x: x)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4)
