@@ -12,11 +12,12 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.dataobj_images import DataobjImage
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -91,9 +92,9 @@ def read_header(path: Path) -> VolumeHeader:
     return VolumeHeader(
         path,
         disk_shape,
-        shape_zyx=disk_shape[2::-1],
+        shape_zyx=(disk_shape[2], disk_shape[1], disk_shape[0]),
         n_frames=frames[0] if frames else 1,
-        spacing_zyx_mm=spacing[::-1],
+        spacing_zyx_mm=(spacing[2], spacing[1], spacing[0]),
     )
 
 
@@ -110,7 +111,7 @@ def read_volume(path: Path) -> np.ndarray:
         ValueError: the voxels end early or cannot be decompressed.
     """
     try:
-        voxels = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)
+        voxels = np.asarray(cast(DataobjImage, nibabel.load(path)).dataobj, dtype=np.float32)
     except _DAMAGED as error:
         raise ValueError(f"{path}: truncated or damaged ({error}); copy it again") from error
     except MemoryError as error:
@@ -172,9 +173,10 @@ def read_geometry(path: Path) -> Geometry:
             f"{path}: its third axis does not run from feet to head (direction cosines {found}); "
             "store it in axial slices"
         )
+    x_mm, y_mm, z_mm = ras_to_lps @ affine[:3, 3]
     return Geometry(
         read_header(path).spacing_zyx_mm,
-        tuple(float(value) for value in ras_to_lps @ affine[:3, 3]),
+        (float(x_mm), float(y_mm), float(z_mm)),
         tuple(float(value) for value in direction.ravel()),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from tqdm import tqdm
 
@@ -77,7 +77,7 @@ def try_cases(
             outcomes = [attempt(partial(function, item)) for item in items]
         else:
             outcomes = _in_processes(function, items, min(workers, len(items)), attempt)
-    results = [result for result, error in outcomes if error is None]
+    results = [cast(Result, result) for result, error in outcomes if error is None]
     return results, [error for _, error in outcomes if error is not None]
 
 

@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether each position has the same number of images, two at least."""
-        return self.repeats and len(set(self.stack.counts)) == 1
+        return self.stack is not None and self.repeats and len(set(self.stack.counts)) == 1
 
     @property
     def warnings(self) -> list[str]:
@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
 
     def __str__(self) -> str:
         size = f"{len(self.headers)} images"
-        if self.complete:
+        if self.stack is not None and self.complete:
             size = f"{len(self.stack.counts)} slices x {self.stack.counts[0]} frames"
         elif self.stack is not None:
             size += f" at {len(self.stack.counts)} positions"
@@ -126,7 +126,8 @@ def _joined(folder: Path, candidates: list[Candidate]) -> list[Candidate]:
     """
     joined = []
     for alike in _alike(candidates):
-        places = [frozenset(np.round(single.stack.places_mm, 2)) for single in alike]
+        stacks = [single.stack for single in alike if single.stack is not None]
+        places = [frozenset(np.round(stack.places_mm, 2)) for stack in stacks]
         usual, n_series = Counter(places).most_common(1)[0]
         group = [single for single, found in zip(alike, places, strict=True) if found <= usual]
         if n_series > 1:
@@ -144,7 +145,8 @@ def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
         if single.stack is None or single.repeats:
             continue
         first = single.headers[0]
-        pixel, direction = np.round(first.pixel_yx_mm, 4), np.round(single.stack.direction, 3)
+        pixel = np.round(np.array(first.pixel_yx_mm), 4)
+        direction = np.round(single.stack.direction, 3)
         key = (first.study_uid, first.kernel, first.thickness_mm, first.shape_yx)
         groups.setdefault(repr((*key, pixel.tolist(), direction.tolist())), []).append(single)
     return list(groups.values())

@@ -115,16 +115,18 @@ def read_ctp_series(
         chosen = named_series(Path(folder), candidates, series_uid)
     if chosen.problem is not None:
         raise chosen.problem
+    stack = chosen.stack
+    assert stack is not None  # else there is a problem
     if not chosen.complete:
-        check_same_time(chosen.stack)
-    check_counts(chosen.stack)
-    geometry, shifts = stack_geometry(chosen.stack)
-    frames = sort_frames(chosen.stack, frame_s)
+        check_same_time(stack)
+    check_counts(stack)
+    geometry, shifts = stack_geometry(stack)
+    frames = sort_frames(stack, frame_s)
     first = chosen.headers[0]
     return DicomSeries(
         [[image.path for image in frame] for frame in frames.images],
         geometry=geometry,
-        shape_zyx=(len(chosen.stack.images), *first.shape_yx),
+        shape_zyx=(len(stack.images), *first.shape_yx),
         times_s=frames.times_s,
         description=", ".join(
             filter(None, [first.modality, first.scanner, first.kernel and f"kernel {first.kernel}"])
@@ -136,14 +138,15 @@ def read_ctp_series(
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], list[str]]:
     """Headers of all DICOM images below a folder, copies of one image left out; warnings."""
     reader = gdcm_reader()
-    found, n_ignored, n_copies = {}, 0, 0
+    found: dict[tuple[str | Path, str], SliceHeader] = {}
+    n_ignored, n_copies = 0, 0
     for path in tqdm(list(walk_files(folder)), desc="reading headers", unit="file"):
         header = read_slice_header(reader, path) if is_dicom(path) else None
         if header is None:
             n_ignored += 1
             continue
         # Some anonymisers give all images one UID: a copy has the same place and times too.
-        key = (header.sop_uid or path, repr(header._replace(path=None)))
+        key = (header.sop_uid or path, repr(header._replace(path=Path())))
         n_copies += key in found
         found.setdefault(key, header)
     warnings = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def stack_slices(headers: list[SliceHeader], name: str) -> Stack:
             matrix, voxel size or orientation; the slices are not axial.
     """
     _check_images(headers, name)
+    assert headers[0].orientation is not None
     direction = _direction(headers[0].orientation)
     if np.abs(direction[:, 2]).argmax() != 2:
         raise ValueError(
@@ -104,18 +105,20 @@ def stack_geometry(stack: Stack) -> tuple[Geometry, list[str]]:
             single slice does not say how thick it is.
     """
     first = stack.images[0][0]
+    assert first.pixel_yx_mm is not None and first.position_xyz_mm is not None
     if len(stack.images) > 1:
         spacing_z = _even_distance(stack)
-    elif (first.thickness_mm or 0) > 0:
+    elif first.thickness_mm is not None and first.thickness_mm > 0:
         spacing_z = first.thickness_mm
     else:
         raise ValueError(f"{stack.name}: one slice position and no SliceThickness (0018|0050)")
+    (spacing_y, spacing_x), (x_mm, y_mm, z_mm) = first.pixel_yx_mm, first.position_xyz_mm
     geometry = Geometry(
-        (spacing_z, *first.pixel_yx_mm),
-        first.position_xyz_mm,
+        (spacing_z, spacing_y, spacing_x),
+        (x_mm, y_mm, z_mm),
         tuple(float(value) for value in stack.direction.ravel()),
     )
-    return geometry, _lateral_shifts(stack)
+    return geometry, _lateral_shifts(stack, pixel_mm=min(spacing_y, spacing_x))
 
 
 def _check_images(headers: list[SliceHeader], name: str) -> None:
@@ -136,11 +139,12 @@ def _check_images(headers: list[SliceHeader], name: str) -> None:
                 f"{where} has no slice position (ImagePositionPatient, ImageOrientationPatient, "
                 "PixelSpacing); export the original images, not screenshots"
             )
-        for what, found, expected, tolerance in (
+        must_agree: tuple[tuple[str, Any, Any, float], ...] = (
             ("matrix (rows, columns)", header.shape_yx, first.shape_yx, 0),
             ("pixel spacing", header.pixel_yx_mm, first.pixel_yx_mm, _SAME_PIXEL_MM),
             ("orientation", header.orientation, first.orientation, _SAME_DIRECTION),
-        ):
+        )
+        for what, found, expected, tolerance in must_agree:
             if np.abs(np.subtract(found, expected)).max() > tolerance:
                 raise ValueError(
                     f"{where} has {what} {found}, {first.path.name} {expected}; a perfusion series "
@@ -174,13 +178,13 @@ def _even_distance(stack: Stack) -> float:
     return round(float(places[-1] - places[0]) / len(distances), 6)  # cosines are rounded
 
 
-def _lateral_shifts(stack: Stack) -> list[str]:
+def _lateral_shifts(stack: Stack, pixel_mm: float) -> list[str]:
     """Warn of slices that move sideways evenly, as with a tilted gantry; refuse random shifts."""
     in_plane = stack.direction[:, :2]
     rows = [[h.position_xyz_mm for h in images] @ in_plane for images in stack.images]
     places = np.array([row[0] for row in rows]) - rows[0][0]
     even = np.linspace(0, 1, len(rows))[:, None] * places[-1]
-    tolerance = _IN_PLANE_PIXELS * min(stack.images[0][0].pixel_yx_mm)
+    tolerance = _IN_PLANE_PIXELS * pixel_mm
     strays = [np.abs(row - rows[0][0] - line).max() for row, line in zip(rows, even, strict=True)]
     worst = int(np.argmax(strays))
     if strays[worst] > tolerance:

@@ -62,10 +62,11 @@ def sort_frames(stack: Stack, frame_s: float | None) -> Frames:
 
 def tells_frames_apart(stack: Stack) -> bool:
     """Whether a time, or a number that counts frames, differs between the images of a position."""
-    rows = [values for _, values in _clocks(stack)]
+    if any(_all_differ(values) for _, values in _clocks(stack)):
+        return True
     # InstanceNumber counts files: it differs between two copies of one frame as well.
-    rows += [_numbers(stack, tag) for tag in ORDER_TAGS if tag != "InstanceNumber"]
-    return any(values is not None and _all_differ(values) for values in rows)
+    rows = [_numbers(stack, tag) for tag in ORDER_TAGS if tag != "InstanceNumber"]
+    return any(numbers is not None and _all_differ(numbers) for numbers in rows)
 
 
 def clock_us(stack: Stack, clock: str) -> list[np.ndarray] | None:
@@ -74,12 +75,13 @@ def clock_us(stack: Stack, clock: str) -> list[np.ndarray] | None:
     Without a date, or with the same date throughout, a time that is more than 12 hours before
     another is taken as past midnight.
     """
-    moments = [image.times.get(clock) for images in stack.images for image in images]
-    if None in moments:
+    images = [image for place in stack.images for image in place]
+    if not all(clock in image.times for image in images):
         return None
-    days = [moment.day for moment in moments]
+    moments = [image.times[clock] for image in images]
+    days = [moment.day for moment in moments if moment.day is not None]
     times = np.array([moment.microseconds for moment in moments], dtype=np.int64)
-    if None in days or len(set(days)) == 1:
+    if len(days) < len(moments) or len(set(days)) == 1:
         times[times < times.max() - _DAY_US // 2] += _DAY_US
     else:
         times += (np.array(days, dtype=np.int64) - min(days)) * _DAY_US
@@ -180,8 +182,9 @@ def _reorder(stack: Stack, keys: np.ndarray) -> tuple[list[list[SliceHeader]], n
 
 
 def _numbers(stack: Stack, tag: str) -> list[list[int]] | None:
-    rows = [[image.orders.get(tag) for image in images] for images in stack.images]
-    return None if any(None in row for row in rows) else rows
+    if not all(tag in image.orders for images in stack.images for image in images):
+        return None
+    return [[image.orders[tag] for image in images] for images in stack.images]
 
 
 def _all_differ(rows: list[np.ndarray] | list[list[int]]) -> bool:
