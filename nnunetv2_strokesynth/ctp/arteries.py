@@ -52,7 +52,7 @@ class _Candidates(NamedTuple):
 
     def mean(self) -> Vessel:
         """Voxels lie in rising order of their height."""
-        voxels = tuple(tuple(int(i) for i in voxel) for voxel in self.voxels[::-1])
+        voxels = tuple((int(z), int(y), int(x)) for z, y, x in self.voxels[::-1])
         return Vessel(self.curves.mean(axis=0), voxels)
 
 

@@ -144,14 +144,14 @@ def compute_maps(
 
 def _survey(series: Series) -> tuple[np.ndarray, np.ndarray]:
     """Mean and maximum over time, (Z, Y, X) float32 each, of frames that can be used."""
-    total = lowest = highest = None
+    total = lowest = highest = np.empty(0)  # until the first frame
     for index, frame in enumerate(series):
-        if frame.ndim != 3 or (total is not None and frame.shape != total.shape):
-            expected = "(Z, Y, X)" if total is None else total.shape
+        if frame.ndim != 3 or (index > 0 and frame.shape != total.shape):
+            expected = total.shape if index > 0 else "(Z, Y, X)"
             raise ValueError(f"frame {index} has shape {frame.shape}, expected {expected}")
         if not np.isfinite(frame).all():
             raise ValueError(f"frame {index} holds NaN or infinity, expected HU everywhere")
-        if total is None:
+        if index == 0:
             total, lowest, highest = frame.astype(np.float64), frame.copy(), frame.copy()
             continue
         total += frame
@@ -185,12 +185,16 @@ def _find_vessels(
     frame_s: float,
 ) -> Passage:
     """AIF and VOF: given voxels, or found in the curves of the brain and its rim."""
-    given = tuple(xyz is not None for xyz in at)
-    aif = vessel_at(series, at[0]) if given[0] else find_aif(*regions[0], pixel_mm=pixel_mm)
+    aif_at, vof_at = at
+    given = (aif_at is not None, vof_at is not None)
+    if aif_at is not None:
+        aif = vessel_at(series, aif_at)
+    else:
+        aif = find_aif(*regions[0], pixel_mm=pixel_mm)
     passage = Passage(aif, None, given, lower_baseline(aif.curve), frame_s)
     check_bolus(passage)
-    if given[1]:
-        return passage._replace(vof=vessel_at(series, at[1]))
+    if vof_at is not None:
+        return passage._replace(vof=vessel_at(series, vof_at))
     vof = find_vof(regions, aif.curve, baseline=passage.baseline, frame_s=frame_s)
     return passage._replace(vof=vof)
 
@@ -215,7 +219,7 @@ def _deconvolved(
 def _mean_of(series: Series, frames: slice) -> np.ndarray:
     """Mean of some frames, (Z, Y, X) float32; the walk ends after the last of them."""
     wanted = range(len(series))[frames]
-    total = 0.0
+    total: np.ndarray = np.zeros(())
     for index, frame in enumerate(series):
         if index in wanted:
             total = total + frame.astype(np.float64)

@@ -200,6 +200,7 @@ def sample_frames(ctp: np.ndarray | Series, t_start: int, t_end: int, n_frames: 
         weights = np.maximum(0, 1 - np.abs(positions - index)).astype(np.float32)
         for k in np.flatnonzero(weights):
             frames[k] += frame if weights[k] == 1 else weights[k] * frame
+    assert frames is not None  # the window lies in the series
     return frames
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -96,7 +96,7 @@ class JointLoss(nn.Module):
         _, dwi, weight = target
         dwi, valid = known_dwi(dwi)
         losses = self._weighted_losses(segmentation, output, RealDwi(dwi, weight, valid))
-        return sum(share * loss for share, loss in losses if share)
+        return cast(torch.Tensor, sum(share * loss for share, loss in losses if share))
 
     def _weighted_losses(
         self, segmentation: torch.Tensor, output: Sequence[torch.Tensor], real: RealDwi

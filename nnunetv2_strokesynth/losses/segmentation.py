@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -140,7 +140,7 @@ class SegmentationLoss(nn.Module):
         """
         batch = _segmentation_batch(output if torch.is_tensor(output) else output[0], target)
         values = {name: term(batch) for name, term in self.summands.items()}
-        loss = sum(values.values())
+        loss = cast(torch.Tensor, sum(values.values()))
         self.terms = {"L_s": loss.detach()}
         self.terms |= {name: value.detach() for name, value in values.items()}
         with torch.no_grad():
