@@ -40,9 +40,9 @@ from machine import report
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunetv2_strokesynth.channels import CTP
-from nnunetv2_strokesynth.commands.synthesize import load_predictor
 from nnunetv2_strokesynth.dataset_conversion import Dataset018_ISLES2018 as isles2018
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+from nnunetv2_strokesynth.inference.predictor import load_predictor
 from nnunetv2_strokesynth.io.nifti import read_header
 from nnunetv2_strokesynth.nnunet_commands import (
     environment,

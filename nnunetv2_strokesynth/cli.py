@@ -1,9 +1,9 @@
 """The command ``strokesynth``: everything that comes before and after nnU-Net's own commands.
 
-``COMMANDS`` is the whole command line as data. A command's module has ``HELP`` (one line),
-``EXAMPLE`` (one command that works as printed), ``add_arguments(parser)`` and ``run(args)``; it is
-imported only when its command is called, so ``strokesynth trainers-dir`` stays fast enough for a
-shell profile.
+``COMMANDS`` is the list of commands as data: name and one line of help. A command's module,
+``commands/NAME.py``, has ``EXAMPLE`` (one command that works as printed), ``add_arguments(parser)``
+and ``run(args)``. It is imported only when its command is called, and what takes long to import it
+imports in ``run``: a line of help must not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -13,29 +13,39 @@ import importlib
 import logging
 import os
 import sys
+from types import ModuleType
+
+from nnunetv2_strokesynth import __version__
 
 COMMANDS: dict[str, str] = {
-    "phantom": "nnunetv2_strokesynth.commands.phantom",
-    "convert": "nnunetv2_strokesynth.commands.convert",
-    "maps": "nnunetv2_strokesynth.commands.maps",
-    "trainers-dir": "nnunetv2_strokesynth.commands.trainers_dir",
-    "predict": "nnunetv2_strokesynth.commands.predict",
-    "synthesize": "nnunetv2_strokesynth.commands.synthesize",
-    "evaluate": "nnunetv2_strokesynth.commands.evaluate",
-    "tune": "nnunetv2_strokesynth.commands.tune",
-    "postprocess": "nnunetv2_strokesynth.commands.postprocess",
-    "report": "nnunetv2_strokesynth.commands.report",
-    "reproduce": "nnunetv2_strokesynth.commands.reproduce",
-    "demo": "nnunetv2_strokesynth.commands.demo",
+    "phantom": "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 "
+    "or 2024",
+    "convert": "convert a public data set into nnU-Net's raw format",
+    "maps": "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series",
+    "trainers-dir": "print the folder with our trainers, for the variable nnUNet_extTrainer",
+    "predict": "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture",
+    "synthesize": "write the pseudo-DWI (or the uncertainty) of scans in nnU-Net format",
+    "evaluate": "metrics per case, summary tables, figures; compares two folders of predictions",
+    "tune": "choose threshold and minimum lesion size on the cross-validation's probabilities",
+    "postprocess": "apply what `strokesynth tune` chose to predicted probabilities",
+    "report": "one self-contained HTML page about a trained model: failures, tables, curves, "
+    "pictures",
+    "reproduce": "run a paper's table row by row; ours beside the published figures",
+    "demo": "phantom, conversion, training, prediction and a picture, in one command",
 }
 
 
+def command_module(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"nnunetv2_strokesynth.commands.{name.replace('-', '_')}")
+
+
 def build_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of one command, built from its module."""
-    module = importlib.import_module(COMMANDS[name])
+    """The parser of one command, built by its module."""
+    module = command_module(name)
     parser = argparse.ArgumentParser(
         prog=f"strokesynth {name}",
-        description=module.HELP,
+        description=COMMANDS[name],
         epilog=f"example:\n  {module.EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,10 +55,8 @@ def build_parser(name: str) -> argparse.ArgumentParser:
 
 
 def _overview() -> str:
-    lines = ["usage: strokesynth COMMAND ...", "", "commands:"]
-    lines += [
-        f"  {name:<14}{importlib.import_module(path).HELP}" for name, path in COMMANDS.items()
-    ]
+    lines = ["usage: strokesynth COMMAND ...", "       strokesynth --version", "", "commands:"]
+    lines += [f"  {name:<14}{summary}" for name, summary in COMMANDS.items()]
     return "\n".join([*lines, "", "`strokesynth COMMAND --help` shows options and an example."])
 
 
@@ -62,10 +70,20 @@ class _Console(logging.StreamHandler):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns 0, or 2 after one line on stderr for input that cannot be used."""
+    """Run one command.
+
+    Args:
+        argv: the words after ``strokesynth``; None: those of the command line.
+
+    Returns:
+        0; 2 after one line on stderr for input that cannot be used; 130 when interrupted.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(_overview() + "\n")
+        return 0
+    if argv[0] == "--version":
+        sys.stdout.write(f"strokesynth {__version__}\n")
         return 0
     if argv[0] not in COMMANDS:
         sys.stderr.write(
@@ -74,19 +92,24 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Console(sys.stdout)])
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # it announces its number of threads
+    return _run(argv[0], argv[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    """Run one command; an error that the user can act on becomes one line."""
     try:
-        args = build_parser(argv[0]).parse_args(argv[1:])
+        args = build_parser(name).parse_args(words)
         args.run(args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError as error:
-        sys.stderr.write(f"strokesynth {argv[0]}: out of memory ({error or 'no details'})\n")
+        sys.stderr.write(f"strokesynth {name}: out of memory ({error or 'no details'})\n")
         return 2
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"strokesynth {argv[0]}: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"strokesynth {name}: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(f"strokesynth {argv[0]}: interrupted; run it again to go on\n")
+        sys.stderr.write(f"strokesynth {name}: interrupted; run it again to go on\n")
         return 130
     return 0
 

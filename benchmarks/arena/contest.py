@@ -11,9 +11,11 @@ from data import DATASET_ID, NAME, plans_name, truth_folder
 from settings import Method, Settings, method_folder
 
 from nnunetv2_strokesynth.evaluation.cases import (
-    CasePair,
     case_files,
     gather,
+)
+from nnunetv2_strokesynth.evaluation.matching import (
+    CasePair,
     match_cases,
     pair_images,
 )

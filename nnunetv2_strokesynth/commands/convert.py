@@ -25,7 +25,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 )
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
 
-HELP = "convert a public data set into nnU-Net's raw format"
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 
 # A kind's module has EXAMPLE, DATASET_ID, NAME, DESCRIPTION (dataset.json), PAPER_SPLIT (whether

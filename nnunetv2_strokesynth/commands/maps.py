@@ -31,7 +31,6 @@ from nnunetv2_strokesynth.io.output_folder import (
 )
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
-HELP = "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series"
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from nnunetv2_strokesynth.phantom.dataset import (
 )
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
-HELP = "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 or 2024"
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
 
 logger = logging.getLogger(__name__)

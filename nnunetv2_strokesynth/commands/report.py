@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from nnunetv2_strokesynth.inference import FEATURE_FOLDER
+from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER
 from nnunetv2_strokesynth.io.atomic import write_text
 from nnunetv2_strokesynth.io.output_folder import refuse_existing_file
 from nnunetv2_strokesynth.reporting.content import (
@@ -18,7 +18,6 @@ from nnunetv2_strokesynth.reporting.content import (
 from nnunetv2_strokesynth.reporting.model_folder import read_model
 from nnunetv2_strokesynth.reporting.render import render
 
-HELP = "one self-contained HTML page about a trained model: failures, tables, curves, pictures"
 EXAMPLE = (
     "strokesynth report "
     "-m $nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d "

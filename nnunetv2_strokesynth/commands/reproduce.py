@@ -62,7 +62,6 @@ from nnunetv2_strokesynth.reproduction.table import (
     TableRow,
 )
 
-HELP = "run a paper's table row by row; ours beside the published figures"
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
 logger = logging.getLogger(__name__)
 

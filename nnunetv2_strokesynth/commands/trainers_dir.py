@@ -7,7 +7,6 @@ import sys
 
 from nnunetv2_strokesynth.nnunet_commands import trainers_folder
 
-HELP = "print the folder with our trainers, for the variable nnUNet_extTrainer"
 EXAMPLE = 'export nnUNet_extTrainer="$(strokesynth trainers-dir)"'
 
 

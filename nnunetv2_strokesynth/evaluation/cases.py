@@ -1,4 +1,4 @@
-"""Find the files of an evaluation: true lesions, predictions, probabilities, images.
+"""Find the files of an evaluation: predictions, probabilities and labels, by case.
 
 Predictions lie in a plain folder (``nnUNetv2_predict``) or in a trained model's folder
 (``nnUNetTrainer__nnUNetPlans__2d``), where the cross-validation's predictions are spread over
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
-
-from nnunetv2_strokesynth.io.messages import name_some
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 N_FOLDS = 5
@@ -32,17 +30,6 @@ class Gathered(NamedTuple):
     files: dict[str, Path]
     folds: dict[str, str]
     missing_folds: tuple[str, ...] = ()
-
-
-class CasePair(NamedTuple):
-    """One case to measure; ``dwi`` and ``pseudo_dwi`` are None where there is none."""
-
-    case_id: str
-    gt: Path
-    pred: Path
-    fold: str = ""
-    dwi: Path | None = None
-    pseudo_dwi: Path | None = None
 
 
 def case_files(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> dict[str, Path]:
@@ -169,59 +156,3 @@ def gather(
             hint = "`nnUNetv2_predict ... --save_probabilities`"
         raise FileNotFoundError(f"no {need} file in {where}; {hint} writes them")
     return result
-
-
-def match_cases(
-    gt: Iterable[str], pred: Gathered, *, pred_folder: Path, allow_missing: bool
-) -> list[str]:
-    """The cases that have both a true lesion and a prediction, sorted.
-
-    Raises:
-        ValueError: a prediction without true lesion, a true lesion without prediction (unless
-            ``allow_missing``), or nothing in common.
-    """
-    gt = set(gt)
-    stray, missing = set(pred.files) - gt, gt - set(pred.files)
-    if stray:
-        raise ValueError(
-            f"{pred_folder} holds files of {len(stray)} cases without true lesion: "
-            f"{name_some(stray)}. Move them away, or name the folder of their labels with --gt."
-        )
-    if missing and not allow_missing:
-        folds = (
-            f" Folds without predictions: {', '.join(pred.missing_folds)}."
-            if pred.missing_folds
-            else ""
-        )
-        raise ValueError(
-            f"{pred_folder} lacks {len(missing)} of {len(gt)} cases: {name_some(missing)}.{folds} "
-            "Predict them, or leave them out with --allow-missing."
-        )
-    return sorted(gt & set(pred.files))
-
-
-def pair_images(
-    case_ids: Iterable[str], dwi_folder: Path, pseudo_dwi_folder: Path, *, allow_missing: bool
-) -> dict[str, tuple[Path, Path]]:
-    """DWI and pseudo-DWI of the cases that have a DWI (not every case needs one).
-
-    Raises:
-        FileNotFoundError: no case has a DWI.
-        ValueError: a case has a DWI but no pseudo-DWI (unless ``allow_missing``).
-    """
-    case_ids = set(case_ids)
-    dwi, pseudo = case_files(dwi_folder), case_files(pseudo_dwi_folder)
-    wanted = case_ids & set(dwi)
-    if not wanted:
-        raise FileNotFoundError(
-            f"{dwi_folder} has a DWI for none of the {len(case_ids)} cases; its files have to be "
-            f"named as the labels are, for example {min(case_ids)}.nii.gz"
-        )
-    missing = wanted - set(pseudo)
-    if missing and not allow_missing:
-        raise ValueError(
-            f"{pseudo_dwi_folder} lacks {len(missing)} of {len(wanted)} cases that have a DWI: "
-            f"{name_some(missing)}. Export them with `strokesynth synthesize`, or leave them out "
-            "with --allow-missing."
-        )
-    return {case_id: (dwi[case_id], pseudo[case_id]) for case_id in sorted(wanted - missing)}

@@ -1,7 +1,7 @@
 """How much a pseudo-DWI resembles the DWI: SSIM and PSNR, globally and around the lesion.
 
-The DWI is scaled to [0, 1] first (``dataloading.targets.scale_dwi``); the pseudo-DWI is taken as
-the network wrote it, not clipped.
+The DWI is scaled to [0, 1] first (``dataloading.dwi_scaling.scale_dwi``); the pseudo-DWI is taken
+as the network wrote it, not clipped.
 """
 
 from __future__ import annotations
@@ -47,11 +47,26 @@ def _check(dwi: np.ndarray, pseudo_dwi: np.ndarray, mask: np.ndarray | None) -> 
 
 
 def ssim_map(dwi: np.ndarray, pseudo_dwi: np.ndarray) -> np.ndarray:
-    """Structural similarity at every voxel, computed in each slice, float64 ``(Z, Y, X)``.
+    """Structural similarity at every voxel, at most 1; 1 everywhere for equal images.
+
+    It is computed slice by slice, because the images are 2-D slices far apart and many slabs have
+    only two, with scikit-image's defaults (uniform 7 x 7 window, K1 = 0.01, K2 = 0.03, sample
+    covariance).
+
+    Args:
+        dwi: ``(Z, Y, X)`` in [0, 1].
+        pseudo_dwi: same shape.
+
+    Returns:
+        float64 ``(Z, Y, X)``; ``mean_ssim`` averages it.
 
     Raises:
-        ValueError: a slice is smaller than the window.
+        ValueError: the shapes differ, or a slice is smaller than the window.
+
+    Source:
+        Wang et al. 2020, section 4.1 (window and data range are not stated there).
     """
+    _check(dwi, pseudo_dwi, None)
     if min(dwi.shape[1:]) < SSIM_WINDOW_PX:
         raise ValueError(f"slices of {dwi.shape[1:]} px are smaller than SSIM's 7 x 7 window")
     pairs = zip(dwi.astype(np.float64), pseudo_dwi.astype(np.float64), strict=True)
@@ -66,18 +81,22 @@ def ssim_map(dwi: np.ndarray, pseudo_dwi: np.ndarray) -> np.ndarray:
 
 
 def mean_ssim(similarity: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Reduce an SSIM map to its mean over a region.
+    """Mean of an SSIM map over a region, all slices together.
 
-    A half window along the border of each slice is left out, as scikit-image does, with a mask too
-    (unless the mask has nothing else), so that a mask of ones gives the global value.
+    Half a window along the border of each slice is left out, as scikit-image does. A mask loses
+    this border as well, unless it has nothing else, so that a mask of ones gives the global value.
 
     Args:
         similarity: result of ``ssim_map``.
-        mask: bool, same shape; None = everywhere.
+        mask: bool, same shape, such as ``local_region``; None = everywhere.
 
     Returns:
         NaN for an empty mask.
+
+    Raises:
+        ValueError: the shapes differ.
     """
+    _check(similarity, similarity, mask)
     half = SSIM_WINDOW_PX // 2
     inner = np.zeros(similarity.shape, dtype=bool)
     inner[:, half:-half, half:-half] = True
@@ -85,28 +104,6 @@ def mean_ssim(similarity: np.ndarray, mask: np.ndarray | None = None) -> float:
     if not region.any():
         return float("nan")
     return float(similarity[region & inner if (region & inner).any() else region].mean())
-
-
-def ssim(dwi: np.ndarray, pseudo_dwi: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Mean structural similarity, at most 1.
-
-    The map is computed slice by slice, for the images are 2-D slices far apart and many slabs have
-    only two, with scikit-image's defaults (uniform 7 x 7 window, K1 = 0.01, K2 = 0.03, sample
-    covariance), and averaged over all voxels of the region in all slices.
-
-    Args:
-        dwi: ``(Z, Y, X)`` in [0, 1].
-        pseudo_dwi: same shape.
-        mask: bool, same shape: the voxels to average over (``local_region``); None = everywhere.
-
-    Returns:
-        1 for equal images; NaN for an empty mask.
-
-    Source:
-        Wang et al. 2020, section 4.1 (window and data range are not stated there).
-    """
-    _check(dwi, pseudo_dwi, mask)
-    return mean_ssim(ssim_map(dwi, pseudo_dwi), mask)
 
 
 def psnr(dwi: np.ndarray, pseudo_dwi: np.ndarray, mask: np.ndarray | None = None) -> float:

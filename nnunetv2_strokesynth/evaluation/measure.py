@@ -9,7 +9,6 @@ import pandas as pd
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 from nnunetv2_strokesynth.evaluation import metrics
-from nnunetv2_strokesynth.evaluation.cases import CasePair
 from nnunetv2_strokesynth.evaluation.columns import (
     COLUMNS,
     size_group,
@@ -20,6 +19,7 @@ from nnunetv2_strokesynth.evaluation.image_quality import (
     psnr,
     ssim_map,
 )
+from nnunetv2_strokesynth.evaluation.matching import CasePair
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
     check_same_grid,
@@ -60,7 +60,7 @@ def segmentation_metrics(
         "hausdorff95_mm": metrics.hausdorff_from(distances, 95.0),
         "absolute_volume_difference_ml": metrics.absolute_volume_difference_ml(*pair),
         "volume_difference_ml": metrics.volume_difference_ml(*pair),
-        "lesion_count_difference": float(abs(lesions.n_pred - lesions.n_gt)),
+        "lesion_count_difference": metrics.lesion_count_difference_from(lesions),
         "lesion_f1": metrics.lesion_f1_from(lesions),
     }
 

@@ -2,7 +2,7 @@
 
 ``spacing_mm`` is the voxel size in the order of the axes, ``(z, y, x)``. What is expensive is
 computed once (``overlap_counts``, ``surface_distances``, ``lesion_counts``) and then reduced by
-small functions; the functions named as the papers name them do both steps.
+small functions, named ``..._from``. ``dice`` and ``hausdorff_mm`` do both steps.
 
 Empty masks, the same rule for all:
     overlap (Dice, precision, recall, lesion F1): 1 if both masks are empty, 0 if exactly one is
@@ -25,30 +25,6 @@ from nnunetv2_strokesynth.evaluation.components import (
     MM3_PER_ML,
     label_components,
 )
-from nnunetv2_strokesynth.evaluation.image_quality import (
-    local_region,
-    psnr,
-    ssim,
-)
-
-__all__ = [
-    "absolute_volume_difference_ml",
-    "assd_mm",
-    "dice",
-    "hausdorff95_mm",
-    "hausdorff_mm",
-    "lesion_count_difference",
-    "lesion_f1",
-    "local_region",
-    "precision",
-    "psnr",
-    "recall",
-    "relative_volume_error",
-    "ssim",
-    "surface_distances",
-    "volume_difference_ml",
-    "volume_ml",
-]
 
 
 class Overlap(NamedTuple):
@@ -128,16 +104,6 @@ def dice(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> float:
     return dice_from(overlap_counts(lesion_gt, lesion_pred))
 
 
-def precision(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> float:
-    """Positive predictive value in [0, 1]; see ``precision_from``."""
-    return precision_from(overlap_counts(lesion_gt, lesion_pred))
-
-
-def recall(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> float:
-    """Sensitivity in [0, 1]; see ``recall_from``."""
-    return recall_from(overlap_counts(lesion_gt, lesion_pred))
-
-
 def surface_mask(lesion: np.ndarray) -> np.ndarray:
     """Lesion voxels with at least one of the six face neighbours outside the lesion.
 
@@ -198,18 +164,6 @@ def hausdorff_mm(
     return hausdorff_from(surface_distances(lesion_gt, lesion_pred, spacing_mm))
 
 
-def hausdorff95_mm(
-    lesion_gt: np.ndarray, lesion_pred: np.ndarray, spacing_mm: tuple[float, ...]
-) -> float:
-    """The larger of the two directed 95th percentiles in mm; NaN if either mask is empty."""
-    return hausdorff_from(surface_distances(lesion_gt, lesion_pred, spacing_mm), 95.0)
-
-
-def assd_mm(lesion_gt: np.ndarray, lesion_pred: np.ndarray, spacing_mm: tuple[float, ...]) -> float:
-    """Average symmetric surface distance in mm; NaN if either mask is empty."""
-    return assd_from(surface_distances(lesion_gt, lesion_pred, spacing_mm))
-
-
 def volume_ml(lesion: np.ndarray, spacing_mm: tuple[float, ...]) -> float:
     """Volume of a mask in mL; 0 for an empty one."""
     return float(np.count_nonzero(lesion) * np.prod(spacing_mm) / MM3_PER_ML)
@@ -263,12 +217,6 @@ def lesion_f1_from(counts: LesionCounts) -> float:
     return _overlap_ratio(2 * counts.detected, denominator, not (counts.n_gt or counts.n_pred))
 
 
-def lesion_f1(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> float:
-    """Lesion-wise F1 in [0, 1]; see ``lesion_f1_from``."""
-    return lesion_f1_from(lesion_counts(lesion_gt, lesion_pred))
-
-
-def lesion_count_difference(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> float:
+def lesion_count_difference_from(counts: LesionCounts) -> float:
     """``|number of predicted lesions - number of true lesions|`` (ISLES 2024)."""
-    counts = lesion_counts(lesion_gt, lesion_pred)
     return float(abs(counts.n_pred - counts.n_gt))

@@ -1,7 +1,6 @@
 """From per-case measurements to tables: the papers' "mean ± sd", by lesion size, and comparisons.
 
-A ``Table`` is text in cells, without markup; ``to_markdown`` and ``to_latex`` render it, and so can
-a report.
+A ``Table`` is text in cells, without markup; ``to_markdown`` renders it, and so can a report.
 """
 
 from __future__ import annotations
@@ -199,36 +198,3 @@ def markdown_grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in escaped]
     lines.insert(1, "|" + " --- |" * len(header))
     return "\n".join([*lines, ""])
-
-
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": "$<$", ">": "$>$", "±": r"$\pm$", "–": "--", "²": "$^2$",
-}  # fmt: skip
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
-
-
-def to_latex(table: Table) -> str:
-    """A ``table`` environment with booktabs rules (``\\usepackage{booktabs}``)."""
-    words = ("Predictions", "True volume", "Metric", "Better")
-    alignment = "".join("l" if heading in words else "r" for heading in table.header)
-    rows = [" & ".join(map(_latex, row)) + r" \\" for row in (table.header, *table.rows)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_latex(table.title)}}}",
-            rf"\begin{{tabular}}{{{alignment}}}",
-            r"\toprule",
-            rows[0],
-            r"\midrule",
-            *rows[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )

@@ -16,11 +16,6 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     Preset,
 )
-from nnunetv2_strokesynth.commands.synthesize import (
-    attach_head,
-    learned_from_dwi,
-    synthesize_channels,
-)
 from nnunetv2_strokesynth.ctp.compute_maps import (
     ComputedMaps,
     compute_maps,
@@ -30,7 +25,10 @@ from nnunetv2_strokesynth.ctp.input_channels import (
     CtpImages,
     make_channels,
 )
+from nnunetv2_strokesynth.inference.heads import attach_head
+from nnunetv2_strokesynth.inference.predictor import learned_from_dwi
 from nnunetv2_strokesynth.inference.study import Study
+from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.nifti import (
     read_volume,
     require_finite,

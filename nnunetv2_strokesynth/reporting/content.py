@@ -15,10 +15,12 @@ import pandas as pd
 
 from nnunetv2_strokesynth.evaluation.cases import (
     N_FOLDS,
-    CasePair,
     Gathered,
     case_files,
     gather,
+)
+from nnunetv2_strokesynth.evaluation.matching import (
+    CasePair,
     match_cases,
 )
 from nnunetv2_strokesynth.evaluation.measure import measure_cases

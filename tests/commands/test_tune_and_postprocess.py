@@ -10,18 +10,18 @@ import pytest
 import SimpleITK as sitk
 
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.commands.postprocess import (
+from nnunetv2_strokesynth.evaluation import metrics
+from nnunetv2_strokesynth.evaluation.components import clean_lesion
+from nnunetv2_strokesynth.evaluation.postprocessing import (
     Rule,
     postprocess_case,
     read_rule,
 )
-from nnunetv2_strokesynth.commands.tune import (
+from nnunetv2_strokesynth.evaluation.tuning import (
     SearchGrid,
     TuneCase,
     score_tune_case,
 )
-from nnunetv2_strokesynth.evaluation import metrics
-from nnunetv2_strokesynth.evaluation.components import clean_lesion
 
 SHAPE = (3, 40, 44)
 SPACING = (6.0, 0.9, 1.1)

@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_strokesynth.evaluation.cases import (
-    Gathered,
     case_files,
     gather,
     label_beside,
-    match_cases,
-    pair_images,
 )
 
 
@@ -72,26 +69,6 @@ def test_nothing_to_gather_says_what_to_do(tmp_path):
     _touch(tmp_path / "model" / "fold_0" / "validation", "a.nii.gz")
     with pytest.raises(FileNotFoundError, match="--val --npz"):
         gather(tmp_path / "model", (".npz",))
-
-
-def test_matching_names_strays_and_missing(tmp_path):
-    pred = Gathered({"a": tmp_path, "x": tmp_path}, {}, ("3",))
-    with pytest.raises(ValueError, match="1 cases without true lesion: x"):
-        match_cases(["a"], pred, pred_folder=tmp_path, allow_missing=True)
-    with pytest.raises(ValueError, match="lacks 1 of 3 cases: b.*Folds without predictions: 3"):
-        match_cases(["a", "x", "b"], pred, pred_folder=tmp_path, allow_missing=False)
-    found = match_cases(["x", "a", "b"], pred, pred_folder=tmp_path, allow_missing=True)
-    assert found == ["a", "x"]
-
-
-def test_only_cases_with_a_dwi_need_a_pseudo_dwi(tmp_path):
-    dwi = _touch(tmp_path / "dwi", "a.nii.gz", "b.nii.gz", "unrelated.nii.gz")
-    pseudo = _touch(tmp_path / "pseudo", "a.nii.gz", "c.nii.gz")
-    with pytest.raises(ValueError, match="lacks 1 of 2 cases.*b"):
-        pair_images("abc", dwi, pseudo, allow_missing=False)
-    assert list(pair_images("abc", dwi, pseudo, allow_missing=True)) == ["a"]
-    with pytest.raises(FileNotFoundError, match="none of the 1 cases"):
-        pair_images("z", dwi, pseudo, allow_missing=False)
 
 
 def test_label_beside_probabilities(tmp_path):

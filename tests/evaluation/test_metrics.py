@@ -10,8 +10,34 @@ from scipy.spatial.distance import cdist
 from nnunetv2_strokesynth.evaluation import metrics
 
 SPACING = (5.0, 1.0, 2.0)
-OVERLAP = (metrics.dice, metrics.precision, metrics.recall, metrics.lesion_f1)
-DISTANCES = (metrics.hausdorff_mm, metrics.hausdorff95_mm, metrics.assd_mm)
+
+
+def precision(gt, pred) -> float:
+    return metrics.precision_from(metrics.overlap_counts(gt, pred))
+
+
+def recall(gt, pred) -> float:
+    return metrics.recall_from(metrics.overlap_counts(gt, pred))
+
+
+def lesion_f1(gt, pred) -> float:
+    return metrics.lesion_f1_from(metrics.lesion_counts(gt, pred))
+
+
+def lesion_count_difference(gt, pred) -> float:
+    return metrics.lesion_count_difference_from(metrics.lesion_counts(gt, pred))
+
+
+def hausdorff95_mm(gt, pred, spacing_mm) -> float:
+    return metrics.hausdorff_from(metrics.surface_distances(gt, pred, spacing_mm), 95.0)
+
+
+def assd_mm(gt, pred, spacing_mm) -> float:
+    return metrics.assd_from(metrics.surface_distances(gt, pred, spacing_mm))
+
+
+OVERLAP = (metrics.dice, precision, recall, lesion_f1)
+DISTANCES = (metrics.hausdorff_mm, hausdorff95_mm, assd_mm)
 
 
 def _mask(*voxels, shape=(4, 8, 9)) -> np.ndarray:
@@ -50,8 +76,8 @@ def test_overlap_of_counted_voxels():
     pred = _box((0, 1), (1, 5), (0, 4))  # 16 voxels, 4 of them shared
     assert metrics.overlap_counts(gt, pred) == (4, 12, 6)
     assert metrics.dice(gt, pred) == pytest.approx(8 / 26)
-    assert metrics.precision(gt, pred) == pytest.approx(4 / 16)
-    assert metrics.recall(gt, pred) == pytest.approx(4 / 10)
+    assert precision(gt, pred) == pytest.approx(4 / 16)
+    assert recall(gt, pred) == pytest.approx(4 / 10)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +93,7 @@ def test_box_moved_by_one_slice():
     gt, pred = _box((0, 2), (2, 4), (2, 4)), _box((1, 3), (2, 4), (2, 4))
     # Of the 8 surface points of each box, 4 lie on the other box and 4 one slice (5 mm) away.
     assert metrics.hausdorff_mm(gt, pred, SPACING) == pytest.approx(5.0)
-    assert metrics.assd_mm(gt, pred, SPACING) == pytest.approx(2.5)
+    assert assd_mm(gt, pred, SPACING) == pytest.approx(2.5)
 
 
 def test_distance_is_between_surfaces_not_volumes():
@@ -92,11 +118,11 @@ def test_hausdorff95_takes_each_direction_on_its_own():
     to_gt = np.append(np.zeros(40), 11.0)
     assert metrics.hausdorff_mm(gt, pred, (1, 1, 1)) == pytest.approx(11)
     expected = np.percentile(to_gt, 95)
-    assert metrics.hausdorff95_mm(gt, pred, (1, 1, 1)) == pytest.approx(expected)
+    assert hausdorff95_mm(gt, pred, (1, 1, 1)) == pytest.approx(expected)
     pred[0, 0, 53:56] = True  # 4 of 44 points: above the 95th percentile now, 4 of 84 pooled not
     directed = np.concatenate([np.zeros(40), [11, 14, 15, 16]])
     pooled = np.percentile(np.concatenate([directed, np.zeros(40)]), 95)
-    found = metrics.hausdorff95_mm(gt, pred, (1, 1, 1))
+    found = hausdorff95_mm(gt, pred, (1, 1, 1))
     assert found == pytest.approx(np.percentile(directed, 95)) != pytest.approx(pooled)
 
 
@@ -106,9 +132,9 @@ def test_distances_agree_with_brute_force(blobs, seed):
     to_pred, to_gt = _all_distances(gt, pred, SPACING)
     assert metrics.hausdorff_mm(gt, pred, SPACING) == pytest.approx(max(to_pred.max(), to_gt.max()))
     p95 = max(np.percentile(to_pred, 95), np.percentile(to_gt, 95))
-    assert metrics.hausdorff95_mm(gt, pred, SPACING) == pytest.approx(p95)
+    assert hausdorff95_mm(gt, pred, SPACING) == pytest.approx(p95)
     mean = (to_pred.sum() + to_gt.sum()) / (to_pred.size + to_gt.size)
-    assert metrics.assd_mm(gt, pred, SPACING) == pytest.approx(mean)
+    assert assd_mm(gt, pred, SPACING) == pytest.approx(mean)
 
 
 def _image(mask: np.ndarray) -> sitk.Image:
@@ -136,7 +162,7 @@ def test_distances_agree_with_simpleitk(blobs, seed):
     expected = max(to_pred.max(), to_gt.max())
     assert metrics.hausdorff_mm(gt, pred, SPACING) == pytest.approx(expected, rel=1e-5)
     pooled = np.concatenate([to_pred, to_gt]).mean()
-    assert metrics.assd_mm(gt, pred, SPACING) == pytest.approx(pooled, rel=1e-5)
+    assert assd_mm(gt, pred, SPACING) == pytest.approx(pooled, rel=1e-5)
 
 
 def test_hausdorff_of_disjoint_masks_is_simpleitks(blobs):
@@ -159,9 +185,9 @@ def test_overlap_and_lesion_counts_agree_with_simpleitk(blobs, seed):
     pred_hits = [(np.pad(gt, 2) & (labels[1] == k)).any() for k in range(1, labels[1].max() + 1)]
     assert len(gt_hits) > 3 and not all(gt_hits)
     tp, fn, fp = sum(gt_hits), gt_hits.count(False), pred_hits.count(False)
-    assert metrics.lesion_f1(gt, pred) == pytest.approx(2 * tp / (2 * tp + fp + fn))
+    assert lesion_f1(gt, pred) == pytest.approx(2 * tp / (2 * tp + fp + fn))
     difference = abs(len(gt_hits) - len(pred_hits))
-    assert metrics.lesion_count_difference(gt, pred) == difference
+    assert lesion_count_difference(gt, pred) == difference
 
 
 def test_lesion_f1_of_counted_lesions():
@@ -169,8 +195,8 @@ def test_lesion_f1_of_counted_lesions():
     # One prediction covers the first two, one misses everything, two lesions are missed.
     pred = _mask((0, 0, slice(0, 3)), (2, 2, 2))
     assert metrics.lesion_counts(gt, pred) == (4, 2, 2, 1)
-    assert metrics.lesion_f1(gt, pred) == pytest.approx(4 / (4 + 1 + 2))
-    assert metrics.lesion_count_difference(gt, pred) == 2.0
+    assert lesion_f1(gt, pred) == pytest.approx(4 / (4 + 1 + 2))
+    assert lesion_count_difference(gt, pred) == 2.0
 
 
 def test_lesions_that_share_a_corner_are_one():
@@ -198,7 +224,7 @@ def test_both_empty():
     for function in (*DISTANCES, metrics.relative_volume_error):
         assert math.isnan(function(EMPTY, EMPTY, SPACING))
     assert metrics.volume_difference_ml(EMPTY, EMPTY, SPACING) == 0.0
-    assert metrics.lesion_count_difference(EMPTY, EMPTY) == 0.0
+    assert lesion_count_difference(EMPTY, EMPTY) == 0.0
 
 
 @pytest.mark.parametrize(("gt", "pred"), [(EMPTY, FULL), (FULL, EMPTY)])
@@ -207,7 +233,7 @@ def test_one_empty(gt, pred):
         assert function(gt, pred) == 0.0
     for function in DISTANCES:
         assert math.isnan(function(gt, pred, SPACING))
-    assert metrics.lesion_count_difference(gt, pred) == 1.0
+    assert lesion_count_difference(gt, pred) == 1.0
     error = metrics.relative_volume_error(gt, pred, SPACING)
     assert math.isnan(error) if gt is EMPTY else error == 1.0
 

@@ -15,7 +15,6 @@ from nnunetv2_strokesynth.evaluation.tables import (
     comparison_table,
     summarise,
     summary_tables,
-    to_latex,
     to_markdown,
     volume_table,
 )
@@ -107,14 +106,9 @@ def test_volume_table(cases):
     assert row["R² (1 - SSres/SStot)"] == f"{1 - 3 / total:.3f}"
 
 
-def test_markdown_and_latex():
+def test_markdown():
     table = Table("A & B_1, R²", ("Predictions", "Dice (%)"), (("a|b", "1.00 ± 2.00"), ("<", "–")))
     assert to_markdown(table).splitlines() == [
         "**A & B_1, R²**", "", "| Predictions | Dice (%) |", "| --- | --- |",
         "| a\\|b | 1.00 ± 2.00 |", "| < | – |",
     ]  # fmt: skip
-    latex = to_latex(table)
-    assert r"\caption{A \& B\_1, R$^2$}" in latex
-    assert r"\begin{tabular}{lr}" in latex
-    assert r"Predictions & Dice (\%) \\" in latex
-    assert r"a|b & 1.00 $\pm$ 2.00 \\" in latex and r"$<$ & -- \\" in latex

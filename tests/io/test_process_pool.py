@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from nnunetv2_strokesynth.evaluation.cases import CasePair
+from nnunetv2_strokesynth.evaluation.matching import CasePair
 from nnunetv2_strokesynth.evaluation.measure import measure_case
 from nnunetv2_strokesynth.io.process_pool import (
     WorkerKilledError,

@@ -13,8 +13,8 @@ from scipy.ndimage import binary_erosion
 from torch import nn
 
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.commands.synthesize import (
-    SynthesisHead,
+from nnunetv2_strokesynth.inference.heads import SynthesisHead
+from nnunetv2_strokesynth.inference.synthesis import (
     build_predictor,
     synthesize_case,
     synthesize_folder,

@@ -1,0 +1,64 @@
+"""What is kept of one patient's prediction: ``result.json`` and the images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nnunetv2_strokesynth.channels import CT, PERFUSION_MAPS
+from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
+from nnunetv2_strokesynth.inference.study import Study
+from nnunetv2_strokesynth.io.nifti import Geometry, write_volume
+
+RESULT_FILE = "result.json"
+# Files and folders in the output folder.
+OUTPUTS = frozenset(
+    "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.png "
+    "report.pdf".split()
+) | {RESULT_FILE}
+DISCLAIMER = "Research only. Not a medical device; not for diagnosis or treatment."
+
+
+def describe_result(
+    about: dict[str, object], study: Study, prepared: Prepared, prediction: Prediction
+) -> dict[str, object]:
+    """Content of ``result.json``; nothing in it comes from tags that name a patient.
+
+    Args:
+        about: what was asked for; it comes first.
+        study, prepared, prediction: of the patient.
+    """
+    voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
+    return {
+        **about,
+        "lesion_ml": round(float(prediction.lesion.sum()) * voxel_ml, 3),
+        "brain_ml": round(float(prepared.made.mask.sum()) * voxel_ml, 1),
+        "highest_probability": round(float(prediction.probability.max()), 4),
+        "shape_zyx": list(study.shape_zyx),
+        "spacing_zyx_mm": [round(size, 4) for size in study.geometry.spacing_zyx_mm],
+        "given": sorted(study.files),
+        "maps": prepared.computed.row if prepared.computed else "given",
+        **prepared.made.row,
+        "notes": list(prepared.notes),
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def write_images(
+    folder: Path, prepared: Prepared, prediction: Prediction, geometry: Geometry
+) -> None:
+    """Write lesion, probability, pseudo-DWI and brain mask; computed images go to ``inputs/``."""
+    volumes = {
+        "lesion": prediction.lesion.astype(np.uint8),
+        "probability": prediction.probability,
+        "pseudo_dwi": prediction.pseudo_dwi,
+        "brain_mask": prepared.made.mask.astype(np.uint8),
+    }
+    if prepared.computed is not None:
+        maps = zip(PERFUSION_MAPS, prepared.images.maps, strict=True)
+        volumes |= {f"inputs/{name.lower()}": volume for name, volume in maps}
+        volumes[f"inputs/{CT.lower()}"] = prepared.images.ct
+    for name, volume in volumes.items():
+        if volume is not None:
+            write_volume(folder / f"{name}.nii.gz", volume, geometry)
