@@ -36,12 +36,14 @@ from nnunetv2_strokesynth.dataset_conversion.job import (
     convert_case,
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.io.nifti import read_header
 from nnunetv2_strokesynth.phantom.dataset import write_phantom
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 TURNS = 5
 SEED = 4
+SETTINGS = Settings("wang2020", brain_mask=True, folds=5, seed=SEED)
 SCANS = 5  # of this seed: the first has 2 slices, the last 16
 TINY_SIZE = 48
 GZIP_LEVELS = (1, 3, 6, 9)
@@ -71,7 +73,7 @@ def _phantom(root: Path, count: int, size: int) -> list[Scan]:
 
 
 def _convert(scan: Scan, folder: Path) -> None:
-    convert_case(CaseJob(scan, folder, "wang2020", True, isles2018.convert))
+    convert_case(CaseJob(scan, folder, SETTINGS, isles2018.ISLES2018.convert))
 
 
 def _time(scan: Scan, root: Path) -> dict:

@@ -1,12 +1,12 @@
 """ISLES 2024 on disk: CT perfusion on admission, DWI at follow-up, 149 training patients; BIDS.
 
-``raw_data/sub-stroke0001/ses-01/sub-stroke0001_ses-01_ncct.nii.gz`` is the CT. All that is laid on
-its grid is in ``derivatives/sub-stroke0001``: ``ses-01/..._space-ncct_ctp.nii.gz``,
+The CT is ``raw_data/sub-stroke0001/ses-01/sub-stroke0001_ses-01_ncct.nii.gz``. The images on the
+CT's grid lie in ``derivatives/sub-stroke0001``: ``ses-01/..._space-ncct_ctp.nii.gz``,
 ``ses-01/perfusion-maps/..._space-ncct_{cbf,cbv,mtt,tmax}.nii.gz``, and of the follow-up
-``ses-02/..._space-ncct_{dwi,adc}.nii.gz`` and ``..._lesion-msk.nii.gz``. Folders are spelt
-differently from copy to copy (``rawdata``, ``ses-0001``), so a file is known by the patient's
-number and its name's ending alone. ``raw_data`` also holds series that are not on the CT's grid:
-those are left alone.
+``ses-02/..._space-ncct_{dwi,adc}.nii.gz`` and ``..._lesion-msk.nii.gz``. Copies of the release
+spell their folders differently (``rawdata``, ``ses-0001``), so a file is recognised by the
+patient's number and the ending of its name alone. ``raw_data`` also holds series that are not on
+the CT's grid; they are not read.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     add_ctp_options,
     ctp_settings,
     select_ctp_scans,
-    write_ctp_extras,
 )
-from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
+from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
     TRAIN,
@@ -40,25 +39,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     missing_modalities,
 )
 from nnunetv2_strokesynth.io.messages import name_some
-
-EXAMPLE = "strokesynth convert isles2024 /data/ISLES2024 -d 24 --downsample 2 --workers 2"
-DATASET_ID = 24
-NAME = "ISLES2024"
-DESCRIPTION = {
-    "description": "Ischemic stroke lesions at follow-up, on CT perfusion at admission; the lesion "
-    "was drawn on the follow-up DWI.",
-    "reference": "ISLES 2024, https://isles-24.grand-challenge.org; de la Rosa et al., ISLES'24: "
-    "Improving final infarct prediction in ischemic stroke using multimodal imaging and clinical "
-    "data, 2024, arXiv 2408.10966; https://doi.org/10.5281/zenodo.17652035",
-    "licence": "CC BY-NC-SA 4.0",
-    "release": "2024",
-    "origin": "ISLES 2024",
-}
-# Wang et al. 2020 split ISLES 2018.
-PAPER_SPLIT = False
-convert = convert_ctp
-settings_of = ctp_settings
-write_extras = write_ctp_extras
 
 NO_DWI = "expected sub-strokeXXXX_ses-02_space-ncct_dwi.nii.gz in derivatives"
 REQUIRED = (CT, CTP, *PERFUSION_MAPS)
@@ -80,8 +60,8 @@ def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
         src: the folder that holds ``raw_data`` and ``derivatives``.
 
     Returns:
-        The scans in the order of their numbers, those with a lesion for training and, after them,
-        those without one for testing; and the problems met: two files of one modality.
+        The scans in the order of their numbers: first those with a lesion, for training, then
+        those without one, for testing. And the problems met: two files of one modality.
 
     Raises:
         FileNotFoundError: ``src`` does not exist or holds no ``derivatives``.
@@ -107,16 +87,8 @@ def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
     return sorted(scans, key=lambda scan: scan.split == TEST), problems
 
 
-def _scan(root: Path, number: int, files: dict[str, Path]) -> Scan:
-    split = TRAIN if LESION in files else TEST
-    case_id = f"{'case' if split == TRAIN else 'test'}_{number:04d}"
-    # raw_data/sub-stroke0001
-    source = Path(*next(iter(files.values())).relative_to(root).parts[:2]).as_posix()
-    return Scan(case_id, split, source, files, CT, REQUIRED, keeps_geometry=True)
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that not all kinds of data set have."""
+    """The options of CT perfusion data, and ``--skip-incomplete``."""
     add_ctp_options(parser)
     parser.add_argument(
         "--skip-incomplete",
@@ -126,7 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
-    """The scans to convert; those without a lesion are test scans, with a line that says so."""
+    """The scans to convert; a warning names those without a lesion, which become test scans."""
     scans = select_ctp_scans(found, args, NO_DWI)
     if args.skip_incomplete:
         scans = _complete(scans)
@@ -141,13 +113,40 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
     return scans
 
 
-def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
-    """case id -> patient; each scan is of another patient."""
-    return one_patient_each(found)
+ISLES2024 = DatasetKind(
+    name="ISLES2024",
+    dataset_id=24,
+    summary="ISLES 2024: CT perfusion on admission, DWI at follow-up, 149 training patients; BIDS",
+    example="strokesynth convert isles2024 /data/ISLES2024 -d 24 --downsample 2 --workers 2",
+    description={
+        "description": "Ischemic stroke lesions at follow-up, on CT perfusion at admission; the "
+        "lesion was drawn on the follow-up DWI.",
+        "reference": "ISLES 2024, https://isles-24.grand-challenge.org; de la Rosa et al., "
+        "ISLES'24: Improving final infarct prediction in ischemic stroke using multimodal imaging "
+        "and clinical data, 2024, arXiv 2408.10966; https://doi.org/10.5281/zenodo.17652035",
+        "licence": "CC BY-NC-SA 4.0",
+        "release": "2024",
+        "origin": "ISLES 2024",
+    },
+    find_scans=find_scans,
+    convert=convert_ctp,
+    add_options=add_options,
+    settings_of=ctp_settings,
+    select_scans=select_scans,
+    has_curve=True,
+)
+
+
+def _scan(root: Path, number: int, files: dict[str, Path]) -> Scan:
+    split = TRAIN if LESION in files else TEST
+    case_id = f"{'case' if split == TRAIN else 'test'}_{number:04d}"
+    # Two folders deep: raw_data/sub-stroke0001.
+    source = Path(*next(iter(files.values())).relative_to(root).parts[:2]).as_posix()
+    return Scan(case_id, split, source, files, CT, REQUIRED, keeps_geometry=True)
 
 
 def _root(src: Path) -> Path:
-    """The folder that holds ``derivatives``: ``src``, or the only one in it that does."""
+    """The folder that holds ``derivatives``: ``src``, or the first folder in it that does."""
     if not src.is_dir():
         raise FileNotFoundError(
             f"{src}: no such folder; name the one that holds raw_data and derivatives"
@@ -164,7 +163,7 @@ def _root(src: Path) -> Path:
 
 
 def _images(root: Path) -> Iterator[Path]:
-    """All files in the trees, in sorted order; litter of archives (``._name``) is left out."""
+    """All files in the trees, in sorted order, without hidden ones such as ``._name``."""
     trees = sorted(path for path in root.iterdir() if path.name.lower() in _TREES)
     for tree in reversed(trees):  # raw_data first
         for folder, inner, names in os.walk(tree):
@@ -180,6 +179,7 @@ def _on_ct_grid(name: str, modality: str | None) -> bool:
 
 
 def _complete(scans: list[Scan]) -> list[Scan]:
+    """The scans that lack no file; a warning names the others."""
     kept = [scan for scan in scans if not missing_modalities(scan)]
     left_out = [scan.source for scan in scans if scan not in kept]
     if not kept:

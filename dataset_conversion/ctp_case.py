@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -21,21 +20,20 @@ from nnunetv2_strokesynth.ctp.input_channels import (
     make_channels,
 )
 from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+from nnunetv2_strokesynth.dataset_conversion.case_files import (
+    CaseVolumes,
+    read_lesion,
+    scan_geometry,
+    write_case,
+)
 from nnunetv2_strokesynth.dataset_conversion.downsampling import (
     block_majority,
     block_mean,
     coarser,
 )
-from nnunetv2_strokesynth.dataset_conversion.job import (
-    CaseJob,
-    read_lesion,
-    write_case,
-)
-from nnunetv2_strokesynth.dataset_conversion.scans import read_headers
+from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.io.nifti import (
     Geometry,
-    read_geometry,
-    read_header,
     read_volume,
     require_finite,
 )
@@ -45,8 +43,8 @@ from nnunetv2_strokesynth.io.series import NiftiSeries
 def convert_ctp(job: CaseJob) -> dict:
     """Read a CT perfusion scan and write its case.
 
-    The series is walked through frame by frame and never in memory as a whole: the peak is about
-    twice the channels' size and a few frames.
+    The series is read frame by frame and is never in memory as a whole: the peak is about twice
+    the channels' size and a few frames.
 
     Returns:
         The record, see ``job.convert_case``, with ``curve``, q(t), for the plots.
@@ -54,9 +52,10 @@ def convert_ctp(job: CaseJob) -> dict:
     Raises:
         ValueError: the voxels cannot be used.
     """
-    files, preset = job.scan.files, PRESETS[job.preset]
-    geometry = coarser(_geometry(job), job.downsample)
-    series = NiftiSeries(files[CTP], partial(block_mean, factor=job.downsample))
+    files, preset = job.scan.files, PRESETS[job.settings.preset]
+    factor = job.settings.downsample
+    geometry = coarser(scan_geometry(job.scan), factor)
+    series = NiftiSeries(files[CTP], partial(block_mean, factor=factor))
     maps, warnings = _maps(job, series, geometry)
     lesion = read_lesion(files.get(LESION))
     dwi = _read_dwi(job)
@@ -64,25 +63,20 @@ def convert_ctp(job: CaseJob) -> dict:
         _read(job, CT), maps, series, files[CTP].name, geometry.spacing_zyx_mm, dwi=dwi
     )
     made = make_channels(preset, images)
-    record = write_case(
-        job,
-        read_headers(job.scan),
-        channels=made.channels,
-        mask=made.mask,
-        lesion=None if lesion is None else block_majority(lesion, job.downsample),
-        target=None if DWI in preset.names else dwi,
-        geometry=geometry,
-        row={
-            **made.row,
-            "maps": "released" if _has_maps(job) else "computed",
-            "dwi_present": dwi is not None,
-        },
+    volumes = CaseVolumes(
+        made.channels,
+        made.mask,
+        None if lesion is None else block_majority(lesion, factor),
+        geometry,
+        None if DWI in preset.names else dwi,
     )
-    lines = [*warnings, *made.warnings]
+    origin = "released" if _has_maps(job) else "computed"
+    record = write_case(job, volumes, {**made.row, "maps": origin, "dwi_present": dwi is not None})
+    lines = [f"{job.scan.case_id}: {line}" for line in (*warnings, *made.warnings)]
     return {
         **record,
         "curve": made.curve.tolist(),
-        "warnings": [*record["warnings"], *(f"{job.scan.case_id}: {line}" for line in lines)],
+        "warnings": [*record["warnings"], *lines],
     }
 
 
@@ -94,7 +88,7 @@ def _maps(job: CaseJob, series: NiftiSeries, geometry: Geometry) -> tuple[np.nda
     """(4, Z, Y, X), in the order of ``PERFUSION_MAPS``, read or computed; and warnings."""
     if _has_maps(job):
         return np.stack([_read(job, name) for name in PERFUSION_MAPS]), []
-    frame_s = frame_s_of(series.path, job.frame_s)
+    frame_s = frame_s_of(series.path, job.settings.frame_s)
     computed = compute_maps(
         series,
         spacing_zyx_mm=geometry.spacing_zyx_mm,
@@ -105,22 +99,15 @@ def _maps(job: CaseJob, series: NiftiSeries, geometry: Geometry) -> tuple[np.nda
     return np.stack(computed.maps), [said, *computed.warnings]
 
 
-def _geometry(job: CaseJob) -> Geometry:
-    """Of the reference, where its header can be trusted; else its voxel sizes alone."""
-    path = job.scan.files[job.scan.reference]
-    if job.scan.keeps_geometry:
-        return read_geometry(path)
-    return Geometry(read_header(path).spacing_zyx_mm)
-
-
 def _read(job: CaseJob, name: str) -> np.ndarray:
-    """(Z, Y, X), require_finite, of the resolution that is written."""
-    return block_mean(require_finite(name, read_volume(job.scan.files[name])), job.downsample)
+    """(Z, Y, X), finite, at the resolution that is written."""
+    volume = require_finite(name, read_volume(job.scan.files[name]))
+    return block_mean(volume, job.settings.downsample)
 
 
 def _read_dwi(job: CaseJob) -> np.ndarray | None:
-    """(Z, Y, X), as ``_read``; None without a file."""
-    path: Path | None = job.scan.files.get(DWI)
+    """The DWI as ``_read`` gives it; None without a file."""
+    path = job.scan.files.get(DWI)
     if path is None:
         return None
     dwi = _read(job, DWI)

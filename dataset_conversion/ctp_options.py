@@ -1,28 +1,24 @@
-"""The options that all kinds of CT perfusion data have, and what follows from them."""
+"""The options that all kinds of CT perfusion data have, and what they decide."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from nnunetv2_strokesynth.channels import (
     DWI,
     PERFUSION_MAPS,
     PRESETS,
 )
-from nnunetv2_strokesynth.dataset_conversion.raw_dataset import (
-    Settings,
-    write_plots,
-)
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     Scan,
     with_dwi,
     without_maps,
 )
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 
 
 def add_ctp_options(parser: argparse.ArgumentParser) -> None:
-    """Channels, resolution, maps and plots."""
+    """Add the options for channels, resolution and perfusion maps."""
     presets = [name for name, preset in PRESETS.items() if preset.made_from_ctp]
     add = parser.add_argument
     add(
@@ -49,7 +45,6 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="average blocks of N x N pixels in plane (default: 1, as acquired)",
     )
-    add("--plots", action="store_true", help="a picture of each time-intensity curve, in curves/")
 
 
 def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> list[Scan]:
@@ -80,9 +75,3 @@ def ctp_settings(args: argparse.Namespace) -> Settings:
         compute_maps=args.compute_maps,
         frame_s=args.frame_s,
     )
-
-
-def write_ctp_extras(folder: Path, records: dict[str, dict], args: argparse.Namespace) -> None:
-    """The plots, where they are asked for."""
-    if args.plots:
-        write_plots(folder, records)

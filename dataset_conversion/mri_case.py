@@ -1,4 +1,4 @@
-"""One MRI scan: read, checked, and its maps written as the channels that are asked for."""
+"""One MRI scan of a data set: its maps are read, checked and written as channels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
 )
 from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
-from nnunetv2_strokesynth.dataset_conversion.job import (
-    CaseJob,
+from nnunetv2_strokesynth.dataset_conversion.case_files import (
+    CaseVolumes,
     read_lesion,
+    scan_geometry,
     write_case,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import read_headers
+from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.io.nifti import (
     read_volume,
     require_finite,
@@ -24,8 +25,8 @@ from nnunetv2_strokesynth.io.nifti import (
 def convert_mri(job: CaseJob) -> dict:
     """Read an MRI scan and write its case.
 
-    The brain is where any of the preset's maps is not 0, closed and hole-filled; which of them are
-    written makes no difference to it.
+    The brain is where any of the preset's maps is not 0, closed and hole-filled. It is the same
+    whichever of these maps are written.
 
     Returns:
         The record, see ``job.convert_case``.
@@ -33,16 +34,15 @@ def convert_mri(job: CaseJob) -> dict:
     Raises:
         ValueError: the voxels cannot be used.
 
-    Source: Gomez 2023, section 5.1, for the maps. Choice: the mask, since the release is
+    Source: Gomez 2023, section 5.1, for the maps. The mask is our choice: the release is
     skull-stripped and has none.
     """
     files = job.scan.files
-    headers = read_headers(job.scan)
-    preset = PRESETS[job.preset]
+    preset = PRESETS[job.settings.preset]
     maps = np.stack([require_finite(name, read_volume(files[name])) for name in preset.names])
     mask = brain_mask(maps)
     if not mask.any():
         raise ValueError(f"{', '.join(preset.names)} are zero everywhere, so there is no brain")
     lesion = read_lesion(files.get(LESION))
-    channels = maps[preset.index(*(job.channels or preset.names))]
-    return write_case(job, headers, channels=channels, mask=mask, lesion=lesion)
+    channels = maps[preset.index(*(job.settings.channels or preset.names))]
+    return write_case(job, CaseVolumes(channels, mask, lesion, scan_geometry(job.scan)))

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
+from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
+from nnunetv2_strokesynth.commands.next_step import say_next
 from nnunetv2_strokesynth.ctp.mirror import (
     FLIPPED,
     REGISTERED,
 )
-from nnunetv2_strokesynth.dataset_conversion import raw_dataset
+from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
+from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
+from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.origin import describe
+from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
+    dataset_folder,
+    prepare_folder,
+)
+from nnunetv2_strokesynth.dataset_conversion.registry import KINDS
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
@@ -27,37 +35,48 @@ from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
 
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 
-# A kind's module has EXAMPLE, DATASET_ID, NAME, DESCRIPTION (dataset.json), PAPER_SPLIT (whether
-# the folds are followed by a split like Wang et al. 2020's), find_scans(src) and convert(job), and
-# what depends on its own options: add_options(parser), select_scans(found, args),
-# patients_of(found, args), settings_of(args) and write_extras(folder, records, args).
-KINDS: dict[str, str] = {
-    "isles2018": "nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018",
-    "isles2017": "nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017",
-    "isles2024": "nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024",
-}
-
 logger = logging.getLogger(__name__)
+
+
+class Training(NamedTuple):
+    """How a data set of one preset is trained.
+
+    Attributes:
+        configuration: of nnU-Net's plans.
+        with_dwi: the trainer where some training scan has a DWI.
+        without_dwi: the trainer where none has.
+    """
+
+    configuration: str
+    with_dwi: str
+    without_dwi: str
+
+
+TRAININGS: dict[str, Training] = {
+    "wang2020": Training("2d", "StrokeSynthTrainer", "StrokeSynthTrainer_NoDWI"),
+    "song2018": Training("2d", "Song2018Trainer", "Song2018Trainer_AUNetCEGD"),
+    "clerigues2019": Training("2d_patch64", "Clerigues2019Trainer", "Clerigues2019Trainer"),
+    "real_dwi": Training("2d", "StrokeSynthTrainer_RealDWI", "StrokeSynthTrainer_RealDWI"),
+    "isles2017": Training("2d", "Gomez2023Trainer_MRI", "Gomez2023Trainer_MRI"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One subcommand per kind of data set."""
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    for kind, path in KINDS.items():
-        module = importlib.import_module(path)
-        summary = (module.__doc__ or "").splitlines()[0]
-        subparser = kinds.add_parser(
-            kind,
-            help=summary,
-            description=summary,
-            epilog=f"example:\n  {module.EXAMPLE}",
+    subparsers = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for name, kind in KINDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=kind.summary,
+            description=kind.summary,
+            epilog=f"example:\n  {kind.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        _add_common_options(subparser, module)
-        module.add_options(subparser)
+        _add_common_options(subparser, kind)
+        kind.add_options(subparser)
 
 
-def _add_common_options(parser: argparse.ArgumentParser, module: ModuleType) -> None:
+def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> None:
     add = parser.add_argument
     add(
         "src",
@@ -70,10 +89,10 @@ def _add_common_options(parser: argparse.ArgumentParser, module: ModuleType) -> 
         dest="dataset_id",
         metavar="ID",
         type=int,
-        default=module.DATASET_ID,
+        default=kind.dataset_id,
         help="nnU-Net data set id (default: %(default)s)",
     )
-    add("--name", default=module.NAME, help="data set name (default: %(default)s)")
+    add("--name", default=kind.name, help="data set name (default: %(default)s)")
     add(
         "--no-brain-mask",
         action="store_true",
@@ -83,38 +102,40 @@ def _add_common_options(parser: argparse.ArgumentParser, module: ModuleType) -> 
     add("--seed", type=int, default=12345, help="of the folds (default: %(default)s)")
     add("--workers", type=int, default=2, help="scans at a time (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace a data set that this command wrote")
+    if kind.has_curve:
+        plots = "a picture of each time-intensity curve, in curves/"
+        add("--plots", action="store_true", help=plots)
 
 
 def run(args: argparse.Namespace) -> None:
     """Check all scans, convert them, write the data set's files, and say what to type next."""
-    module = importlib.import_module(KINDS[args.kind])
+    kind = KINDS[args.kind]
     if args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
-    folder = raw_dataset.dataset_folder(args.dataset_id, args.name)
-    found, problems = module.find_scans(args.src)
-    scans = module.select_scans(found, args)
+    folder = dataset_folder(args.dataset_id, args.name)
+    found, problems = kind.find_scans(args.src)
+    scans = kind.select_scans(found, args)
     for scan in tqdm(scans, desc="checking", unit="scan"):
         problems += header_problems(scan)
     raise_problems(problems)
-    patients = module.patients_of(found, args)
+    patients = kind.patients_of(found, args)
     n_patients = len({patients[scan.case_id] for scan in scans if scan.split == TRAIN})
     if n_patients:
         check_folds(n_patients, args.folds)
-    settings = module.settings_of(args)
-    raw_dataset.prepare_folder(folder, scans, settings, overwrite=args.overwrite)
-    records = raw_dataset.convert_cases(
-        folder, scans, settings, convert=module.convert, workers=args.workers
-    )
-    paper = raw_dataset.write_dataset_files(
+    settings = kind.settings_of(args)
+    prepare_folder(folder, scans, settings, overwrite=args.overwrite)
+    records = convert_cases(folder, scans, settings, convert=kind.convert, workers=args.workers)
+    paper = write_dataset_files(
         folder,
         scans,
         settings,
         records=records,
         patients=patients,
-        description=describe(module.DESCRIPTION, scans),
-        with_paper_split=module.PAPER_SPLIT,
+        description=describe(kind.description, scans),
+        with_paper_split=kind.paper_split,
     )
-    module.write_extras(folder, records, args)
+    if kind.has_curve and args.plots:
+        _write_plots(folder, records)
     _summarise(folder, scans, records, n_patients=n_patients)
     if paper:
         logger.info(
@@ -123,22 +144,40 @@ def run(args: argparse.Namespace) -> None:
             *(len(paper[group]) for group in ("train", "val", "test")),
         )
     if n_patients:
-        logger.info("next: nnUNetv2_plan_and_preprocess -d %d -c 2d", args.dataset_id)
+        _say_next(args.dataset_id, TRAININGS[settings.preset], _n_dwi(scans, records))
+
+
+def _write_plots(folder: Path, records: dict[str, dict]) -> None:
+    """Write ``curves/<case>.png`` for every case."""
+    # Imported here, because matplotlib takes long to import, and few users ask for plots.
+    from nnunetv2_strokesynth.reporting.curve_plots import plot_curve
+
+    for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
+        row = record["row"]
+        window = (row["t_start"], row["t_end"], row["window_rule"])
+        path = folder / "curves" / f"{case_id}.png"
+        plot_curve(path, case_id, np.array(record["curve"]), window=window)
+
+
+def _n_dwi(scans: list[Scan], records: dict[str, dict]) -> int:
+    """How many training scans have a DWI."""
+    rows = [records[scan.case_id]["row"] for scan in scans if scan.split == TRAIN]
+    return sum(row.get("dwi_present", False) for row in rows)
 
 
 def _summarise(
     folder: Path, scans: list[Scan], records: dict[str, dict], *, n_patients: int
 ) -> None:
-    """Log what the records say; a line is left out where this kind of scan has no such thing."""
-    train = [scan.case_id for scan in scans if scan.split == TRAIN]
-    dwi = [records[case_id]["row"].get("dwi_present") for case_id in train]
-    with_dwi = f", {dwi.count(True)} of them with a DWI," if {True, False} & set(dwi) else ""
+    """Log what the records say; a line is left out where the scans have nothing of the kind."""
+    n_train = sum(scan.split == TRAIN for scan in scans)
+    n_dwi = _n_dwi(scans, records)
+    knows_dwi = any("dwi_present" in record["row"] for record in records.values())
     logger.info(
         "%d training scans of %d patients%s and %d testing scans in %s",
-        len(train),
+        n_train,
         n_patients,
-        with_dwi,
-        len(scans) - len(train),
+        f", {n_dwi} of them with a DWI," if n_train and knows_dwi else "",
+        len(scans) - n_train,
         folder,
     )
     rows = [record["row"] for record in records.values()]
@@ -154,8 +193,20 @@ def _summarise(
             mirrors[REGISTERED],
             mirrors[FLIPPED],
         )
-    if not train:
+    if not n_train:
         logger.info("no training scans: predict with a trained model from %s", folder / "imagesTs")
-        return
-    if dwi.count(False) == len(train) and not mirrors:
-        logger.info("no scan has a DWI, so StrokeSynthTrainer_NoDWI is the trainer to use")
+
+
+def _say_next(dataset_id: int, training: Training, n_dwi: int) -> None:
+    """Say which commands plan and train the data set, with the trainer that fits its DWIs."""
+    if not n_dwi and training.without_dwi != training.with_dwi:
+        logger.info(
+            "no training scan has a DWI, which %s needs; %s needs none",
+            training.with_dwi,
+            training.without_dwi,
+        )
+    trainer = training.with_dwi if n_dwi else training.without_dwi
+    say_next(
+        ["nnUNetv2_plan_and_preprocess", "-d", dataset_id, "-c", "2d"],
+        ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer],
+    )

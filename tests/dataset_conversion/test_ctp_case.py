@@ -17,13 +17,14 @@ from nnunetv2_strokesynth.dataset_conversion.job import (
     convert_case,
     finished_record,
 )
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 
 
 @pytest.fixture
 def job_of(scans, tmp_path):
     def make(preset="wang2020", mask=True, index=0):
         scan = find_scans(scans.root)[0][index]
-        return CaseJob(scan, tmp_path / "out", preset, mask, convert_ctp)
+        return CaseJob(scan, tmp_path / "out", Settings(preset, mask, 5, 0), convert_ctp)
 
     return make
 
@@ -33,7 +34,7 @@ def read(job, kind, suffix=""):
 
 
 def channels(job):
-    names = PRESETS[job.preset].names
+    names = PRESETS[job.settings.preset].names
     return {name: read(job, "images", f"_{i:04d}") for i, name in enumerate(names)}
 
 

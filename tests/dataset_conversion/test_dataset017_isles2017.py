@@ -11,7 +11,8 @@ from scipy.ndimage import binary_closing, binary_fill_holes
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017 import (
-    DESCRIPTION,
+    ISLES2017,
+    PRESET,
     find_scans,
 )
 from nnunetv2_strokesynth.dataset_conversion.job import (
@@ -20,6 +21,7 @@ from nnunetv2_strokesynth.dataset_conversion.job import (
     finished_record,
 )
 from nnunetv2_strokesynth.dataset_conversion.mri_case import convert_mri
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 
 MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 
@@ -166,7 +168,7 @@ def test_files_of_the_data_set(mri_scans, convert, caplog):
     assert description["channel_names"] == {str(i): name for i, name in enumerate(MAPS)}
     assert description["preset"] == "isles2017" and description["brain_mask"] is True
     assert description["numTraining"] == 4 and description["origin"] == "ISLES 2017"
-    assert description["description"] == DESCRIPTION["description"]
+    assert description["description"] == ISLES2017.description["description"]
     assert sorted(path.name for path in (folder / "imagesTs").iterdir()) == [
         f"test_003_{index:04d}.nii.gz" for index in range(6)
     ]
@@ -178,7 +180,7 @@ def test_files_of_the_data_set(mri_scans, convert, caplog):
     ]
     log = caplog.text
     assert "4 training scans of 4 patients and 1 testing scans" in log
-    assert "next: nnUNetv2_plan_and_preprocess -d 17 -c 2d" in log
+    assert "nnUNetv2_plan_and_preprocess -d 17 -c 2d\n" in log and "Gomez2023Trainer_MRI\n" in log
     for word in ("DWI", "window", "Wang", "sidecar", "unknown", "warning"):
         assert word not in log
 
@@ -223,10 +225,8 @@ def test_a_subset_of_the_channels(mri_scans, convert, capsys):
 def test_a_case_of_other_channels_is_not_finished(mri_scans, tmp_path):
     mri_scans.add(1)
     (scan,), _ = find_scans(mri_scans.root)
-    jobs = [
-        CaseJob(scan, tmp_path / "out", "isles2017", True, convert_mri, channels=channels)
-        for channels in (("ADC", "TTP"), ("ADC", "Tmax"))
-    ]
+    chosen = [Settings(PRESET, True, 5, 0, channels=c) for c in (("ADC", "TTP"), ("ADC", "Tmax"))]
+    jobs = [CaseJob(scan, tmp_path / "out", settings, convert_mri) for settings in chosen]
     record = convert_case(jobs[0])
     assert finished_record(jobs[0]) == record and finished_record(jobs[1]) is None
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import DESCRIPTION
+from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import ISLES2018
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_patients(scans, description_of):
     (scans.root.parent / "other" / "phantom.json").write_text("{}")
     description = description_of(scans.root)
     assert description["origin"] == "ISLES 2018"
-    assert description["description"] == DESCRIPTION["description"]
+    assert description["description"] == ISLES2018.description["description"]
 
 
 @pytest.mark.parametrize("src", [".", "..", "TRAINING"])
@@ -39,5 +39,5 @@ def test_phantom(scans, description_of, src):
         description = description_of(path)
         assert description["origin"] == "digital phantom"
         assert description["description"] == (
-            "DIGITAL PHANTOM, not patients: " + DESCRIPTION["description"]
+            "DIGITAL PHANTOM, not patients: " + ISLES2018.description["description"]
         )

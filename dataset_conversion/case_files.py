@@ -1,0 +1,140 @@
+"""The files of one case in ``nnUNet_raw``: images, label, target, and the record about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nnunetv2_strokesynth.dataset_conversion.job import (
+    CaseJob,
+    input_fingerprint,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    Scan,
+    position_warnings,
+    read_headers,
+    spacing_warnings,
+)
+from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.nifti import (
+    Geometry,
+    read_geometry,
+    read_header,
+    read_volume,
+    write_volume,
+)
+
+_LESION_OUTSIDE_WARNING = 0.01
+
+
+class CaseVolumes(NamedTuple):
+    """What is written of a case.
+
+    Attributes:
+        channels: (C, Z, Y, X), the images.
+        mask: (Z, Y, X), bool, the brain.
+        lesion: (Z, Y, X), bool; None for a case without one.
+        geometry: where the voxels lie.
+        target: (Z, Y, X), the DWI to be synthesised; None for a case without one.
+    """
+
+    channels: np.ndarray
+    mask: np.ndarray
+    lesion: np.ndarray | None
+    geometry: Geometry
+    target: np.ndarray | None = None
+
+
+def scan_geometry(scan: Scan) -> Geometry:
+    """Geometry of the reference image, if its header can be trusted; else its voxel sizes alone."""
+    path = scan.files[scan.reference]
+    if scan.keeps_geometry:
+        return read_geometry(path)
+    return Geometry(read_header(path).spacing_zyx_mm)
+
+
+def read_lesion(path: Path | None) -> np.ndarray | None:
+    """The lesion, bool (Z, Y, X), or None without a file.
+
+    Raises:
+        ValueError: the file holds values other than 0 and 1.
+    """
+    if path is None:
+        return None
+    labels = read_volume(path)
+    found = np.unique(labels)
+    if not np.isin(found, (0, 1)).all():
+        values = name_some((f"{value:g}" for value in found), at_most=6)
+        raise ValueError(f"the lesion in {path.name} holds the values {values}, expected 0 and 1")
+    return labels == 1
+
+
+def write_case(job: CaseJob, volumes: CaseVolumes, row: dict[str, object] | None = None) -> dict:
+    """Mask and write a case's images, label and target.
+
+    Args:
+        job: the case.
+        volumes: what is written. Images and target become 0 outside the mask if the settings say
+            so; the label never does.
+        row: further cells of the case's line in the report.
+
+    Returns:
+        The case's record, see ``job.convert_case``.
+    """
+    outputs = _write_volumes(job, volumes)
+    voxel_ml = float(np.prod(volumes.geometry.spacing_zyx_mm)) / 1000
+    measured = _measured_ml(volumes, voxel_ml)
+    warnings = spacing_warnings(job.scan, read_headers(job.scan)) + position_warnings(job.scan)
+    if volumes.lesion is not None and job.settings.brain_mask:
+        warnings += _outside_warning(job.scan.case_id, measured)
+    return {
+        "case_id": job.scan.case_id,
+        "settings": job.settings.of_voxels,
+        "inputs": input_fingerprint(job.scan),
+        "outputs": {p.relative_to(job.folder).as_posix(): p.stat().st_size for p in outputs},
+        "row": {
+            "shape_zyx": list(volumes.mask.shape),
+            "spacing_zyx_mm": [round(size, 6) for size in volumes.geometry.spacing_zyx_mm],
+            **(row or {}),
+            **{name: round(float(volume), 6) for name, volume in measured.items()},
+        },
+        "warnings": warnings,
+    }
+
+
+def _write_volumes(job: CaseJob, volumes: CaseVolumes) -> list[Path]:
+    """Write images, target and label; returns their paths."""
+    images = {job.output("images", f"_{i:04d}"): image for i, image in enumerate(volumes.channels)}
+    if volumes.target is not None:
+        images[job.output("targets")] = volumes.target
+    for path, image in images.items():  # masked one by one, to save memory
+        if job.settings.brain_mask:
+            image = np.where(volumes.mask, image, np.float32(0))
+        write_volume(path, image, volumes.geometry)
+    outputs = list(images)
+    if volumes.lesion is not None:
+        outputs.append(job.output("labels"))
+        write_volume(outputs[-1], volumes.lesion.astype(np.uint8), volumes.geometry)
+    return outputs
+
+
+def _measured_ml(volumes: CaseVolumes, voxel_ml: float) -> dict[str, float]:
+    """Volume of the brain, and of the lesion inside and outside the brain, in mL."""
+    mask, lesion = volumes.mask, volumes.lesion
+    found = {"brain_volume_ml": mask.sum() * voxel_ml}
+    if lesion is not None:
+        found["lesion_volume_ml"] = lesion.sum() * voxel_ml
+        found["lesion_outside_mask_ml"] = (lesion & ~mask).sum() * voxel_ml
+    return found
+
+
+def _outside_warning(case_id: str, measured: dict[str, float]) -> list[str]:
+    outside, lesion = measured["lesion_outside_mask_ml"], measured["lesion_volume_ml"]
+    if outside <= _LESION_OUTSIDE_WARNING * lesion:
+        return []
+    return [
+        f"{case_id}: {outside:.2f} of {lesion:.2f} mL of lesion lie outside the brain mask, "
+        "where the images are 0 unless --no-brain-mask is given"
+    ]

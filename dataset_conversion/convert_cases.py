@@ -1,0 +1,84 @@
+"""Convert all scans of a data set, several at a time, and only those that are not complete."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from nnunetv2_strokesynth.dataset_conversion.job import (
+    CaseJob,
+    convert_case,
+    finished_record,
+)
+from nnunetv2_strokesynth.dataset_conversion.raw_folder import DESCRIPTION_FILE
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    Scan,
+    raise_problems,
+)
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
+from nnunetv2_strokesynth.io.process_pool import (
+    WorkerKilledError,
+    try_cases,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def convert_cases(
+    folder: Path,
+    scans: list[Scan],
+    settings: Settings,
+    *,
+    convert: Callable[[CaseJob], dict],
+    workers: int = 1,
+) -> dict[str, dict]:
+    """Convert the scans that are not complete yet, several at a time, with a progress bar.
+
+    A scan that cannot be used does not stop the others, so that a second run has only that one to
+    convert.
+
+    Args:
+        folder: the data set's folder in ``nnUNet_raw``.
+        scans: the scans.
+        settings: how the data set is written.
+        convert: see ``CaseJob``.
+        workers: number of processes.
+
+    Returns:
+        case id -> record, see ``job.convert_case``, in the order of ``scans``.
+
+    Raises:
+        ValueError: some scans cannot be used; the message shows the first few.
+        OSError: a file cannot be read or written, or a worker was killed.
+    """
+    jobs = [CaseJob(scan, folder, settings, convert) for scan in scans]
+    records = {job.scan.case_id: finished_record(job) for job in jobs}
+    todo = [job for job in jobs if records[job.scan.case_id] is None]
+    if todo:
+        # dataset.json is written last; without it nnU-Net does not start from a half-converted set.
+        (folder / DESCRIPTION_FILE).unlink(missing_ok=True)
+        records |= _convert_all(todo, workers)
+    done = len(jobs) - len(todo)
+    if done == len(jobs):
+        logger.info("all %d cases are up to date", done)
+    elif done:
+        logger.info("%d of %d cases were up to date", done, len(jobs))
+    for record in records.values():
+        for warning in record["warnings"]:
+            logger.warning("warning: %s", warning)
+    return records
+
+
+def _convert_all(jobs: list[CaseJob], workers: int) -> dict[str, dict]:
+    try:
+        records, errors = try_cases(
+            convert_case, jobs, workers=workers, description="converting", tolerated=(ValueError,)
+        )
+    except WorkerKilledError as error:
+        raise OSError(
+            "a worker process was killed, most likely because the memory was full; "
+            "use --workers 1 (finished cases are kept)"
+        ) from error
+    raise_problems(sorted(str(error) for error in errors))
+    return {record["case_id"]: record for record in records}

@@ -1,0 +1,65 @@
+"""How a data set is written: the choices that a second run into the same folder must repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnunetv2_strokesynth.channels import (
+    PRESETS,
+    numbered,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one conversion.
+
+    Attributes:
+        preset: a key of ``PRESETS``.
+        brain_mask: whether everything outside the brain becomes 0.
+        folds: number of folds of patients.
+        seed: seed of the folds.
+        channels: the preset's channels that are written, in its order; None for a kind of data
+            set that always has all of them.
+        downsample: number of pixels along x and along y that become one.
+        compute_maps: whether perfusion maps are computed where a scan has none.
+        frame_s: time between frames in s, for computing maps; None takes it from the header.
+    """
+
+    preset: str
+    brain_mask: bool
+    folds: int
+    seed: int
+    channels: tuple[str, ...] | None = None
+    downsample: int = 1
+    compute_maps: bool = False
+    frame_s: float | None = None
+
+    @property
+    def channel_names(self) -> dict[str, str]:
+        """``channel_names`` of ``dataset.json``."""
+        return numbered(self.channels or PRESETS[self.preset].names)
+
+    @property
+    def of_voxels(self) -> dict[str, object]:
+        """What the written voxels depend on besides the scan's files; kept in a case's record."""
+        return {"preset": self.preset, "brain_mask": self.brain_mask, **self._not_default()}
+
+    @property
+    def of_data_set(self) -> dict[str, object]:
+        """All settings, as JSON gives them back; kept in the data set's folder."""
+        always = {name: getattr(self, name) for name in ("preset", "brain_mask", "folds", "seed")}
+        return always | self._not_default()
+
+    def _not_default(self) -> dict[str, object]:
+        """The further settings, without those that have their default: empty in most data sets."""
+        content: dict[str, object] = {}
+        if self.channels is not None:
+            content["channels"] = list(self.channels)
+        if self.downsample != 1:
+            content["downsample"] = self.downsample
+        if self.compute_maps:
+            content["compute_maps"] = True
+        if self.frame_s is not None:
+            content["frame_s"] = self.frame_s
+        return content
