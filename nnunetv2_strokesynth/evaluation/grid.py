@@ -175,4 +175,5 @@ def best_combination(ranks: np.ndarray, mean_dice: np.ndarray) -> tuple[int, int
         mean_dice: same shape.
     """
     order = np.lexsort((-np.round(mean_dice, 9).ravel(), np.round(ranks, 9).ravel()))
-    return tuple(int(index) for index in np.unravel_index(order[0], ranks.shape))
+    threshold, size = np.unravel_index(order[0], ranks.shape)
+    return int(threshold), int(size)

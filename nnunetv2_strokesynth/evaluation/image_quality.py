@@ -30,12 +30,15 @@ def local_region(lesion: np.ndarray, margin_px: int = LOCAL_MARGIN_PX) -> np.nda
     """
     region = np.zeros(lesion.shape, dtype=bool)
     for z in np.flatnonzero(lesion.any(axis=(1, 2))):
-        box = []
-        for other_axis in (1, 0):
-            hit = np.flatnonzero(lesion[z].any(axis=other_axis))
-            box.append(slice(max(hit[0] - margin_px, 0), hit[-1] + margin_px + 1))
-        region[(z, *box)] = True
+        rows, columns = (_extent(lesion[z].any(axis=other), margin_px) for other in (1, 0))
+        region[z, rows, columns] = True
     return region
+
+
+def _extent(hit: np.ndarray, margin_px: int) -> slice:
+    """From the first place that is hit to the last, with a margin."""
+    places = np.flatnonzero(hit)
+    return slice(max(places[0] - margin_px, 0), places[-1] + margin_px + 1)
 
 
 def _check(dwi: np.ndarray, pseudo_dwi: np.ndarray, mask: np.ndarray | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def synthesis_metrics(
     }
 
 
-def _read_on_grid(reader, path, reference: Volume) -> np.ndarray:
+def _read_on_grid(reader: Callable[[Path], Volume], path: Path, reference: Volume) -> np.ndarray:
     volume = reader(path)
     check_same_grid(reference, volume)
     return volume.array
@@ -109,8 +110,9 @@ def measure_case(case: CasePair) -> dict[str, float | str]:
         pred = _read_on_grid(read_mask, case.pred, gt)
         row = segmentation_metrics(gt.array, pred, gt.spacing_mm)
         if case.dwi is not None and case.pseudo_dwi is not None:
-            images = [_read_on_grid(read_image, path, gt) for path in (case.dwi, case.pseudo_dwi)]
-            row |= synthesis_metrics(*images, gt.array)
+            dwi = _read_on_grid(read_image, case.dwi, gt)
+            pseudo_dwi = _read_on_grid(read_image, case.pseudo_dwi, gt)
+            row |= synthesis_metrics(dwi, pseudo_dwi, gt.array)
     except (ValueError, OSError) as error:
         raise ValueError(f"case {case.case_id}: {error}") from error
     identity = {"case_id": case.case_id, "fold": case.fold}
