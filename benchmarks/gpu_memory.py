@@ -46,11 +46,10 @@ from training_step import Loss, architecture, bare_loss, bare_networks, make_bat
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
+from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
-from nnunetv2_strokesynth.trainers.strokesynth import (
-    StrokeSynthTrainer,
-    StrokeSynthTrainer_Stock,
-)
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 LIMIT_GIB = 11
 BATCH = 25
@@ -125,7 +124,7 @@ def trainer_plans(batch: int, size: int, width: float) -> dict[str, Any]:
 
 def trainer_network(cls: type[nnUNetTrainer], plans: dict[str, Any]) -> nn.Module:
     """The trainer's network as it trains, for 12 channels and two classes."""
-    if issubclass(cls, StrokeSynthTrainer):
+    if issubclass(cls, PaperTrainer):
         plans = cls._own_plans(plans, "2d")
     manager = PlansManager(plans)
     configuration = manager.get_configuration("2d")

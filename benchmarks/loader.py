@@ -34,11 +34,8 @@ from nnunetv2_strokesynth.nnunet_commands import (
     environment,
     run_command,
 )
-from nnunetv2_strokesynth.trainers.strokesynth import (
-    StrokeSynthTrainer,
-    StrokeSynthTrainer_NoDWI,
-    StrokeSynthTrainer_Stock,
-)
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
 
 DATASET_ID = "18"
 TARGET = 0.9

@@ -38,10 +38,8 @@ from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.nnunet_commands import environment
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 from nnunetv2_strokesynth.phantom.plan import plan_scans
-from nnunetv2_strokesynth.trainers.strokesynth import (
-    StrokeSynthTrainer,
-    StrokeSynthTrainer_Stock,
-)
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 SCANS = 94  # as many as ISLES 2018 has for training
 TRAIN_SHARE = 0.8  # five folds

@@ -1,4 +1,4 @@
-"""What the tolerance of ``trainers.decision`` costs in Dice and saves in HD.
+"""What the tolerance of ``trainers.threshold_calibration`` costs in Dice and saves in HD.
 
     python benchmarks/arena/decisions.py ARENA_FOLDER ...
 
@@ -39,7 +39,8 @@ from nnunetv2_strokesynth.trainers.threshold_calibration import (
 
 TOLERANCES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 1.0)
 HEADER = ("bout", *(f"{tolerance:g}" for tolerance in TOLERANCES))
-_MOVED = re.compile(r"decision: lesion from a probability of ([0-9.]+) on")
+# In the log of ``ThresholdCalibration``; older logs call it the decision.
+_MOVED = re.compile(r": lesion from a probability of ([0-9.]+) on")
 _LEAST = 1e-7  # of a probability, as of its complement
 
 

@@ -1,4 +1,4 @@
-"""The scale of a DWI target. In a module of its own: evaluation needs it without nnU-Net."""
+"""The scale of a DWI target: a module of its own, since evaluation uses it without nnU-Net."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UPPER_PERCENTILE = 99.0
 
 
 def scale_dwi(dwi: np.ndarray) -> np.ndarray:
-    """Scale a DWI volume to (0, 1) by its minimum and its 99th percentile.
+    """Scales a DWI volume to [0, 1] by its minimum and its 99th percentile.
 
     Args:
         dwi: ``(Z, Y, X)``, any unit.
@@ -17,8 +17,8 @@ def scale_dwi(dwi: np.ndarray) -> np.ndarray:
         float32 ``(Z, Y, X)`` in [0, 1]; all zeros for a constant volume.
 
     Source:
-        Wang et al. 2020, section 4.1. The paper does not say what happens above the percentile: we
-        clip, so that the target stays within the range that the paper names.
+        Wang et al. 2020, section 4.1. The paper does not say what happens above the percentile. We
+        clip there, so that the target stays within the range that the paper names.
     """
     low = float(dwi.min())
     high = float(np.percentile(dwi, UPPER_PERCENTILE))

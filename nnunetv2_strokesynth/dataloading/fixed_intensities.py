@@ -1,12 +1,12 @@
-"""Preprocessed cases whose channels keep their physical units.
+"""Fixed intensity normalisation: preprocessed cases in which HU and seconds mean the same.
 
 nnU-Net z-scores every channel that is not named ``CT``, scan by scan. A Tmax of 6 s and one of 12 s
 then look alike if the rest of the scan differs, and each CTP frame loses its level against the
-others. Plans can say otherwise, but nnU-Net's planner cannot be told. So a trainer that wants
-seconds and HU changes the normalisation in its own plans (they are stored with the model, and
-``nnUNetv2_predict`` goes by them), and makes the cases that go with it once: by nnU-Net's
-preprocessor, from the raw data set, into a folder of their own beside the one that
-``nnUNetv2_preprocess`` wrote.
+others. Plans can ask for another normalisation, but nnU-Net's planner cannot be told to. So the
+mixin ``trainers.fixed_intensities`` changes the normalisation in its own plans, which are stored
+with the model and which ``nnUNetv2_predict`` follows. The cases that go with these plans are made
+once, from the raw data set and by nnU-Net's preprocessor, in a folder of their own beside the one
+that ``nnUNetv2_preprocess`` wrote.
 """
 
 from __future__ import annotations
@@ -34,24 +34,25 @@ from nnunetv2_strokesynth.io.atomic import (
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import map_cases
 
+# This name must stay as it is: folders on users' disks and the plans of trained models have it.
 SUFFIX = "_physical"
-# A subfolder: nnU-Net tells the kind of a folder's cases by the endings of all files in it.
+# A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
 RECORDS = "made_from"
-_LEFTOVER_AGE_S = 3600.0  # another training may be making a case that is younger
+_LEFTOVER_AGE_S = 3600.0  # a younger file may be a case that another training is making
 
 
-def with_physical_units(plans: dict, configuration: str, names: Sequence[str]) -> dict:
+def with_fixed_intensities(plans: dict, configuration: str, names: Sequence[str]) -> dict:
     """The plans with one configuration in which HU and seconds are normalised as nnU-Net's CT.
 
-    That is: clipped to the 0.5th and 99.5th percentile of all lesion voxels of the data set, minus
-    their mean, over their standard deviation. Channels without a physical unit are z-scored as
-    before.
+    nnU-Net clips a CT to the 0.5th and 99.5th percentile of all lesion voxels of the data set,
+    subtracts their mean and divides by their standard deviation. Channels without a physical unit
+    are z-scored as before.
 
     Args:
-        plans: nnU-Net's plans; left unchanged.
+        plans: nnU-Net's plans. They are not changed.
         configuration: e.g. ``2d``.
-        names: the channels. Where the plans have another number of them, they come back as they
-            are, since the data set does not fit the trainer.
+        names: the channels. If the plans have another number of them, the data set does not fit the
+            trainer, and the plans are returned as they are.
     """
     planned = PlansManager(plans).get_configuration(configuration)
     if len(planned.normalization_schemes) != len(names):
@@ -59,14 +60,14 @@ def with_physical_units(plans: dict, configuration: str, names: Sequence[str]) -
     plans = copy.deepcopy(plans)
     own = plans["configurations"][configuration]
     own["data_identifier"] = planned.data_identifier.removesuffix(SUFFIX) + SUFFIX
-    physical = [has_fixed_unit(name) for name in names]
+    is_fixed = [has_fixed_unit(name) for name in names]
     own["normalization_schemes"] = [
-        "CTNormalization" if keeps else scheme
-        for keeps, scheme in zip(physical, planned.normalization_schemes, strict=True)
+        "CTNormalization" if fixed else scheme
+        for fixed, scheme in zip(is_fixed, planned.normalization_schemes, strict=True)
     ]
     own["use_mask_for_norm"] = [
-        masked and not keeps
-        for keeps, masked in zip(physical, planned.use_mask_for_norm, strict=True)
+        masked and not fixed
+        for fixed, masked in zip(is_fixed, planned.use_mask_for_norm, strict=True)
     ]
     return plans
 
@@ -84,18 +85,18 @@ class _Job(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        """What a case consists of for nnU-Net."""
+        """The files of which nnU-Net makes up a case."""
         names = (f"{self.case_id}.b2nd", f"{self.case_id}_seg.b2nd", f"{self.case_id}.pkl")
         return [self.folder / name for name in names]
 
     @property
     def record(self) -> Path:
-        """What a case was made from; written last, so that it says that the case is complete."""
+        """The file that says what the case was made from. It is written last: the case is whole."""
         return self.folder / RECORDS / f"{self.case_id}.json"
 
     @property
     def made_from(self) -> dict:
-        """What the case depends on; a difference means that it must be made again."""
+        """What the case depends on. If it differs from the record, the case is made again."""
         sources = [os.stat(path) for path in (*self.images, self.label)]
         configuration = self.configuration_manager.configuration
         return {
@@ -109,15 +110,15 @@ class _Job(NamedTuple):
         }
 
     def is_current(self) -> bool:
-        """Whether it was made from the files and plans that there are now."""
+        """Whether the case was made from the files and plans that exist now."""
         complete = all(path.is_file() for path in self.files)
         return complete and holds_json(self.record, self.made_from)
 
 
 def _make(job: _Job) -> None:
-    """Preprocess a case by nnU-Net in a folder of its own, then move it to its place."""
+    """Preprocesses a case with nnU-Net in a temporary folder, then moves it to its place."""
     preprocessor = job.configuration_manager.preprocessor_class(verbose=False)
-    made_from = job.made_from  # before: a file that is exchanged meanwhile must be noticed
+    made_from = job.made_from  # read first, so that a file exchanged meanwhile is noticed
     prefix = f"{TEMPORARY_PREFIX}{job.case_id}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=job.folder) as unfinished:
         made = [Path(unfinished) / path.name for path in job.files]
@@ -152,23 +153,23 @@ def prepare_cases(
     *,
     workers: int,
 ) -> int:
-    """Make the preprocessed cases of a configuration that are missing or out of date.
+    """Makes the preprocessed cases of a configuration that are missing or out of date.
 
-    Several trainings may do this at the same time: all of them would make the same files, and a
-    case's files appear one by one, each of them whole.
+    Several trainings may do this at the same time: they make the same files, and each file of a
+    case appears whole.
 
     Args:
-        raw_folder: ``nnUNet_raw/DatasetNNN_*``; None, or a folder without images, where it is not
-            at hand: the cases made earlier are then used as they are.
+        raw_folder: ``nnUNet_raw/DatasetNNN_*``. If it is None or a folder without images, the cases
+            made earlier are used as they are.
         folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
         workers: processes.
 
     Returns:
-        How many were made.
+        The number of cases made.
 
     Raises:
         FileNotFoundError: there is no raw data set, and a case is missing.
-        ValueError: a case cannot be preprocessed; names it.
+        ValueError: a case cannot be preprocessed. The message names it.
         OSError: the disk is full.
     """
     if raw_folder is None or not (raw_folder / "imagesTr").is_dir():
@@ -185,7 +186,7 @@ def prepare_cases(
     ]
     missing = [job for job in jobs if not job.is_current()]
     if missing:
-        map_cases(_make, missing, workers=workers, description="physical units")
+        map_cases(_make, missing, workers=workers, description="fixed intensities")
     return len(missing)
 
 
@@ -195,7 +196,8 @@ def _check_complete(folder: Path, file_ending: str) -> None:
     missing = [name for name in wanted if not (folder / RECORDS / f"{name}.json").is_file()]
     if missing or not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} lacks {len(missing)} of {len(wanted)} cases ({name_some(missing)}), and "
-            "nnUNet_raw, from which a training makes them once, is not set or does not hold its "
-            "images. Set nnUNet_raw, or copy the folder from where a training has made it"
+            f"{folder} lacks {len(missing)} of {len(wanted)} cases ({name_some(missing)}). A "
+            "training makes them once from nnUNet_raw, which is not set or does not hold the "
+            "images. Set nnUNet_raw, or copy the folder from a machine on which a training has "
+            "made it."
         )

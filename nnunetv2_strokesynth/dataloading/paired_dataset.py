@@ -11,10 +11,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 
 class ChannelStack:
-    """Image and DWI seen as one array ``(C + 1, Z, Y, X)``, read only where it is indexed.
+    """Image and DWI as one array ``(C + 1, Z, Y, X)`` that is read only where it is indexed.
 
-    nnU-Net's loader crops a patch from each case. The image stays on disk in compressed blocks;
-    stacking it with the DWI first would decompress all of it for one slice.
+    nnU-Net's loader crops a patch from each case. The image lies on disk in compressed blocks, and
+    stacking it with the DWI would decompress all of them for one slice.
     """
 
     def __init__(self, image: np.ndarray, dwi: np.ndarray | None):
@@ -25,7 +25,7 @@ class ChannelStack:
         self.dtype = image.dtype
 
     def __getitem__(self, key: tuple[slice, ...]) -> np.ndarray:
-        """Crop: ``key`` is a full channel slice followed by spatial slices."""
+        """A crop: ``key`` is a full channel slice followed by spatial slices."""
         channels, *spatial = key if isinstance(key, tuple) else (key,)
         if channels != slice(None):
             raise IndexError("a channel stack is indexed in space only: stack[:, z, y, x]")
@@ -43,7 +43,7 @@ class ChannelStack:
 
 
 def _read(source: np.ndarray | blosc2.NDArray, spatial: list[slice], out: np.ndarray) -> None:
-    """``out[:] = source[:, *spatial]``; blocks on disk are decompressed right into ``out``."""
+    """``out[:] = source[:, *spatial]``. Blocks on disk are decompressed right into ``out``."""
     cuts = [cut.indices(side) for cut, side in zip(spatial, source.shape[1:], strict=True)]
     direct = hasattr(source, "get_slice_numpy") and source.dtype == out.dtype and out.size
     if direct and all(step == 1 for _, _, step in cuts):
@@ -55,12 +55,12 @@ def _read(source: np.ndarray | blosc2.NDArray, spatial: list[slice], out: np.nda
 
 @lru_cache(maxsize=1024)
 def _opened(path: str, mtime_ns: int) -> blosc2.NDArray:  # noqa: ARG001  (a new file, a new entry)
-    """The header of a target, read once: that takes longer than to read a slice."""
+    """The opened target. It is kept, since reading the header takes longer than reading a slice."""
     return blosc2.open(urlpath=path, mode="r", dparams={"nthreads": 1})
 
 
 class PairedDataset:
-    """nnU-Net's data set with the DWI appended to every case; NaN where a case has none.
+    """nnU-Net's data set with the DWI appended to every case: NaN if a case has none.
 
     Args:
         dataset: the preprocessed cases as nnU-Net reads them.
@@ -78,7 +78,7 @@ class PairedDataset:
         """Image with DWI ``(C + 1, Z, Y, X)``, labels, labels of a previous stage, properties.
 
         Raises:
-            ValueError: the DWI and the case have different shapes, as after planning anew.
+            ValueError: the DWI and the case have different shapes, as after a new planning.
         """
         image, labels, previous, properties = self.dataset.load_case(case_id)
         dwi = self._load_target(case_id) if case_id in self.cases_with_target else None

@@ -1,10 +1,10 @@
 """DWI targets in nnU-Net's preprocessed space.
 
-nnU-Net preprocesses images and labels; the DWI that the generator learns from lies beside them in
-``targetsTr/`` and must end up on exactly the same voxels. It goes through the steps that the case
-itself went through, read from the case's ``.pkl`` and the plans: transpose, crop, resample. The
-results lie in a sibling folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``), because
-nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case.
+nnU-Net preprocesses images and labels. The DWI that the generator learns from lies beside them in
+``targetsTr/`` and must end up on exactly the same voxels. So it goes through the steps that the
+case went through, which are read from the case's ``.pkl`` and the plans: transpose, crop, resample.
+The results lie in a sibling folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``),
+because nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nnunetv2_strokesynth.io.atomic import (
 )
 
 TARGETS_RAW_FOLDER = "targetsTr"
-# A target takes seconds; another training may be writing one that is younger than this.
+# A target takes seconds. A younger file may be one that another training is writing.
 _LEFTOVER_AGE_S = 3600.0
 
 
 def targets_folder(preprocessed_folder: str | Path) -> Path:
-    """Where the targets of one preprocessed configuration lie."""
+    """The folder of the targets of one preprocessed configuration."""
     folder = Path(preprocessed_folder)
     return folder.with_name(f"{folder.name}_targets")
 
@@ -57,18 +57,18 @@ def preprocess_target(
     plans_manager: PlansManager,
     configuration_manager: ConfigurationManager,
 ) -> np.ndarray:
-    """Bring a raw DWI volume onto the voxels of its preprocessed case.
+    """Brings a raw DWI volume onto the voxels of its preprocessed case.
 
     Args:
         dwi: ``(Z, Y, X)`` as nnU-Net's reader returns it.
         properties: the case's ``.pkl``: spacing and the crop that was used.
 
     Returns:
-        float32 ``(1, Z', Y', X')`` in [0, 1]. Scaling uses the whole volume, before the crop, so
-        that it does not depend on the crop; overshoot of the cubic resampling is clipped.
+        float32 ``(1, Z', Y', X')`` in [0, 1]. The whole volume is scaled before the crop, so that
+        the scale does not depend on the crop. Overshoot of the cubic resampling is clipped.
 
     Raises:
-        ValueError: the DWI's shape is not the shape the case had before cropping.
+        ValueError: the DWI's shape is not that of the case before cropping.
     """
     volume = scale_dwi(dwi).transpose(plans_manager.transpose_forward)[None]
     expected = tuple(properties["shape_before_cropping"])
@@ -86,7 +86,7 @@ def preprocess_target(
 
 
 def _fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> dict:
-    """What a stored target depends on; a difference means it must be made again."""
+    """What a target depends on. If it differs from the stored record, the target is made again."""
     stat = source.stat()
     return {
         "source_bytes": stat.st_size,
@@ -120,14 +120,14 @@ def prepare_targets(
     configuration_manager: ConfigurationManager,
     file_ending: str,
 ) -> list[str]:
-    """Make the preprocessed DWI of every case that has one; skip what is up to date.
+    """Makes the preprocessed DWI of every case that has one, unless it is up to date.
 
-    Several trainings may do this at the same time: each file appears whole or not at all, and all
-    of them would write the same bytes.
+    Several trainings may do this at the same time: each file appears whole or not at all, and they
+    write the same bytes.
 
     Args:
-        raw_folder: ``targetsTr/`` of the raw data set, or None where it is not at hand (targets
-            made earlier are then used as they are).
+        raw_folder: ``targetsTr/`` of the raw data set. If it is None, the targets made earlier are
+            used as they are.
         preprocessed_folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
         case_ids: the cases to look for.
         file_ending: as in ``dataset.json``.
@@ -136,7 +136,7 @@ def prepare_targets(
         The cases that have a target, in the given order.
 
     Raises:
-        ValueError: a DWI does not fit its scan; names the case and the file.
+        ValueError: a DWI does not fit its scan. The message names the case and the file.
         OSError: a target cannot be written, as on a full disk.
     """
     folder = targets_folder(preprocessed_folder)

@@ -1,9 +1,8 @@
 """The two transforms that carry the DWI through nnU-Net's augmentation.
 
 The DWI arrives as the last image channel. ``SplitTarget`` moves it to batchgeneratorsv2's
-``regression_target``: spatial transforms move that along with the image, intensity transforms leave
-it alone. ``PackTargets`` comes last and hands nnU-Net the list of targets that the joint loss
-reads.
+``regression_target``, which spatial transforms move along with the image and intensity transforms
+leave alone. ``PackTargets`` comes last and makes the list of targets that the joint loss reads.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def no_weights(lesion: np.ndarray) -> np.ndarray:
 
 
 def blurred_lesion(lesion: np.ndarray, sigma_px: float) -> np.ndarray:
-    """The lesion as a smooth hill: a stand-in for the DWI where none was acquired.
+    """The blurred lesion: a surrogate for the DWI where none was acquired.
 
     Args:
         lesion: (Y, X), bool.
@@ -44,8 +43,8 @@ def blurred_lesion(lesion: np.ndarray, sigma_px: float) -> np.ndarray:
     Returns:
         (Y, X), float32 in [0, 1]; 0 everywhere without a lesion.
 
-    Source: our choice. A DWI shows the lesion bright on darker tissue; this keeps the lesion and
-    drops the tissue, which the label knows nothing of.
+    Source: our choice. A DWI shows the lesion bright on darker tissue. The surrogate has the lesion
+    but not the tissue, about which the label says nothing.
     """
     return gaussian_filter(lesion.astype(np.float32), sigma_px)
 
@@ -53,13 +52,14 @@ def blurred_lesion(lesion: np.ndarray, sigma_px: float) -> np.ndarray:
 class PackTargets(BasicTransform):
     """``segmentation`` becomes ``[labels (1, Y, X), dwi (1, Y, X), weight (1, Y, X)]``.
 
-    The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the labels as augmented, so
-    that its distances are in pixels of the patch that the network sees. Without a DWI in the sample
-    dictionary, and without a surrogate for it, the list is ``[labels, weight]``.
+    The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the augmented labels, so that
+    its distances are in pixels of the patch that the network sees. If the sample has no DWI and
+    there is no surrogate for it, the list is ``[labels, weight]``.
 
     Args:
-        weight_map: bool (Y, X) -> float32 (Y, X); or any other map made of the augmented lesion.
-        surrogate: bool (Y, X) -> float32 (Y, X), what stands in for the DWI of every sample.
+        weight_map: bool (Y, X) -> float32 (Y, X): the weights, or any other map made of the
+            augmented lesion.
+        surrogate: bool (Y, X) -> float32 (Y, X): replaces the DWI of every sample.
     """
 
     def __init__(
@@ -90,9 +90,12 @@ def with_targets(
     has_dwi: bool,
     first: Sequence[BasicTransform] = (),
 ) -> ComposeTransforms:
-    """nnU-Net's transforms with the target handled before and after them.
+    """nnU-Net's transforms between the two that handle the DWI and the list of targets.
 
     Args:
+        augmentation: nnU-Net's transforms.
+        pack: makes the list of targets, after all other transforms.
+        has_dwi: whether the last image channel is the DWI.
         first: further augmentation, before nnU-Net's.
     """
     split = [SplitTarget()] if has_dwi else []

@@ -1,4 +1,7 @@
-"""What nnU-Net finds through ``nnUNet_extTrainer``. Only re-exports: see ``trainers/``."""
+"""The trainers that nnU-Net finds through ``nnUNet_extTrainer``: re-exports only.
+
+The classes live in ``trainers/`` and ``papers/``.
+"""
 
 from nnunetv2_strokesynth.papers.abulnaga2018.trainers import (  # noqa: F401
     Abulnaga2018Trainer,
@@ -72,10 +75,10 @@ from nnunetv2_strokesynth.papers.wang2020.table_trainers import (  # noqa: F401
     StrokeSynthTrainer_SynthWL2H2,
 )
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020  # noqa: F401
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock  # noqa: F401
 from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer,
     StrokeSynthTrainer_FineTune,
     StrokeSynthTrainer_NoDWI,
-    StrokeSynthTrainer_Stock,
     StrokeSynthTrainer_Surrogate,
 )

@@ -1,6 +1,6 @@
-"""Shorter runs than the recipe's, for a demo or a check: settings taken from the environment.
+"""Environment variables that shorten a training, for a demo or a check.
 
-What is set is written into the training log; the width also into the model's ``plans.json``.
+Their values are written into the training log, and the width also into the model's ``plans.json``.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # commands that only need the names do not wait for nnU-Net
+if TYPE_CHECKING:  # commands that need only the names do not import nnU-Net
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 EPOCHS = "strokesynth_num_epochs"
 ITERATIONS = "strokesynth_num_iterations_per_epoch"
 VAL_ITERATIONS = "strokesynth_num_val_iterations_per_epoch"
 BASE_FEATURES = "strokesynth_base_features"
-PRETRAINED = "strokesynth_pretrained"  # weights that a network starts from: a file, or torchvision
-# Variable -> the trainer's attribute.
+PRETRAINED = "strokesynth_pretrained"  # the weights that a network starts from
+# Variable -> attribute of the trainer.
 OVERRIDES = {
     EPOCHS: "num_epochs",
     ITERATIONS: "num_iterations_per_epoch",
@@ -25,7 +25,11 @@ OVERRIDES = {
 
 
 def apply_overrides(trainer: nnUNetTrainer) -> None:
-    """Set the attributes whose variable is set; ``ValueError`` for anything but a number."""
+    """Sets the attributes whose variable is set.
+
+    Raises:
+        ValueError: a variable is not a whole number of at least 1.
+    """
     for variable, attribute in OVERRIDES.items():
         if variable in os.environ:
             setattr(trainer, attribute, positive_integer(variable))
@@ -41,7 +45,7 @@ def positive_integer(variable: str) -> int:
     """The value of an environment variable that is set.
 
     Raises:
-        ValueError: it is no whole number of at least 1.
+        ValueError: it is not a whole number of at least 1.
     """
     text = os.environ[variable]
     if not text.isdigit() or int(text) < 1:

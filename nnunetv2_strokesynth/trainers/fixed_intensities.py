@@ -1,37 +1,33 @@
-"""Channels in HU and seconds as such, where nnU-Net would z-score them scan by scan."""
+"""A mixin: HU and seconds are normalised alike in all scans."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.paths import nnUNet_raw
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from torch import distributed as dist
 
-from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.channels import PRESETS, check_channels
 from nnunetv2_strokesynth.dataloading.fixed_intensities import (
     prepare_cases,
-    with_physical_units,
+    with_fixed_intensities,
 )
+from nnunetv2_strokesynth.trainers.nnunet_host import NNUNetHost
 
-Result = TypeVar("Result")
 
+class FixedIntensities(NNUNetHost):
+    """Mixin: fixed intensity normalisation, where nnU-Net z-scores every scan by itself.
 
-class PhysicalUnits(nnUNetTrainer):
-    """nnU-Net's trainer, on cases that it makes itself: see ``dataloading.physical_units``.
+    A trainer that has it to the left of its base trains on cases that it makes once from the raw
+    data set: see ``dataloading.fixed_intensities``.
 
     Attributes:
-        physical_units: False keeps nnU-Net's normalisation and its cases.
-        preset: key of ``channels.PRESETS``, which says what the channels are.
+        preset: a key of ``channels.PRESETS``, which says what the channels are. The trainer sets
+            it.
     """
 
-    physical_units = True
-    preset = "wang2020"
+    preset: str
 
     def __init__(
         self,
@@ -41,13 +37,14 @@ class PhysicalUnits(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
     ):
-        if self.physical_units:
-            plans = with_physical_units(plans, configuration, PRESETS[self.preset].names)
+        plans = with_fixed_intensities(plans, configuration, PRESETS[self.preset].names)
         super().__init__(plans, configuration, fold, dataset_json, device)
 
     def initialize(self) -> None:
-        """See to it that the cases are there, then as nnU-Net."""
-        if self.physical_units and not self.was_initialized:
+        """Prepares the cases if they are missing, then initialises as nnU-Net does."""
+        if not self.was_initialized:
+            # First: the plans of a data set with other channels name nnU-Net's own cases.
+            check_channels(self.dataset_json["channel_names"], self.preset, type(self).__name__)
             self._prepare_cases()
         super().initialize()
 
@@ -63,26 +60,6 @@ class PhysicalUnits(nnUNetTrainer):
             workers=default_num_processes,
         )
         n_made = self._on_first_rank(prepare)
-        self.print_to_log_file(f"HU and s are not z-scored: {n_made} cases made in {folder}")
-
-    def _raw_folder(self) -> Path | None:
-        """``nnUNet_raw/DatasetNNN_*``, or None where it is not at hand."""
-        if not nnUNet_raw.is_set():
-            return None
-        folder = Path(str(nnUNet_raw)) / self.plans_manager.dataset_name
-        return folder if folder.is_dir() else None
-
-    def _on_first_rank(self, function: Callable[[], Result]) -> Result:
-        """What ``function`` returns or raises, called by one process of a distributed training."""
-        if not self.is_ddp:
-            return function()
-        found: list[Result | Exception | None] = [None]
-        if self.local_rank == 0:
-            try:
-                found = [function()]
-            except (ValueError, OSError) as error:  # the other ranks wait: tell them, too
-                found = [error]
-        dist.broadcast_object_list(found, src=0)
-        if isinstance(found[0], Exception):
-            raise found[0]
-        return found[0]
+        self.print_to_log_file(
+            f"fixed intensity normalisation of HU and s: {n_made} cases made in {folder}"
+        )

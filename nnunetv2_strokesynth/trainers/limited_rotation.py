@@ -1,4 +1,4 @@
-"""Augmentation for scans in which heads lie upright."""
+"""A mixin: augmentation for scans in which heads lie upright."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import math
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
-class UprightHeads(nnUNetTrainer):
-    """nnU-Net's trainer, with slices turned a little and mirrored left and right only.
+class LimitedRotation(nnUNetTrainer):
+    """Mixin: augmentation rotates slices a little and mirrors them left and right only.
 
-    nnU-Net turns slices by any angle and mirrors both axes, since it knows nothing about its
-    images. A head in a scanner is never upside down, and where an artery's territory lies is
-    something to be learned. The axes are those of the scans as stored: x runs from side to side.
+    nnU-Net rotates slices by any angle and mirrors both axes, since it knows nothing about its
+    images. A head in a scanner is never upside down, and the network can learn where an artery's
+    territory lies. The axes are those of the scans as stored: x runs from side to side. The mixin
+    stands to the left of the trainer's base.
 
     Attributes:
-        upright_deg: the largest turn; None keeps what nnU-Net does.
+        max_rotation_deg: the largest rotation, in either direction.
     """
 
-    upright_deg: float | None = 30.0
+    max_rotation_deg = 30.0
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802  (nnU-Net's)
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
         """Rotation, whether 3-D patches are turned slice by slice, size to cut, axes to mirror."""
-        geometry = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        if self.upright_deg is None:
-            return geometry
-        _, slice_by_slice, initial_patch_size, _ = geometry
-        limit = math.radians(self.upright_deg)
+        _, slice_by_slice, initial_patch_size, _ = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        limit = math.radians(self.max_rotation_deg)
         x_axis = len(self.configuration_manager.patch_size) - 1
         self.inference_allowed_mirroring_axes = (x_axis,)  # kept in the checkpoint
         return (-limit, limit), slice_by_slice, initial_patch_size, (x_axis,)

@@ -27,20 +27,21 @@ ONLINE_DICE = "val/online_dice"  # nnU-Net's pseudo Dice on validation patches
 class TermMeans:
     """Means of named scalars over an epoch, kept on the device until they are read.
 
-    NaN (a batch that says nothing about a term) does not count; a term without any value is NaN.
+    NaN, from a batch without information about a term, does not count. A term without any value is
+    NaN.
     """
 
     def __init__(self):
         self._sums: dict[str, torch.Tensor] = {}
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:
-        """Add one iteration's detached scalars."""
+        """Adds one iteration's detached scalars."""
         for name, value in terms.items():
             pair = torch.stack((torch.nan_to_num(value.float()), (~value.isnan()).float()))
             self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def pop(self) -> dict[str, float]:
-        """The means since the last call, over all DDP ranks, as floats; then start again."""
+        """The means since the last call, over all DDP ranks. Then starts again."""
         if not self._sums:
             return {}
         names = list(self._sums)
@@ -53,10 +54,9 @@ class TermMeans:
 
 
 def log_terms(logger: MetaLogger, phase: str, terms: dict[str, float], epoch: int) -> None:
-    """Put the terms of one phase ("train" or "val") into nnU-Net's logger.
+    """Puts the terms of one phase ("train" or "val") into nnU-Net's logger.
 
-    The logger's lists are stored in every checkpoint, so a resumed training goes on with its
-    history.
+    The logger's lists are stored in every checkpoint, so a resumed training keeps its history.
     """
     history = logger.local_logger.my_fantastic_logging
     for name, value in terms.items():

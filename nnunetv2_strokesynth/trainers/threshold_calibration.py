@@ -1,4 +1,7 @@
-"""From which probability on a voxel is lesion: found on validation scans, kept in the weights."""
+"""A mixin: from which probability on a voxel is lesion is found on validation scans.
+
+The threshold is kept in the weights.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,27 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import distributed as dist
 from torch import nn
-from torch._dynamo import OptimizedModule
 from tqdm import tqdm
 
-# Of the lesion's logit; -1.5 asks for a probability of 0.82, 5 for one of 0.007.
+from nnunetv2_strokesynth.trainers.nnunet_host import NNUNetHost
+
+# Added to the lesion's logit: -1.5 asks for a probability of 0.82, 5 for one of 0.007.
 SHIFTS = np.arange(-1.5, 5.01, 0.25)
 TOLERANCE = 0.01  # of Dice: a smaller gain is no reason to go further from one half
 
 
 def dice_by_shift(margin: np.ndarray, lesion: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Dice of the voxels with ``margin + shift > 0``, for every shift: (S,), 1 if both are empty.
+    """Dice of the voxels with ``margin + shift > 0``, for every shift.
 
     Args:
         margin: logit of the lesion minus that of the background, any shape.
         lesion: bool, the same shape.
         shifts: (S,).
+
+    Returns:
+        (S,); 1 where neither the scan nor the prediction has a lesion.
     """
     inside, everywhere = np.sort(margin[lesion]), np.sort(margin, axis=None)
     overlap = inside.size - np.searchsorted(inside, -shifts, side="right")
@@ -34,55 +40,47 @@ def dice_by_shift(margin: np.ndarray, lesion: np.ndarray, shifts: np.ndarray) ->
 
 
 def best_shift(dice: np.ndarray, shifts: np.ndarray, tolerance: float = TOLERANCE) -> float:
-    """The smallest shift that is as good as any, but for the tolerance.
+    """The smallest shift whose mean Dice is within the tolerance of the best.
 
     Args:
         dice: (scans, S).
         shifts: (S,), 0 among them.
-        tolerance: of the mean Dice. What the last of it would bring on few scans is mostly chance,
-            and costs distance: doubtful spots far away come in.
+        tolerance: of the mean Dice. On few scans, the last bit of Dice is mostly chance, and it
+            costs distance: doubtful spots far away come in.
     """
     mean = dice.mean(axis=0)
     good = shifts[mean >= mean.max() - tolerance]
     return float(good[np.abs(good).argmin()])
 
 
-class DecisionBias(nnUNetTrainer):
-    """nnU-Net's trainer, whose network ends with the decision that serves Dice.
+class ThresholdCalibration(NNUNetHost):
+    """Mixin: after training, the network is calibrated to the threshold with the best Dice.
 
     nnU-Net takes the class with the highest logit, so a voxel is lesion from a probability of one
-    half on. That serves the error rate. Dice wants a lower one, about half the Dice that is to be
-    had; and after a training on few scans the lesion's probability on new scans is too low besides.
-    So, after training, one number is added to the bias of the lesion's last layer: the one by which
-    the mean Dice over the fold's validation scans is best. It is part of the weights. Prediction
-    and ensembles need not know of it; the Dice of those validation scans is flattered a little.
-
-    Attributes:
-        moves_decision: False leaves the network as it was trained.
+    half on. That minimises the error rate. The best Dice needs a lower threshold, about half of the
+    Dice that can be reached. Besides, a network trained on few scans gives lesions in new scans too
+    low a probability. So one number is added to the bias of the lesion's last layer after training:
+    the one with the best mean Dice over the fold's validation scans. It is part of the weights, so
+    prediction and ensembles need not know of it. The Dice of those validation scans is flattered a
+    little. The mixin stands to the left of the trainer's base.
     """
 
-    moves_decision = True
-
     def on_train_end(self) -> None:
-        """Move the decision, then as nnU-Net, which writes ``checkpoint_final.pth``."""
-        if self.moves_decision:
-            self._move_decision()
+        """Calibrates, then ends as nnU-Net does, which writes ``checkpoint_final.pth``."""
+        self._calibrate_threshold()
         super().on_train_end()
 
-    @property
-    def unwrapped_network(self) -> nn.Module:
-        """The network without DDP's and torch.compile's wrappers."""
-        network = self.network.module if self.is_ddp else self.network
-        return network._orig_mod if isinstance(network, OptimizedModule) else network
-
     def _last_layer(self) -> nn.Module:
-        """The layer whose output is the logits."""
+        """Hook: the layer whose output is the logits."""
         return self.unwrapped_network.decoder.seg_layers[-1]
 
-    def _move_decision(self) -> None:
+    def _calibrate_threshold(self) -> None:
         training, validation = self.do_split()
         if set(training) & set(validation) or not validation:
-            self.print_to_log_file("decision: no validation scans of its own, left at 0.5")
+            self.print_to_log_file(
+                "threshold calibration: the fold has no validation scans of its own, "
+                "the threshold stays at 0.5"
+            )
             return
         shift = torch.zeros(1, device=self.device)
         if self.local_rank == 0:
@@ -90,7 +88,8 @@ class DecisionBias(nnUNetTrainer):
             shift += best_shift(dice, SHIFTS)
             chosen, as_trained = (dice[:, s == SHIFTS].mean() for s in (shift.item(), 0.0))
             self.print_to_log_file(
-                f"decision: lesion from a probability of {torch.sigmoid(-shift).item():.2f} on "
+                "threshold calibration: lesion from a probability of "
+                f"{torch.sigmoid(-shift).item():.2f} on "
                 f"(Dice of {len(validation)} validation scans {as_trained:.3f} -> {chosen:.3f})"
             )
         if self.is_ddp:
@@ -113,7 +112,7 @@ class DecisionBias(nnUNetTrainer):
             self.inference_allowed_mirroring_axes,
         )
         scans = self.dataset_class(self.preprocessed_dataset_folder, case_ids)
-        for case_id in tqdm(scans.identifiers, desc="decision", unit="scan"):
+        for case_id in tqdm(scans.identifiers, desc="threshold calibration", unit="scan"):
             image, labels, *_ = scans.load_case(case_id)
             logits = predictor.predict_sliding_window_return_logits(torch.from_numpy(image[:]))
             margin = (logits[1] - logits[0]).float().cpu().numpy()

@@ -122,8 +122,9 @@ def test_a_decision_made_again_is_the_trainers(arena, tmp_path):
     """A network that gives lesions 0.2 was moved by 1.5; what is stored has moved already."""
     import decisions
 
-    log = "decision: lesion from a probability of 0.18 on (Dice of 19 scans 0.1 -> 0.9)"
-    assert decisions.moved_by(log) == 1.5
+    line = "lesion from a probability of 0.18 on (Dice of 19 scans 0.1 -> 0.9)"
+    assert decisions.moved_by(f"threshold calibration: {line}") == 1.5
+    assert decisions.moved_by(f"decision: {line}") == 1.5
     assert decisions.moved_by("no such line") == 0.0
     lesion = np.zeros((2, 4, 4), bool)
     lesion[0, :2] = True

@@ -1,4 +1,4 @@
-"""Channels in HU and s keep their units; the cases are nnU-Net's own in every other respect."""
+"""HU and s are normalised alike in all scans; in all else the cases are nnU-Net's own."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import (
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataloading import fixed_intensities as physical_units
+from nnunetv2_strokesynth.dataloading import fixed_intensities
 from nnunetv2_strokesynth.dataloading.fixed_intensities import (
     prepare_cases,
-    with_physical_units,
+    with_fixed_intensities,
 )
 
 NAMES = PRESETS["wang2020"].names
@@ -40,7 +40,7 @@ def world(pipeline, plans, tmp_path):
         for case_id in CASES:
             for path in (pipeline.raw / folder).glob(pattern.format(case_id)):
                 shutil.copy2(path, raw / folder)
-    manager = PlansManager(with_physical_units(plans, "2d", NAMES))
+    manager = PlansManager(with_fixed_intensities(plans, "2d", NAMES))
     dataset = load_json(str(pipeline.raw / "dataset.json"))
     folder = tmp_path / "preprocessed" / "nnUNetPlans_2d_physical"
     configuration = manager.get_configuration("2d")
@@ -50,7 +50,7 @@ def world(pipeline, plans, tmp_path):
 
 def test_hu_and_seconds_are_normalised_like_ct_and_map_units_like_before(plans):
     before = PlansManager(plans).get_configuration("2d")
-    changed = with_physical_units(plans, "2d", NAMES)
+    changed = with_fixed_intensities(plans, "2d", NAMES)
     after = PlansManager(changed).get_configuration("2d")
     for name, scheme, masked, was_masked in zip(
         NAMES,
@@ -64,19 +64,19 @@ def test_hu_and_seconds_are_normalised_like_ct_and_map_units_like_before(plans):
         else:
             assert (scheme, masked) == ("CTNormalization", False)
     assert after.data_identifier == "nnUNetPlans_2d_physical"
-    assert with_physical_units(changed, "2d", NAMES) == changed
+    assert with_fixed_intensities(changed, "2d", NAMES) == changed
     assert PlansManager(plans).get_configuration("2d").data_identifier == "nnUNetPlans_2d"
 
 
 def test_a_configuration_that_inherits_is_changed_alone(plans):
     plans["configurations"]["2d_small"] = {"inherits_from": "2d", "batch_size": 2}
-    changed = PlansManager(with_physical_units(plans, "2d_small", NAMES))
+    changed = PlansManager(with_fixed_intensities(plans, "2d_small", NAMES))
     assert changed.get_configuration("2d_small").normalization_schemes[4] == "CTNormalization"
     assert changed.get_configuration("2d").normalization_schemes[4] == "ZScoreNormalization"
 
 
 def test_plans_of_other_channels_come_back_unchanged(plans):
-    assert with_physical_units(plans, "2d", ("DWI",)) == plans
+    assert with_fixed_intensities(plans, "2d", ("DWI",)) == plans
 
 
 def test_voxels_follow_from_the_raw_values(pipeline, world):
@@ -152,7 +152,7 @@ def test_made_once_and_again_when_a_file_or_the_plans_change(pipeline, world, pl
     (folder / "made_from" / "case_001.json").write_bytes(b"torn")
     assert (prepare(raw), prepare(raw)) == (1, 0)
 
-    changed = with_physical_units(plans, "2d", NAMES)
+    changed = with_fixed_intensities(plans, "2d", NAMES)
     changed["foreground_intensity_properties_per_channel"]["0"]["mean"] += 1.0
     manager = PlansManager(changed)
     rest = (folder, manager, manager.get_configuration("2d"), dataset)
@@ -167,7 +167,7 @@ def test_an_interruption_leaves_no_case_that_counts(world, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(physical_units.os, "replace", interrupted)
+        patch.setattr(fixed_intensities.os, "replace", interrupted)
         prepare(raw)
     assert not [path for path in folder.rglob("*") if path.is_file()]
     assert prepare(raw) == 2

@@ -20,8 +20,8 @@ from nnunetv2_strokesynth.inference.synthesis import (
     synthesize_folder,
 )
 from nnunetv2_strokesynth.papers.clerigues2019.trainers import Clerigues2019Trainer
+from nnunetv2_strokesynth.papers.shared.network_plans import adapted_plans
 from nnunetv2_strokesynth.papers.wang2020.table_trainers import StrokeSynthTrainer_SynthL1
-from nnunetv2_strokesynth.trainers.network_plans import adapted_plans
 
 CPU = torch.device("cpu")
 

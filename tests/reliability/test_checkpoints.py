@@ -8,6 +8,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
+from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
 
@@ -70,7 +71,7 @@ class _RunsCode:
 @pytest.fixture
 def loader(tmp_path):
     """A trainer that loads weights into one layer from ``checkpoint_best_joint.pth``."""
-    trainer = object.__new__(StrokeTrainer)
+    trainer = object.__new__(StagedTrainer)
     trainer.is_ddp, trainer.device = False, torch.device("cpu")
     trainer.network = nn.Linear(2, 1)
     trainer.print_to_log_file = lambda *lines: None

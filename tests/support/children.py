@@ -66,10 +66,10 @@ from pathlib import Path
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataloading.physical_units import prepare_cases, with_physical_units
+from nnunetv2_strokesynth.dataloading.fixed_intensities import prepare_cases, with_fixed_intensities
 
 raw, folder, plans, ready, go = map(Path, sys.argv[1:6])
-plans = with_physical_units(load_json(str(plans)), "2d", PRESETS["wang2020"].names)
+plans = with_fixed_intensities(load_json(str(plans)), "2d", PRESETS["wang2020"].names)
 manager = PlansManager(plans)
 dataset = load_json(str(raw / "dataset.json"))
 ready.touch()

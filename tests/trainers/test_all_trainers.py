@@ -66,7 +66,8 @@ def _interrupt_before_the_last_epoch(monkeypatch, trainer_class):
 @pytest.mark.parametrize("name", TRAINERS)
 def test_trains_resumes_validates_and_predicts(name, nnunet_folders, data_sets, short_run):
     trainer_class = getattr(strokesynth_trainers, name)
-    assert trainer_class.__module__.startswith("nnunetv2_strokesynth.trainers")
+    folders = ("nnunetv2_strokesynth.trainers.", "nnunetv2_strokesynth.papers.")
+    assert trainer_class.__module__.startswith(folders)
     dataset = str(data_sets[getattr(trainer_class, "preset", "wang2020")])
     configuration = getattr(trainer_class, "configuration", "2d")
     n_stages = max(1, len(getattr(trainer_class, "stages", "1")))

@@ -1,20 +1,16 @@
 """What StrokeSynthTrainer adds to nnU-Net: checks, targets, loss log, resuming."""
 
 import csv
-import json
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
-from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.run.run_training import get_trainer_from_args
 
 from nnunetv2_strokesynth.evaluation.volumes import read_image
-from nnunetv2_strokesynth.trainers.loss_log import TermMeans
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 SHORT = {
@@ -55,29 +51,6 @@ def test_wrong_channel_order_is_refused(nnunet_folders):
         trainer.initialize()
 
 
-def _transform(trainer, kind):
-    geometry = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-    rotation, dummy_2d, _, mirror_axes = geometry
-    patch = trainer.configuration_manager.patch_size
-    found = trainer.get_training_transforms(patch, rotation, None, mirror_axes, dummy_2d)
-    return next(part for part in found.transforms if isinstance(part, kind))
-
-
-def test_heads_stay_upright(nnunet_folders):
-    trainer = _trainer()
-    assert np.abs(_transform(trainer, SpatialTransform).rotation).max() == np.deg2rad(30)
-    mirror = _transform(trainer, MirrorTransform)
-    assert mirror.allowed_axes == trainer.inference_allowed_mirroring_axes == (1,)
-    batch = {"image": torch.arange(8.0).reshape(1, 2, 4), "segmentation": torch.zeros(1, 2, 4)}
-    flipped = mirror.apply(batch, axes=mirror.allowed_axes)["image"][0]
-    assert flipped[0].tolist() == [3, 2, 1, 0]  # x is turned round, y is not
-
-
-def test_the_papers_trainer_keeps_nnunets_geometry(nnunet_folders):
-    trainer = _trainer("StrokeSynthTrainer_Wang2020")
-    assert _transform(trainer, MirrorTransform).allowed_axes == (0, 1)
-
-
 def test_pretrained_weights_reach_generator_and_extractor(nnunet_folders):
     """nnU-Net's -pretrained_weights leaves out layers named seg_layers: the segmenter's last."""
     checkpoint = nnunet_folders.model / "fold_0" / "checkpoint_final.pth"
@@ -91,95 +64,10 @@ def test_pretrained_weights_reach_generator_and_extractor(nnunet_folders):
     assert {name.split(".")[0] for name in found} == {"extractor", "generator", "segmenter"}
 
 
-def test_model_is_predicted_with_the_normalisation_it_learned_from(nnunet_folders):
-    """nnUNetv2_predict goes by the plans in the model's folder."""
-    for model, scheme, folder in (
-        (nnunet_folders.model, "CTNormalization", "nnUNetPlans_2d_physical"),
-        (nnunet_folders.preprocessed / "nnUNetPlans.json", "ZScoreNormalization", "nnUNetPlans_2d"),
-    ):
-        file = model / "plans.json" if model.is_dir() else model
-        planned = json.loads(file.read_text())["configurations"]["2d"]
-        assert planned["normalization_schemes"][4] == scheme  # Tmax
-        assert planned["normalization_schemes"][1] == "ZScoreNormalization"  # CBF
-        assert planned["data_identifier"] == folder
-
-
-def test_other_systems_keep_nnunets_normalisation(nnunet_folders):
-    trainer = _trainer("StrokeSynthTrainer_Wang2020")
-    assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d")
-    assert "CTNormalization" not in trainer.configuration_manager.normalization_schemes[1:]
-
-
 def test_without_a_dwi_there_is_one_network(nnunet_folders):
     trainer = _trainer("StrokeSynthTrainer_NoDWI")
     trainer.initialize()
     assert {name.split(".")[0] for name in trainer.network.state_dict()} == {"segmenter"}
-
-
-@pytest.fixture
-def raw_copy(nnunet_folders, tmp_path, monkeypatch):
-    """The raw data set's targets in a folder that a test may change; preprocessed data too."""
-    raw = tmp_path / "raw" / nnunet_folders.raw.name
-    raw.mkdir(parents=True)
-    for name in ("imagesTr", "labelsTr"):
-        (raw / name).symlink_to(nnunet_folders.raw / name)
-    shutil.copytree(nnunet_folders.raw / "targetsTr", raw / "targetsTr")
-    preprocessed = tmp_path / "preprocessed"
-    shutil.copytree(
-        nnunet_folders.preprocessed,
-        preprocessed / nnunet_folders.preprocessed.name,
-        ignore=shutil.ignore_patterns("*_targets"),
-    )
-    monkeypatch.setenv("nnUNet_raw", str(raw.parent))
-    monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
-    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    return raw
-
-
-def test_without_any_dwi_it_stops_and_names_the_other_trainer(raw_copy):
-    shutil.rmtree(raw_copy / "targetsTr")
-    trainer = _trainer()
-    with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
-        trainer.get_tr_and_val_datasets()
-
-
-def test_cases_without_a_dwi_are_nan_and_the_loss_stays_finite(raw_copy):
-    trainer = _trainer()
-    train_ids, _ = trainer.do_split()
-    for case_id in train_ids[1:]:
-        (raw_copy / "targetsTr" / f"{case_id}.nii.gz").unlink()
-    trainer.initialize()
-    trainer.on_train_start()
-    # One in 64 batches of two holds nothing but the one case that has a DWI.
-    batches = (next(trainer.dataloader_train) for _ in range(8))
-    batch = next(batch for batch in batches if torch.isnan(batch["target"][1]).any())
-    trainer.network.train()
-    assert np.isfinite(trainer.train_step(batch)["loss"])
-    for parameter in trainer.network.parameters():
-        assert torch.isfinite(parameter).all()
-
-
-def test_environment_must_hold_whole_numbers(nnunet_folders, monkeypatch):
-    monkeypatch.setenv("strokesynth_num_epochs", "many")
-    with pytest.raises(ValueError, match="strokesynth_num_epochs is 'many'"):
-        _trainer()
-
-
-def test_terms_are_means_over_the_epoch():
-    means = TermMeans()
-    means.add({"a": torch.tensor(1.0), "b": torch.tensor(0.0)})
-    means.add({"a": torch.tensor(4.0), "b": torch.tensor(1.0)})
-    assert means.pop() == {"a": 2.5, "b": 0.5}
-    assert means.pop() == {}
-
-
-def test_batches_without_a_dwi_do_not_count():
-    means = TermMeans()
-    for value in (2.0, float("nan"), 4.0):
-        means.add({"synthesis_pixel": torch.tensor(value)})
-    assert means.pop() == {"synthesis_pixel": 3.0}
-    means.add({"synthesis_pixel": torch.tensor(float("nan"))})
-    assert np.isnan(means.pop()["synthesis_pixel"])
 
 
 def test_loss_terms_are_logged(pipeline):

@@ -1,4 +1,4 @@
-"""The decision's threshold: Dice by brute force, the choice, and what ends up in the weights."""
+"""Threshold calibration: Dice by brute force, the choice, and what ends up in the weights."""
 
 from types import SimpleNamespace
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_strokesynth.trainers.threshold_calibration import (
     SHIFTS,
@@ -64,7 +65,7 @@ def test_a_careful_network_is_made_bolder(trainer, monkeypatch):
     name = "nnunetv2_strokesynth.trainers.threshold_calibration.nnUNetPredictor"
     monkeypatch.setattr(f"{name}.predict_sliding_window_return_logits", logits)
     before = trainer._last_layer().bias.detach().clone()
-    trainer._move_decision()
+    trainer._calibrate_threshold()
     added = (trainer._last_layer().bias - before).tolist()
     assert added == [0.0, pytest.approx(2.25)]
     assert trainer._last_layer() is trainer.network.segmenter.decoder.seg_layers[-1]
@@ -79,18 +80,20 @@ def test_another_rank_takes_what_the_first_one_found(trainer, monkeypatch):
     monkeypatch.setattr(trainer, "do_split", lambda: (["a"], ["b"]))
     monkeypatch.setattr(trainer, "network", SimpleNamespace(module=trainer.network))
     monkeypatch.setattr(torch.distributed, "broadcast", lambda shift, src: shift.fill_(1.5))
-    trainer._move_decision()
+    trainer._calibrate_threshold()
     assert (bias - before).tolist() == [0.0, 1.5]
 
 
 def test_without_validation_scans_of_its_own_nothing_moves(trainer):
     trainer.fold = "all"
     before = trainer._last_layer().bias.detach().clone()
-    trainer._move_decision()
+    trainer._calibrate_threshold()
     assert torch.equal(trainer._last_layer().bias, before)
 
 
-def test_the_papers_trainer_decides_at_one_half(nnunet_folders):
-    for name, expected in (("StrokeSynthTrainer", True), ("StrokeSynthTrainer_Wang2020", False)):
-        trainer = get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
-        assert trainer.moves_decision is expected
+def test_it_comes_before_the_final_checkpoint(trainer, monkeypatch):
+    calls = []
+    monkeypatch.setattr(trainer, "_calibrate_threshold", lambda: calls.append("calibrate"))
+    monkeypatch.setattr(nnUNetTrainer, "on_train_end", lambda self: calls.append("save"))
+    trainer.on_train_end()
+    assert calls == ["calibrate", "save"]

@@ -21,36 +21,40 @@ from nnunetv2_strokesynth.networks.strokesynth_net import (
     ChannelSegmenter,
 )
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
-from nnunetv2_strokesynth.trainers.fixed_intensities import PhysicalUnits
-from nnunetv2_strokesynth.trainers.limited_rotation import UprightHeads
-from nnunetv2_strokesynth.trainers.strokesynth import (
-    StrokeSynthTrainer,
-    StrokeSynthTrainer_NoDWI,
-    StrokeSynthTrainer_Stock,
-)
-from nnunetv2_strokesynth.trainers.threshold_calibration import DecisionBias
+from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
+from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
+from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
 
-class ArenaTrainer_StockUpright(UprightHeads, StrokeSynthTrainer_Stock):
+class ArenaTrainer_StockUpright(LimitedRotation, StrokeSynthTrainer_Stock):
     """Stock nnU-Net with our augmentation."""
 
 
-class ArenaTrainer_StockDecision(DecisionBias, StrokeSynthTrainer_Stock):
-    """Stock nnU-Net with our decision."""
+class ArenaTrainer_StockDecision(ThresholdCalibration, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net with our threshold calibration."""
 
 
-class ArenaTrainer_StockPhysical(PhysicalUnits, StrokeSynthTrainer_Stock):
+class ArenaTrainer_StockPhysical(FixedIntensities, StrokeSynthTrainer_Stock):
     """Stock nnU-Net with our normalisation."""
 
+    preset = "wang2020"
 
-class ArenaTrainer_StockAll(UprightHeads, DecisionBias, PhysicalUnits, StrokeSynthTrainer_Stock):
+
+class ArenaTrainer_StockAll(
+    LimitedRotation, ThresholdCalibration, FixedIntensities, StrokeSynthTrainer_Stock
+):
     """Stock nnU-Net with all three."""
+
+    preset = "wang2020"
 
 
 class ArenaTrainer_AtOneHalf(StrokeSynthTrainer):
-    """The decision stays at a probability of one half."""
+    """The threshold stays at a probability of one half."""
 
-    moves_decision = False
+    def _calibrate_threshold(self) -> None:
+        pass
 
 
 class ArenaTrainer_Chain(StrokeSynthTrainer):
@@ -103,29 +107,6 @@ class ArenaTrainer_PlansNorm(StrokeSynthTrainer):
     """Instance norm, which nnU-Net plans, in all networks."""
 
     segmenter_norm = None
-    synthesis_norm = None
-
-
-class ArenaTrainer_Turned(StrokeSynthTrainer):
-    """nnU-Net's augmentation: any turn, both axes mirrored."""
-
-    upright_deg = None
-
-
-class ArenaTrainer_ZScored(StrokeSynthTrainer):
-    """nnU-Net's normalisation."""
-
-    physical_units = False
-
-
-class ArenaTrainer_Before(StrokeSynthTrainer):
-    """What the second form of our recipe was: all channels, upright, decision, and no more."""
-
-    physical_units = False
-    end_to_end = True
-    alpha = beta = 1.0
-    synthesis_width = 1.0
-    segmenter_norm = SwitchableNorm2d
     synthesis_norm = None
 
 

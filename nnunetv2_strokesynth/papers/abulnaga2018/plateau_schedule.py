@@ -1,4 +1,4 @@
-"""A learning rate that drops when the validation score has stopped to rise."""
+"""A learning rate that drops when the validation score no longer rises."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def n_drops(scores: Sequence[float], patience: int) -> int:
 class PlateauSchedule:
     """Sets the learning rate of each epoch from the scores of the epochs before it.
 
-    It has no state of its own: a training that was interrupted goes on with the same rates. Called
-    as nnU-Net calls its schedulers: ``step(current_epoch)``.
+    It has no state of its own, so a training that was interrupted continues with the same rates.
+    nnU-Net calls it like its own schedulers: ``step(current_epoch)``.
 
     Args:
-        optimizer: whose learning rate is set.
+        optimizer: its learning rate is set.
         scores: gives the scores of all finished epochs of the training, higher is better.
         initial_lrs: of each stage.
         epochs_per_stage: scores of an earlier stage do not count.

@@ -7,7 +7,6 @@ of ``Abulnaga2018Trainer`` and ``Abulnaga2018Trainer_CE``, five folds each.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +21,8 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.transforms import with_targets
-from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
-from nnunetv2_strokesynth.papers.abulnaga2018.affine import (
-    InPlaneAffine,
-    covering_sides,
-)
+from nnunetv2_strokesynth.papers.abulnaga2018.affine import InPlaneAffine, covering_sides
 from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
     BalancedCrossEntropy,
     FocalLoss,
@@ -35,39 +30,41 @@ from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
 )
 from nnunetv2_strokesynth.papers.abulnaga2018.plateau_schedule import PlateauSchedule
 from nnunetv2_strokesynth.papers.abulnaga2018.pretrained import load_backbone
+from nnunetv2_strokesynth.papers.abulnaga2018.pretraining_record import (
+    check_record,
+    write_record,
+)
 from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import ChannelPSPNet
 from nnunetv2_strokesynth.papers.abulnaga2018.unet3d import UNet3d
 from nnunetv2_strokesynth.papers.abulnaga2018.vnet import VNet
-from nnunetv2_strokesynth.papers.shared.stages import (
-    SEGMENTATION,
-    Stage,
-)
+from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
+from nnunetv2_strokesynth.papers.shared.stages import SEGMENTATION, Stage
 from nnunetv2_strokesynth.papers.shared.unet import UNet
-from nnunetv2_strokesynth.trainers.environment import (
-    BASE_FEATURES,
-    PRETRAINED,
-)
-from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
+from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES, PRETRAINED
 
 INPUTS = ("CT", "Tmax", "CBF", "CBV", "MTT")
-RECORD = "pretrained.json"  # in the fold's folder: what the training started from
 _NEW_PARTS = ("initialiser", "pyramid", "head")
 NEW_LAYERS = Stage("new_layers", _NEW_PARTS, True, False, False)
 ALL_LAYERS = Stage("all_layers", (*_NEW_PARTS, "backbone"), True, False, False)
 
 
-class Abulnaga2018Trainer(StrokeTrainer):
+class Abulnaga2018Trainer(StagedTrainer):
     """Abulnaga & Rubin 2018: PSPNet with focal loss, gamma 1.
 
-    RMSprop, batches of 8 slices; a tenth of the learning rate after 20 epochs without a better
-    online Dice on validation, the end after 50; the best epoch is kept. With
-    ``strokesynth_pretrained`` the new layers learn first, at 1e-2, the backbone frozen, then
-    everything at 1e-4. Without it, everything learns from random weights.
+    RMSprop, batches of 8 slices. The learning rate drops to a tenth after 20 epochs without a
+    better online Dice on validation, and the training ends after 50; the best epoch is kept. With
+    ``strokesynth_pretrained``, the new layers learn first, at 1e-2 and with the backbone frozen,
+    then all layers at 1e-4. Without it, all layers learn from random weights.
 
-    Choices where the paper is silent: 1e-4 from random weights, too, in the comparators as well
-    (at 1e-3 the V-Net's first steps run away, and the 3-D U-Net does not learn on the phantom); at
-    most 200 epochs in each stage, which the paper says of U-Net and V-Net; PyTorch's default
+    Choices where the paper is silent: 1e-4 from random weights as well, and in the comparators (at
+    1e-3 the V-Net's first steps diverge, and the 3-D U-Net does not learn on the phantom); at most
+    200 epochs in each stage, which the paper says of U-Net and V-Net; PyTorch's default
     initialisation.
+
+    Attributes:
+        new_layers_lr: learning rate of the first stage with pretrained weights.
+        segmenter: called with input channels, output channels and base features; None: the PSPNet.
+        gamma: of Eq. 5; 0 makes the focal loss the cross entropy, Eq. 2.
     """
 
     preset = "wang2020"
@@ -79,8 +76,8 @@ class Abulnaga2018Trainer(StrokeTrainer):
     patience = 50
     one_pass_epochs = True
     stages: tuple[Stage, ...] = (ALL_LAYERS,)
-    segmenter: Callable[[int, int, int], nn.Module] | None = None  # None: the PSPNet
-    gamma = 1.0  # of Eq. 5; 0 makes it the cross entropy, Eq. 2
+    segmenter: Callable[[int, int, int], nn.Module] | None = None
+    gamma = 1.0
 
     def __init__(
         self,
@@ -134,7 +131,7 @@ class Abulnaga2018Trainer(StrokeTrainer):
         return optimizer, schedule
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
-        """The paper's augmentation, in the plane; a larger crop so that nothing is cut off."""
+        """The paper's augmentation, in the plane, on a larger crop so that nothing is cut off."""
         *depth, rows, columns = self.configuration_manager.patch_size
         in_plane = (len(depth), len(depth) + 1)
         self.inference_allowed_mirroring_axes = in_plane
@@ -164,14 +161,14 @@ class Abulnaga2018Trainer(StrokeTrainer):
         return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
 
     def get_tr_and_val_datasets(self):
-        """As every trainer; in 3-D an epoch is one pass over the scans."""
+        """The data sets of every trainer. In 3-D, an epoch is one pass over the scans."""
         train, val = super().get_tr_and_val_datasets()
         if self.n_dimensions == 3:
             self._set_epoch_length(len(train.identifiers), len(val.identifiers), "scans")
         return train, val
 
     def on_train_start(self) -> None:
-        """Load the backbone's weights into a training that starts anew, then as nnU-Net."""
+        """Loads the backbone's weights if the training starts anew, then starts as nnU-Net does."""
         if not self.was_initialized:
             self.initialize()
         if self.segmenter is None:
@@ -179,9 +176,9 @@ class Abulnaga2018Trainer(StrokeTrainer):
         super().on_train_start()
 
     def _start_from_pretrained(self) -> None:
-        record = Path(self.output_folder) / RECORD
+        folder = Path(self.output_folder)
         if self.current_epoch > 0:
-            check_record(record, self.pretrained)
+            check_record(folder, self.pretrained)
             return
         if self.pretrained is None:
             self.print_to_log_file(f"random weights in the backbone: {PRETRAINED} is not set")
@@ -190,34 +187,7 @@ class Abulnaga2018Trainer(StrokeTrainer):
             path = load_backbone(self.unwrapped_network, self.pretrained, unset=unset)
             self.print_to_log_file(f"weights of the backbone from {path}")
         if self.local_rank == 0:
-            write_json(record, {PRETRAINED: self.pretrained})
-
-
-def check_record(record: Path, pretrained: str | None) -> None:
-    """Refuse to go on with a training under another ``strokesynth_pretrained``.
-
-    The variable decides the stages, and with them what each epoch of a training does.
-
-    Args:
-        record: written when the training started.
-        pretrained: the variable's value now; None: not set.
-
-    Raises:
-        ValueError: it differs from the record.
-        FileNotFoundError: there is no record.
-    """
-    if not record.is_file():
-        raise FileNotFoundError(
-            f"{record} is missing: it says what this training started from. Start it anew, "
-            "without --c."
-        )
-    started_from = json.loads(record.read_text(encoding="utf-8"))[PRETRAINED]
-    if started_from != pretrained:
-        command = f"export {PRETRAINED}={started_from}" if started_from else f"unset {PRETRAINED}"
-        raise ValueError(
-            f"This training was started with {PRETRAINED} = {started_from} ({record}), and is now "
-            f"to go on with {pretrained}. Run `{command}` first, or start anew, without --c."
-        )
+            write_record(folder, self.pretrained)
 
 
 class Abulnaga2018Trainer_CE(Abulnaga2018Trainer):

@@ -18,10 +18,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunetv2_strokesynth.channels import (
-    PERFUSION_MAPS,
-    PRESETS,
-)
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.dataloading.transforms import with_targets
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.papers.clerigues2019.asymmetric_unet import AsymmetricResidualUNet
@@ -31,20 +28,17 @@ from nnunetv2_strokesynth.papers.clerigues2019.balanced_patches import (
 )
 from nnunetv2_strokesynth.papers.clerigues2019.loss import clerigues2019_loss
 from nnunetv2_strokesynth.papers.clerigues2019.monte_carlo import MonteCarloSegmenter
-from nnunetv2_strokesynth.papers.shared.stages import (
-    SEGMENTATION,
-    DropSchedule,
-    Stage,
-)
+from nnunetv2_strokesynth.papers.shared.drop_schedule import DropSchedule
+from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
+from nnunetv2_strokesynth.papers.shared.stages import SEGMENTATION, Stage
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 from nnunetv2_strokesynth.trainers.loss_log import history_of_terms
-from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
 _ONE_SIDE = ("CT", *PERFUSION_MAPS)
 _BOTH_SIDES = (*_ONE_SIDE, *(f"{name}_M" for name in _ONE_SIDE))
 
 
-class Clerigues2019Trainer(StrokeTrainer):
+class Clerigues2019Trainer(StagedTrainer):
     """Clerigues et al. 2019, Table 1, last row: single network + RT + SM + UF.
 
     Balanced patches in batches of 64, generalised Dice plus cross entropy, Adadelta, at most 100
@@ -125,7 +119,7 @@ class Clerigues2019Trainer(StrokeTrainer):
         optimizer = torch.optim.Adadelta(self.network.parameters(), lr=self.initial_lr)
         return optimizer, DropSchedule(optimizer, self.initial_lr, self.num_epochs, drops=())
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):  # noqa: N802  (nnU-Net's)
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
         """No rotation and no mirroring, in training or prediction: the hemispheres are inputs."""
         rotation, dummy_2d, _, _ = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()

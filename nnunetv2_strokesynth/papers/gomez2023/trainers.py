@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
@@ -14,94 +12,24 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch.optim import Optimizer
 
-from nnunetv2_strokesynth.channels import (
-    PERFUSION_MAPS,
-    PRESETS,
-    check_subset,
-)
-from nnunetv2_strokesynth.dataloading.transforms import (
-    PackTargets,
-    with_targets,
-)
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, check_subset
+from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
 from nnunetv2_strokesynth.papers.gomez2023.augmentation import gomez2023_augmentation
 from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import (
     CrossAttentionUNet,
     SupervisedSegmenter,
-    from_one_map,
-    merge_boundary,
 )
-from nnunetv2_strokesynth.papers.gomez2023.lesion_classes import (
-    boundary_classes,
-    lesion_classes,
-)
-from nnunetv2_strokesynth.papers.gomez2023.loss import (
-    HEAD_WEIGHTS,
-    Gomez2023Loss,
-    sigmoid_focal_loss,
-    softmax_cross_entropy,
-)
+from nnunetv2_strokesynth.papers.gomez2023.loss import HEAD_WEIGHTS, Gomez2023Loss
+from nnunetv2_strokesynth.papers.gomez2023.task import BINARY, WITH_BOUNDARY
+from nnunetv2_strokesynth.papers.gomez2023.warm_up_cosine import WarmUpCosineSchedule
+from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
-from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
 _MAX_ROTATION = math.radians(7)
 _WEIGHT_DECAY = 1e-5
 
 
-class Task(NamedTuple):
-    """What a head predicts.
-
-    Attributes:
-        n_maps: maps of each head.
-        class_map: bool (Y, X) -> float32 (Y, X), the classes that a head is compared with.
-        pixel_loss: logits (B, n_maps, Y, X), classes (B, Y, X) -> (B, Y, X).
-        two_class_logits: (B, n_maps, Y, X) -> (B, 2, Y, X).
-    """
-
-    n_maps: int
-    class_map: Callable[[np.ndarray], np.ndarray]
-    pixel_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    two_class_logits: Callable[[torch.Tensor], torch.Tensor]
-
-
-BINARY = Task(1, lesion_classes, sigmoid_focal_loss, from_one_map)
-WITH_BOUNDARY = Task(3, boundary_classes, softmax_cross_entropy, merge_boundary)
-
-
-class WarmUpCosineSchedule:
-    """A learning rate that grows linearly, then falls to 0 along half a cosine.
-
-    Called as nnU-Net calls its schedulers: ``step(current_epoch)``.
-
-    Source: Gomez 2023, section 5.2: 90 epochs of warm-up, 510 of cosine decay. As shares of the
-    training, so that shorter ones keep the shape. Choice: it grows from ``initial_lr / 90``.
-
-    Args:
-        optimizer: whose learning rate is set.
-        initial_lr: at the end of the warm-up.
-        n_epochs: of the training.
-        warm_up: share of the epochs in which the learning rate grows.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, initial_lr: float, n_epochs: int, warm_up: float = 0.15
-    ) -> None:
-        self.optimizer = optimizer
-        self.initial_lr = initial_lr
-        self.n_epochs = n_epochs
-        self.n_warm_up = warm_up * n_epochs
-
-    def step(self, current_epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 0."""
-        if current_epoch < self.n_warm_up:
-            factor = min(1.0, (current_epoch + 1) / self.n_warm_up)
-        else:
-            decayed = (current_epoch - self.n_warm_up) / (self.n_epochs - self.n_warm_up)
-            factor = 0.5 * (1 + math.cos(math.pi * decayed))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.initial_lr * factor
-
-
-class Gomez2023Trainer(StrokeTrainer):
+class Gomez2023Trainer(PaperTrainer):
     """Gomez 2023, Table 2, U-Net + CW + DS + Att with the auxiliary class (CT, ISLES 2018).
 
     Reads CT, CBF, CBV, MTT and Tmax; AdamW with learning rate 0.005 and weight decay 1e-5, 600
@@ -116,6 +44,7 @@ class Gomez2023Trainer(StrokeTrainer):
         attention: whether cross-attention refines the skips.
     """
 
+    preset = "wang2020"
     inputs: Sequence[str] | None = ("CT", *PERFUSION_MAPS)
     task = WITH_BOUNDARY
     class_weights: Sequence[float] = (0.7, 2.0, 7.0)
@@ -140,8 +69,8 @@ class Gomez2023Trainer(StrokeTrainer):
         """The network of the row, as wide as ``strokesynth_base_features`` in the plans says.
 
         Raises:
-            ValueError: as the base class's, or a data set with other labels than background and
-                lesion.
+            ValueError: the configuration is 3-D, the number of channels is not the preset's, or the
+                data set has other labels than background and lesion.
         """
         cls._check_inputs(configuration_manager, num_input_channels)
         if num_output_channels != 2:
@@ -180,7 +109,7 @@ class Gomez2023Trainer(StrokeTrainer):
         return PackTargets(cls.task.class_map)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
-        """nnU-Net's mirroring; rotations of up to 7 degrees; patches large enough for them."""
+        """nnU-Net's mirroring, rotations of up to 7 degrees, and patches large enough for them."""
         _, dummy_2d, _, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
@@ -264,7 +193,7 @@ class Gomez2023Trainer_MRI(Gomez2023Trainer):
 
     @classmethod
     def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
-        # Any number of the preset's channels will do; ``_check_channels`` looks at their names.
+        # Any number of the preset's channels is accepted; ``_check_channels`` checks their names.
         super()._check_inputs(configuration, len(PRESETS[cls.preset].names))
 
     def _check_channels(self) -> None:

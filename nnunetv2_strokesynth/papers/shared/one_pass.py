@@ -1,4 +1,4 @@
-"""A data set in which every slice is as likely as any other: an epoch is one pass over them."""
+"""A data set in which every slice is equally likely, for epochs of one pass over the slices."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 class OnePassDataset:
     """A preprocessed data set whose ``identifiers`` name each case once per slice.
 
-    nnU-Net's loader draws a case from ``identifiers`` and then one of its slices, both at random:
-    without the repetition, the slices of a scan with two of them would be seen eleven times as
-    often as those of a scan with 22. Departure from "one epoch": slices are drawn with replacement,
-    because nnU-Net's loader has several processes that do not know of each other.
+    nnU-Net's loader draws a case from ``identifiers`` and then one of its slices, both at random.
+    Without the repetition, a slice of a scan with two slices would be seen eleven times as often as
+    one of a scan with 22. Departure from "one epoch": slices are drawn with replacement, because
+    nnU-Net's loader runs in several processes that do not know of each other.
 
     Args:
         dataset: has ``identifiers`` and ``load_case``.
@@ -28,7 +28,7 @@ class OnePassDataset:
         ]
 
     def load_case(self, case_id: str) -> tuple:
-        """As the data set's own."""
+        """The case as the data set returns it."""
         return self.dataset.load_case(case_id)
 
     def __getitem__(self, case_id: str) -> tuple:

@@ -13,7 +13,7 @@ from nnunetv2_strokesynth.papers.gomez2023.loss import (
     sigmoid_focal_loss,
     softmax_cross_entropy,
 )
-from nnunetv2_strokesynth.papers.gomez2023.trainers import WarmUpCosineSchedule
+from nnunetv2_strokesynth.papers.gomez2023.warm_up_cosine import WarmUpCosineSchedule
 
 CW, AUX_CW = (0.3, 0.7), (0.7, 2.0, 7.0)
 # Row -> maps of a head, class weights, heads, attention; Table 2, then Fig. 8.

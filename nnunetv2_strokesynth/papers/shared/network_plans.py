@@ -1,4 +1,4 @@
-"""nnU-Net's plans with what a paper fixes: batch size, width, patches its networks can take."""
+"""nnU-Net's plans with the batch size, width and patch size that a paper needs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def adapted_plans(
 ) -> dict:
     """The plans with a paper's settings in one configuration.
 
-    nnU-Net stores the plans with the model, so prediction builds the same networks.
+    nnU-Net stores the plans with the model, so prediction builds the same networks. The key
+    ``strokesynth_base_features`` must therefore stay as it is: models on users' disks have it.
 
     Args:
-        plans: nnU-Net's plans; left unchanged.
+        plans: nnU-Net's plans. They are not changed.
         configuration: e.g. ``2d``.
         batch_size: None keeps nnU-Net's.
         side_multiple: the last two sides of the patch, (y, x), are rounded up to multiples of it.

@@ -1,0 +1,41 @@
+"""Fixed intensity normalisation in a trainer: its plans, its cases, and data that do not fit."""
+
+import json
+
+import pytest
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args
+
+from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
+
+
+def _trainer(name="StrokeSynthTrainer"):
+    return get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
+
+
+def test_model_is_predicted_with_the_normalisation_it_learned_from(nnunet_folders):
+    """nnUNetv2_predict goes by the plans in the model's folder."""
+    for model, scheme, folder in (
+        (nnunet_folders.model, "CTNormalization", "nnUNetPlans_2d_physical"),
+        (nnunet_folders.preprocessed / "nnUNetPlans.json", "ZScoreNormalization", "nnUNetPlans_2d"),
+    ):
+        file = model / "plans.json" if model.is_dir() else model
+        planned = json.loads(file.read_text())["configurations"]["2d"]
+        assert planned["normalization_schemes"][4] == scheme  # Tmax
+        assert planned["normalization_schemes"][1] == "ZScoreNormalization"  # CBF
+        assert planned["data_identifier"] == folder
+
+
+def test_other_systems_keep_nnunets_normalisation(nnunet_folders):
+    trainer = _trainer("StrokeSynthTrainer_Wang2020")
+    assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d")
+    assert "CTNormalization" not in trainer.configuration_manager.normalization_schemes[1:]
+
+
+def test_no_cases_are_made_of_other_channels(nnunet_folders, monkeypatch):
+    trainer = _trainer()
+    names = trainer.dataset_json["channel_names"]
+    trainer.dataset_json["channel_names"] = {**names, "0": names["1"], "1": names["0"]}
+    monkeypatch.setattr(FixedIntensities, "_prepare_cases", lambda self: pytest.fail("made cases"))
+    with pytest.raises(ValueError, match="preset wang2020"):
+        trainer.initialize()
