@@ -15,12 +15,17 @@ from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     write_text,
 )
+from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     FOLDER_VARIABLES,
     run_command,
     users_environment,
 )
+from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
+from nnunetv2_strokesynth.papers.tables import TABLES, with_further_rows
+from nnunetv2_strokesynth.reporting.dice_figure import dice_figure
+from nnunetv2_strokesynth.reporting.reproduction_page import render_reproduction
 from nnunetv2_strokesynth.reproduction.commands import (
     Step,
     row_steps,
@@ -38,9 +43,11 @@ from nnunetv2_strokesynth.reproduction.guard import (
     read_settings,
     write_settings,
 )
-from nnunetv2_strokesynth.reproduction.page import (
+from nnunetv2_strokesynth.reproduction.page_content import (
     data_note,
-    to_page,
+    dice_rows,
+    page_content,
+    picture_title,
 )
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
@@ -52,14 +59,6 @@ from nnunetv2_strokesynth.reproduction.plan import (
 from nnunetv2_strokesynth.reproduction.results import (
     collect,
     to_frame,
-)
-from nnunetv2_strokesynth.reproduction.rows import (
-    TABLES,
-    with_further_rows,
-)
-from nnunetv2_strokesynth.reproduction.table import (
-    PaperTable,
-    TableRow,
 )
 
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
@@ -95,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _folds(words: list[str], table: PaperTable) -> str | tuple[int, ...]:
     if words == [PAPER]:
-        if table.is_on_test_set:
+        if table.on_test_set:
             raise ValueError("--folds paper: Table 6 is about the test set; name folds instead")
         return PAPER
     if not all(word.isdigit() for word in words):
@@ -192,14 +191,14 @@ def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> Non
 
 def write_table(plan: Plan, devices: list[str]) -> None:
     """Write ``tableN.md``, ``tableN.csv`` and ``tableN.png`` of what is finished so far."""
-    from nnunetv2_strokesynth.reporting.figures import save_png
-    from nnunetv2_strokesynth.reproduction.picture import dice_figure
-
-    results, name = collect(plan), plan.table.file_name
-    save_png(dice_figure(plan, results), plan.out / f"{name}.png")
+    results, name = collect(plan), plan.table.name
+    figure = dice_figure(
+        dice_rows(results), title=picture_title(plan), published_on=plan.table.published_on
+    )
+    save_png(figure, plan.out / f"{name}.png")
     with atomic_file(plan.out / f"{name}.csv") as temporary:
         to_frame(plan, results, data_note(plan)).to_csv(temporary, index=False)
-    write_text(plan.out / f"{name}.md", to_page(plan, results, devices))
+    write_text(plan.out / f"{name}.md", render_reproduction(page_content(plan, results, devices)))
 
 
 def _run_steps(plan: Plan, steps: list[tuple[TableRow, list[Step]]], devices: list[str]) -> None:
@@ -238,4 +237,4 @@ def run(args: argparse.Namespace) -> None:
     if is_run:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
-        logger.info("%s", plan.out / f"{plan.table.file_name}.{ending}")
+        logger.info("%s", plan.out / f"{plan.table.name}.{ending}")

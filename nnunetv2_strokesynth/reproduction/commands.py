@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
     Plan,
     measured_cases,
 )
-from nnunetv2_strokesynth.reproduction.table import TableRow
 
 
 class Step(NamedTuple):

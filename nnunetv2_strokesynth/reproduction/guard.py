@@ -7,16 +7,13 @@ import re
 from pathlib import Path
 
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
-)
-from nnunetv2_strokesynth.reproduction.table import (
-    PREFIXES,
-    TableRow,
 )
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
@@ -26,6 +23,14 @@ from nnunetv2_strokesynth.trainers.environment import (
 )
 
 SETTINGS_FILE = "reproduce.json"
+# Our trainers begin with these; they alone read the recipe.
+PREFIXES = (
+    "StrokeSynthTrainer",
+    "Song2018Trainer",
+    "Clerigues2019Trainer",
+    "Gomez2023Trainer",
+    "Abulnaga2018Trainer",
+)
 RECIPE = "those of its recipe"
 # Our trainers say so in the first lines of their log; without the line the recipe's value was used.
 LOGGED = {name: OVERRIDES[name] for name in (EPOCHS, ITERATIONS)}
@@ -36,7 +41,7 @@ def settings_of(plan: Plan) -> dict:
     """What two runs into one folder must agree on, as JSON."""
     sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
     return {
-        "table": plan.table.file_name,
+        "table": plan.table.name,
         "dataset": plan.data.name,
         "folds": plan.folds if plan.folds == PAPER else list(plan.folds),
         **{

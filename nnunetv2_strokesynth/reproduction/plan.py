@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import (
     DataSet,
     paper_fold,
-)
-from nnunetv2_strokesynth.reproduction.table import (
-    PaperTable,
-    TableRow,
 )
 from nnunetv2_strokesynth.trainers.environment import (
     BASE_FEATURES,
@@ -53,7 +50,7 @@ class Plan(NamedTuple):
     @property
     def on_test_set(self) -> bool:
         """Table 6: an ensemble predicts the challenge's test scans."""
-        return self.table.is_on_test_set
+        return self.table.on_test_set
 
     @property
     def papers_recipe(self) -> dict[str, str]:

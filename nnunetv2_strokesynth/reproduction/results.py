@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.evaluation.statistics import (
     paired_difference,
     spread,
 )
+from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
 from nnunetv2_strokesynth.reproduction.commands import (
     row_steps,
     truth_is_known,
@@ -24,7 +25,6 @@ from nnunetv2_strokesynth.reproduction.plan import (
     Plan,
     measured_cases,
 )
-from nnunetv2_strokesynth.reproduction.table import TableRow
 
 DONE, NOT_RUN, HIDDEN, NOT_OURS = "done", "not run", "truth hidden", "–"
 

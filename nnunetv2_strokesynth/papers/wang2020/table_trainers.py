@@ -1,4 +1,4 @@
-"""The rows of Wang et al. 2020, Tables 1 to 5, as trainers; ``reproduction/rows.py`` lists them.
+"""The rows of Wang et al. 2020, Tables 1 to 5, as trainers; ``tables.py`` lists them.
 
 Tables 1 and 2 (``Synth...``) train the synthesis first, then a U-Net with plain cross entropy on
 the frozen pseudo-DWI: two stages of 300 epochs in one training. Tables 3 and 4 (``Seg...``,

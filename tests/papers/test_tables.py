@@ -1,4 +1,4 @@
-"""The registry: complete, ours, and with the paper's own figures."""
+"""The papers' tables: complete, with trainers of ours, and with the paper's own values."""
 
 import inspect
 
@@ -6,19 +6,9 @@ import pytest
 
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
+from nnunetv2_strokesynth.papers.shared.published import PARAMETERS, value_cell
 from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
-from nnunetv2_strokesynth.reporting.published import (
-    PUBLISHED,
-    value_cell,
-)
-from nnunetv2_strokesynth.reporting.published_ablations import (
-    ABLATIONS,
-    PARAMETERS,
-)
-from nnunetv2_strokesynth.reproduction.rows import (
-    TABLES,
-    with_further_rows,
-)
+from nnunetv2_strokesynth.papers.tables import TABLES, with_further_rows
 
 # Typed from the paper: table, row, column, as printed.
 PRINTED = (
@@ -93,11 +83,11 @@ def test_tables_are_complete():
         "song2018": 8, "clerigues2019": 4, "gomez2023": 6, "gomez2023_mri": 4, "abulnaga2018": 9,
     }  # fmt: skip
     for name, table in TABLES.items():
-        assert name == table.file_name and table.proposed in table.trainers
+        assert name == table.name and table.proposed in table.trainers
         assert all(key in COLUMN_BY_KEY for key in table.keys)
         for row in table.rows:
             figures = {"gomez2023_mri": "Fig. 9", "abulnaga2018": "Fig. 3"}
-            assert row.published.where in (f"Table {table.number}", figures.get(name))
+            assert row.published.where in (table.where, figures.get(name))
             assert row.published.paper == table.paper
             # Every published figure has its column, and every column its figure.
             assert set(row.published.values) - {PARAMETERS} <= set(table.keys)
@@ -150,13 +140,8 @@ def test_only_dwi_rows_read_the_real_dwi_and_only_synthesising_rows_are_measured
     for table in TABLES.values():
         for row in table.rows:
             assert row.real_dwi == (row.label == "Real DWI")
-            is_measured = table.file_name in ("table1", "table2") and not row.real_dwi
+            is_measured = table.name in ("table1", "table2") and not row.real_dwi
             assert row.synthesis == is_measured
-
-
-def test_ablations_stay_out_of_the_report():
-    printed = [(row.paper, row.where) for row in PUBLISHED]
-    assert not {(row.paper, row.where) for row in ABLATIONS} & set(printed)
 
 
 def test_further_rows_have_no_published_figures():

@@ -1,34 +1,15 @@
-"""The finished table as markdown: first what it was made from, then ours beside the paper's."""
+"""What the finished table's page and picture say: its origin, our values, the paper's, notes."""
 
 from __future__ import annotations
 
-from nnunetv2_strokesynth.evaluation.columns import (
-    COLUMN_BY_KEY,
-    Column,
-)
-from nnunetv2_strokesynth.evaluation.statistics import (
-    N_RESAMPLES,
-    PairedDifference,
-)
-from nnunetv2_strokesynth.evaluation.tables import (
-    NOTHING,
-    RULES,
-    Table,
-    p_cell,
-    spread_cell,
-    to_markdown,
-)
-from nnunetv2_strokesynth.reporting.published import (
-    Published,
-    value_cell,
-)
-from nnunetv2_strokesynth.reporting.published_ablations import PARAMETERS
+from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
+from nnunetv2_strokesynth.evaluation.statistics import N_RESAMPLES, PairedDifference
+from nnunetv2_strokesynth.evaluation.tables import NOTHING, RULES, Table, p_cell, spread_cell
+from nnunetv2_strokesynth.papers.shared.published import PARAMETERS, Published, value_cell
+from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice
+from nnunetv2_strokesynth.reporting.reproduction_page import ReproductionPage
 from nnunetv2_strokesynth.reproduction.data_set import shares_patients
-from nnunetv2_strokesynth.reproduction.plan import (
-    PAPER,
-    Plan,
-    measured_cases,
-)
+from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
 from nnunetv2_strokesynth.reproduction.results import (
     DONE,
     HIDDEN,
@@ -36,16 +17,13 @@ from nnunetv2_strokesynth.reproduction.results import (
     Measured,
     RowResult,
 )
-from nnunetv2_strokesynth.trainers.environment import (
-    BASE_FEATURES,
-    EPOCHS,
-    ITERATIONS,
-)
+from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES, EPOCHS, ITERATIONS
 
 PHANTOM = "DIGITAL PHANTOM, not ISLES 2018"
 SAYS_NOTHING = f"{PHANTOM}: figures say nothing about patients"
 
 NOT_THE_RECIPE = "NOT the paper's recipe: epochs, iterations or base features differ"
+NOT_BY_PATIENT = "NOT at patient level: patients are in training and measured"
 
 
 def is_phantom(plan: Plan) -> bool:
@@ -76,35 +54,37 @@ def split_note(plan: Plan) -> str:
         text += f", {n_scans} scans measured"
     shared = [shares_patients(plan.data, fold, case_ids) for fold, case_ids in folds.items()]
     if any(shared):
-        return text + ", **NOT at patient level: patients are in training and measured**"
+        return f"{text}, {NOT_BY_PATIENT}"
     return text + (", patients unknown" if None in shared else ", at patient level")
 
 
-def header_lines(plan: Plan, results: list[RowResult], devices: list[str]) -> list[str]:
-    """The block above the table."""
+def _warnings(plan: Plan) -> list[str]:
+    warnings = [SAYS_NOTHING] if is_phantom(plan) else []
+    return warnings if plan.is_papers_recipe else [*warnings, NOT_THE_RECIPE]
+
+
+def _facts(plan: Plan, results: list[RowResult], devices: list[str]) -> list[str]:
     table, data, recipe = plan.table, plan.data, plan.recipe
     width = plan.papers_recipe.get(BASE_FEATURES, "each network's own")
     n_patients = len({data.patients.get(i) for i in data.case_ids("labelsTr")} - {None})
     patients = f" of {n_patients} patients" if n_patients else ", patients unknown"
     ours = [result for result in results if result.status != NOT_OURS]
     finished = sum(result.status in (DONE, HIDDEN) for result in ours)
-    lines = [f"**{SAYS_NOTHING}**", ""] if is_phantom(plan) else []
-    if not plan.is_papers_recipe:
-        lines += [f"**{NOT_THE_RECIPE}**", ""]
     epochs, default = recipe.get(EPOCHS), table.epochs
     stated = f"paper: {default}" if table.epochs_stated else f"paper: silent, ours {default}"
-    lines += [
-        f"- data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
+    split = split_note(plan).replace(NOT_BY_PATIENT, f"**{NOT_BY_PATIENT}**")
+    return [
+        f"data: {data.name}, origin: {data.origin or 'not stated in dataset.json'}; "
         f"{len(data.case_ids('labelsTr'))} training scans{patients}",
-        f"- split: {split_note(plan)}",
-        f"- epochs: {epochs or default} ({stated}; of each stage where modules are "
+        f"split: {split}",
+        f"epochs: {epochs or default} ({stated}; of each stage where modules are "
         "trained one after another)",
-        f"- iterations per epoch: {recipe.get(ITERATIONS, table.epoch)} (paper: {table.epoch})",
-        f"- base features: {recipe.get(BASE_FEATURES, width)} (paper: {width})",
-        f"- device: {', '.join(devices)}",
-        f"- finished: {finished} of {len(ours)} rows",
+        f"iterations per epoch: {recipe.get(ITERATIONS, table.epoch_length)} "
+        f"(paper: {table.epoch_length})",
+        f"base features: {recipe.get(BASE_FEATURES, width)} (paper: {width})",
+        f"device: {', '.join(devices)}",
+        f"finished: {finished} of {len(ours)} rows",
     ]
-    return [f"> {line}".rstrip() for line in lines]
 
 
 def our_cell(value: Measured, column: Column) -> str:
@@ -155,50 +135,75 @@ def build_table(plan: Plan, results: list[RowResult]) -> Table:
             cells += [missing if ours is None else our_cell(ours, column)]
             cells += [_published_cell(row.published, column.key)]
         cells += [_difference_cell(result.dice_difference)] if proposed else []
-        rows.append(tuple(cell.replace("*", "\\*") for cell in cells))
+        rows.append(tuple(cells))
     title = "Ours: mean ± sd over scans [95 % interval of the mean]. Paper: mean ± sd, as printed"
     return Table(title, tuple(header), tuple(rows))
 
 
-def notes(plan: Plan, results: list[RowResult]) -> list[str]:
-    """What the reader has to know, below the table."""
+def _notes(plan: Plan, results: list[RowResult]) -> list[str]:
     table = plan.table
-    lines = [
-        f'Columns headed "{plan.table.published_on}" are copied from the paper. They were measured '
+    notes = [
+        f'Columns headed "{table.published_on}" are copied from the paper. They were measured '
         "on its scans, with its code; nothing of them enters our columns.",
         RULES,
         f"Intervals: percentile bootstrap over scans, {N_RESAMPLES} resamples. Scans count as "
         "independent, although two may be of one patient.",
     ]
     if _compared_with(plan):
-        lines.append(
+        notes.append(
             f"Δ Dice: mean over scans of a row's Dice minus that of {_compared_with(plan)}, paired "
             "by scan, with bootstrap interval and two-sided Wilcoxon signed-rank p, not corrected "
             "for the number of rows."
         )
     if table.keeps_best and not plan.on_test_set and plan.folds != PAPER:
-        lines.append(
+        notes.append(
             "Each training ends with the checkpoint that was best on its fold's validation scans, "
             "as in the paper, and in a cross-validation these are the scans measured: our figures "
             "are too good by that choice. `--folds paper` measures scans that had no part in it."
         )
     if any(result.status == HIDDEN for result in results):
-        where = plan.out / plan.table.proposed / "predictions"
-        lines.append(f"The truth of the test scans is hidden. Predictions to submit: `{where}`.")
-    further = [row.trainer for row in plan.table.rows if row.published is None]
+        where = plan.out / table.proposed / "predictions"
+        notes.append(f"The truth of the test scans is hidden. Predictions to submit: `{where}`.")
+    further = [row.trainer for row in table.rows if row.published is None]
     if further:
-        lines.append(
+        notes.append(
             f"Not in the paper: {', '.join(further)}. The recipe above is that of the paper's "
             "rows. Where nothing was set, further rows have their trainer's own recipe; nnU-Net's "
             "own trainers always have theirs."
         )
-    return [f"- {line}" for line in lines]
+    return notes
 
 
-def to_page(plan: Plan, results: list[RowResult], devices: list[str]) -> str:
-    """The whole page."""
-    table = plan.table
-    lines = [f"# {table.source}: {table.title}", ""]
-    lines += [*header_lines(plan, results, devices), ""]
-    lines += [to_markdown(build_table(plan, results)), *notes(plan, results), ""]
-    return "\n".join([*lines, f"![Dice]({table.file_name}.png)", ""])
+def page_content(plan: Plan, results: list[RowResult], devices: list[str]) -> ReproductionPage:
+    """Everything that the page says."""
+    return ReproductionPage(
+        title=f"{plan.table.source}: {plan.table.title}",
+        warnings=_warnings(plan),
+        facts=_facts(plan, results, devices),
+        table=build_table(plan, results),
+        notes=_notes(plan, results),
+        picture=f"{plan.table.name}.png",
+    )
+
+
+def picture_title(plan: Plan) -> str:
+    """Source, data, split, and a warning where the recipe is not the paper's."""
+    title = f"{plan.table.source}. Ours: {data_note(plan)}\n{split_note(plan)}"
+    return title if plan.is_papers_recipe else f"{title}\n{NOT_THE_RECIPE}"
+
+
+def dice_rows(results: list[RowResult]) -> list[DiceRow]:
+    """The lines of the picture, in the table's order."""
+    return [_dice_row(result) for result in results]
+
+
+def _dice_row(result: RowResult) -> DiceRow:
+    row, ours, status = result.row, None, ""
+    if result.status == DONE:
+        dice = result.values["dice"]
+        values = 100 * result.cases["dice"].to_numpy(float)
+        ours = OurDice(values, 100 * dice.spread.mean, 100 * dice.low, 100 * dice.high)
+    elif row.trainer:
+        status = result.status
+    published = {} if row.published is None else row.published.values
+    return DiceRow(row.label, ours, status, published["dice"][0] if "dice" in published else None)

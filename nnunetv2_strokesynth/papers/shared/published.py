@@ -1,0 +1,85 @@
+"""What a paper printed, as data: one entry per row of a table.
+
+These values were measured on other scans, with other splits and other code; they only give a scale
+to read one's own results by. Nothing is rounded or converted, except fractions into per cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Value = tuple[float, float | None]
+
+# Keys of ``evaluation.columns``. A report shows the last group, in this order.
+SYNTHESIS_KEYS = ("ssim_global", "ssim_local", "psnr_global_db", "psnr_local_db", "dice")
+SEGMENTATION_KEYS = ("precision", "recall", "dice", "hausdorff_mm", "assd_mm")
+SYSTEM_KEYS = (*SEGMENTATION_KEYS, "relative_volume_error")
+# Of a network, in millions; it is not measured per case.
+PARAMETERS = "parameters_million"
+
+ISLES2018_TEST = "ISLES 2018 test set, 62 scans, hidden truth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One row of a paper.
+
+    Attributes:
+        paper: authors and year.
+        where: table, figure or section.
+        method: as the paper calls it.
+        data: what it was measured on.
+        digits: decimals that the paper prints.
+        values: mean and deviation (None where the paper gives none) by column key; Dice, precision
+            and recall in per cent, distances in mm. Empty if the paper shows bars without numbers.
+        note: what the reader has to know.
+    """
+
+    paper: str
+    where: str
+    method: str
+    data: str
+    digits: int
+    values: Mapping[str, Value]
+    note: str = ""
+
+
+def printed_table(
+    rows: Mapping[str, Sequence[Value]],
+    *,
+    keys: Sequence[str],
+    paper: str,
+    where: str,
+    data: str,
+    digits: int,
+    note: str = "",
+) -> tuple[Published, ...]:
+    """All rows of one table.
+
+    Args:
+        rows: the values of each method, in the order of ``keys``.
+        keys: column keys.
+        paper, where, data, digits, note: as in ``Published``, the same for all rows.
+    """
+    return tuple(
+        Published(
+            paper=paper,
+            where=where,
+            method=method,
+            data=data,
+            digits=digits,
+            values=dict(zip(keys, values, strict=True)),
+            note=note,
+        )
+        for method, values in rows.items()
+    )
+
+
+def value_cell(published: Published, key: str) -> str:
+    """``62.11 ± 17.18`` with as many decimals as the paper prints; empty if it gives no value."""
+    if key not in published.values:
+        return ""
+    mean, sd = published.values[key]
+    text = f"{mean:.{published.digits}f}"
+    return text if sd is None else f"{text} ± {sd:.{published.digits}f}"

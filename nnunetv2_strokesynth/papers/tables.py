@@ -1,0 +1,45 @@
+"""All tables that ``strokesynth reproduce`` can run, by the name on its command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nnunetv2_strokesynth.papers.abulnaga2018 import tables as abulnaga2018
+from nnunetv2_strokesynth.papers.clerigues2019 import tables as clerigues2019
+from nnunetv2_strokesynth.papers.gomez2023 import tables as gomez2023
+from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
+from nnunetv2_strokesynth.papers.song2018 import tables as song2018
+from nnunetv2_strokesynth.papers.wang2020 import tables as wang2020
+
+TABLES: dict[str, PaperTable] = {
+    table.name: table
+    for table in (
+        *wang2020.TABLES,
+        *song2018.TABLES,
+        *clerigues2019.TABLES,
+        *gomez2023.TABLES,
+        *abulnaga2018.TABLES,
+    )
+}
+
+REAL_DWI_TRAINERS = frozenset(
+    row.trainer for table in TABLES.values() for row in table.rows if row.real_dwi
+)
+
+
+def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
+    """The table with rows that the paper does not have at its end, one per trainer.
+
+    Their pseudo-DWI is not measured: not every trainer has one.
+
+    Raises:
+        ValueError: a trainer is a row already.
+    """
+    for trainer in trainers:
+        if trainer in table.trainers:
+            raise ValueError(f"--also {trainer}: it is a row of {table.name} already")
+    further = (
+        TableRow(trainer, trainer, real_dwi=trainer in REAL_DWI_TRAINERS)
+        for trainer in dict.fromkeys(trainers)
+    )
+    return replace(table, rows=(*table.rows, *further))
