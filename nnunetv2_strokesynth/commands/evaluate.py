@@ -117,11 +117,12 @@ def _pairs(args: argparse.Namespace, matched: Matched, *, images: bool) -> list[
 
 
 def _draw(folder: Path, cases: pd.DataFrame) -> None:
+    from nnunetv2_strokesynth.io.figure_file import save_png
     from nnunetv2_strokesynth.reporting import figures
 
-    figures.save_png(figures.volume_scatter(cases), folder / "volume_scatter.png")
-    figures.save_png(figures.bland_altman(cases), folder / "bland_altman.png")
-    figures.save_png(figures.size_group_boxes(cases), folder / "size_groups.png")
+    save_png(figures.volume_scatter(cases), folder / "volume_scatter.png")
+    save_png(figures.bland_altman(cases), folder / "bland_altman.png")
+    save_png(figures.size_group_boxes(cases), folder / "size_groups.png")
 
 
 def _summarise(cases: pd.DataFrame) -> None:

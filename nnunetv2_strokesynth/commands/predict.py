@@ -104,6 +104,7 @@ def _write_page(
     prediction: Prediction,
     result: dict[str, object],
 ) -> None:
+    from nnunetv2_strokesynth.io.figure_file import save_pdf, save_png
     from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
 
     lines = [
@@ -116,7 +117,6 @@ def _write_page(
         "/".join(args.case.resolve().parts[-2:]), lines, prepared.notes, study.orientation_known
     )
     figure = draw_page(page, prepared, prediction, study.geometry, study.times_s)
-    figure.savefig(folder / "report.png", dpi=150)
+    save_png(figure, folder / "report.png")
     if args.pdf:
-        # Without a date, so that the same input gives the same bytes.
-        figure.savefig(folder / "report.pdf", metadata={"CreationDate": None})
+        save_pdf(figure, folder / "report.pdf")

@@ -9,14 +9,14 @@ from pathlib import Path
 from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER
 from nnunetv2_strokesynth.io.atomic import write_text
 from nnunetv2_strokesynth.io.output_folder import refuse_existing_file
-from nnunetv2_strokesynth.reporting.content import (
+from nnunetv2_strokesynth.reporting.model_folder import read_model
+from nnunetv2_strokesynth.reporting.report_content import (
     CROSS_VALIDATION,
     HELD_OUT,
     Sources,
     collect,
 )
-from nnunetv2_strokesynth.reporting.model_folder import read_model
-from nnunetv2_strokesynth.reporting.render import render
+from nnunetv2_strokesynth.reporting.report_page import render
 
 EXAMPLE = (
     "strokesynth report "

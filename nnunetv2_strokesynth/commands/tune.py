@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.evaluation.matching import find_cases
     from nnunetv2_strokesynth.evaluation.tuning import TuneCase, search_grid, tune
     from nnunetv2_strokesynth.io.atomic import write_json
+    from nnunetv2_strokesynth.io.figure_file import save_png
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_file, strict_json
     from nnunetv2_strokesynth.reporting import figures
 
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         "missing_folds": found.missing_folds,
     }
     result = strict_json(result)
-    figures.save_png(figures.grid_heatmaps(result), picture)
+    save_png(figures.grid_heatmaps(result), picture)
     write_json(args.output, result)
     for name in grid.at_edge(result):
         logger.info("the chosen %s, %g, is at the edge of the grid", name, result[name])

@@ -10,6 +10,7 @@ import numpy as np
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.io.nifti import raw_header
 from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
 
@@ -42,7 +43,7 @@ def write_maps(folder: Path, computed: ComputedMaps, source: Path) -> None:
     write_json(folder / RECORD, record)
     spacing = tuple(float(size) for size in header["pixdim"][3:0:-1])
     figure = draw_perfusion(computed, spacing, title=source.name)
-    figure.savefig(folder / PICTURE, dpi=_DPI, format="png")
+    save_png(figure, folder / PICTURE, dpi=_DPI)
 
 
 def _volume_header(source: Path) -> nibabel.Nifti1Header:

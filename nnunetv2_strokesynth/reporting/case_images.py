@@ -19,11 +19,8 @@ from nnunetv2_strokesynth.evaluation.volumes import (
     read_image,
     read_mask,
 )
-from nnunetv2_strokesynth.reporting.panels import (
-    Panel,
-    robust_window,
-    widest_lesion_slice,
-)
+from nnunetv2_strokesynth.reporting.panels import Panel
+from nnunetv2_strokesynth.reporting.slice_image import robust_window, widest_lesion_slice
 
 # Grey windows in HU of the channels that have them, by the beginning of the name.
 HU_WINDOWS = {"CTA": (0.0, 120.0), "CT": (0.0, 80.0), "MIP": (0.0, 160.0)}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnunetv2_strokesynth.io.atomic import atomic_file
+from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
 
 
 def plot_curve(
@@ -22,10 +21,14 @@ def plot_curve(
         curve: (T,), q(t).
         window: T_s, T_e and the rule that found them.
     """
+    save_png(draw_curve(case_id, curve, window=window), path, dpi=120)
+
+
+@figure_style()
+def draw_curve(case_id: str, curve: np.ndarray, *, window: tuple[int, int, str]) -> Figure:
+    """The figure of ``plot_curve``."""
     t_start, t_end, rule = window
-    # The canvas is named, so that neither a display nor pyplot's global state is needed.
-    figure = Figure(figsize=(6, 3.5), dpi=120)
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(6, 3.5))
     axes = figure.add_axes((0.16, 0.14, 0.81, 0.77))
     axes.axvspan(t_start, t_end, color="tab:blue", alpha=0.12, label="perfusion window")
     axes.plot(np.arange(len(curve)), curve, color="black", linewidth=1.2, marker=".", markersize=4)
@@ -34,6 +37,6 @@ def plot_curve(
     axes.set_title(f"{case_id}, window rule: {rule}", fontsize=10)
     axes.set_xlabel("frame")
     axes.set_ylabel("q(t), sum of HU")
-    axes.legend(fontsize=8)
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+    for text in axes.legend(fontsize=8).get_texts():
+        text.set_parse_math(True)
+    return figure

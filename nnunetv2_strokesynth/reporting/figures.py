@@ -1,13 +1,10 @@
 """Figures of an evaluation: from measured numbers to matplotlib figures, without files or state.
 
 The functions take the per-case table of ``evaluation.measure`` (or the JSON of ``strokesynth
-tune``) and return a ``Figure``; ``save_png`` writes it. They use matplotlib's object interface, so
-they need no display and no global backend (a bare ``Figure`` draws with Agg).
+tune``) and return a ``Figure``; ``io.figure_file`` writes it.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,24 +18,18 @@ from nnunetv2_strokesynth.evaluation.columns import (
     SIZE_GROUPS,
 )
 from nnunetv2_strokesynth.evaluation.statistics import volume_agreement
-from nnunetv2_strokesynth.io.atomic import atomic_file
+from nnunetv2_strokesynth.io.figure_file import figure_style
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; markers differ too, for print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "^", "s", "D")
-DPI = 150
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, completely or not at all."""
-    with atomic_file(Path(path)) as temporary:
-        figure.savefig(temporary, dpi=DPI, format="png")
 
 
 def _sets(cases: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return list(cases.groupby("predictions", sort=False))
 
 
+@figure_style()
 def volume_scatter(cases: pd.DataFrame) -> Figure:
     """Predicted against true lesion volume in mL, with the line of identity and R^2.
 
@@ -104,6 +95,7 @@ def _bland_altman_panel(axes: Axes, name: str, rows: pd.DataFrame, index: int) -
     )
 
 
+@figure_style()
 def bland_altman(cases: pd.DataFrame) -> Figure:
     """Volume error against mean volume with bias and limits of agreement, a panel per set.
 
@@ -151,6 +143,7 @@ def _boxes(axes: Axes, sets: list[tuple[str, pd.DataFrame]], key: str) -> None:
     axes.grid(axis="y", alpha=0.25)
 
 
+@figure_style()
 def size_group_boxes(
     cases: pd.DataFrame, keys: tuple[str, ...] = ("dice", "relative_volume_error")
 ) -> Figure:
@@ -194,6 +187,7 @@ HEATMAPS = (
 )
 
 
+@figure_style()
 def grid_heatmaps(tuning: dict) -> Figure:
     """Dice, HD and rank of every threshold and minimum size; the chosen one is framed.
 

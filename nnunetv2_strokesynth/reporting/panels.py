@@ -1,8 +1,7 @@
 """Image panels: one row per scan, one column per image, lesion outlines on top.
 
-Radiological orientation as the arrays are stored: rows run from anterior to posterior, the
-patient's right is on the left of the picture. Ground truth is outlined in green, the prediction in
-yellow.
+Slices are drawn as they are given, in radiological orientation: rows run from anterior to
+posterior, the patient's right is on the left of the picture.
 """
 
 from __future__ import annotations
@@ -11,17 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from nnunetv2_strokesynth.io.atomic import atomic_file
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-
-GT_COLOUR, PREDICTION_COLOUR = "lime", "yellow"
+from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
+from nnunetv2_strokesynth.reporting.slice_image import (
+    GT_COLOUR,
+    PREDICTION_COLOUR,
+    draw_slice,
+    hide_axes,
+    lesion_outlines,
+    mark_right,
+    robust_window,
+)
 
 
 class Panel(NamedTuple):
@@ -43,40 +46,23 @@ class Row(NamedTuple):
     outlined: Sequence[str] = ()
 
 
-def widest_lesion_slice(lesion: np.ndarray) -> int:
-    """The slice of ``(Z, Y, X)`` with the most lesion voxels; the middle one without any."""
-    areas = lesion.reshape(len(lesion), -1).sum(axis=1)
-    return int(np.argmax(areas)) if areas.any() else len(lesion) // 2
-
-
-def robust_window(image: np.ndarray) -> tuple[float, float]:
-    """Grey window from the 1st to the 98th percentile of the non-zero pixels.
-
-    In a perfusion map the vessels are the brightest few per cent; the lesion is not among them.
-    """
-    values = image[np.isfinite(image) & (image != 0)]
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(values, (1, 98))
-    return float(low), float(high if high > low else low + 1.0)
-
-
-def _draw(axis: plt.Axes, panel: Panel, row: Row) -> None:
-    axis.set(xticks=[], yticks=[])
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> None:
     if panel.image is None:
-        axis.text(0.5, 0.5, "none", ha="center", va="center", color="0.5")
+        hide_axes(axes)
+        axes.text(0.5, 0.5, "none", ha="center", va="center", color="0.5")
         return
-    low, high = panel.window or robust_window(panel.image)
-    axis.imshow(panel.image, cmap=panel.colour_map, vmin=low, vmax=high, interpolation="nearest")
-    if panel.title not in row.outlined:
-        return
-    for mask, colour in ((row.lesion_gt, GT_COLOUR), (row.lesion_pred, PREDICTION_COLOUR)):
-        if mask is not None and mask.any():
-            axis.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=1.0)
+    is_outlined = panel.title in row.outlined
+    draw_slice(
+        axes,
+        panel.image,
+        window=panel.window or robust_window(panel.image),
+        colour_map=panel.colour_map,
+        aspect=aspect,
+        outlines=lesion_outlines(row.lesion_gt, row.lesion_pred) if is_outlined else (),
+    )
 
 
+@figure_style()
 def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2.4) -> Figure:
     """One image alone, without margins or title, with an R on the patient's right.
 
@@ -89,33 +75,36 @@ def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2
     n_rows, n_columns = panel.image.shape
     figure = Figure(figsize=(inches, inches * aspect * n_rows / n_columns))
     axes = figure.add_axes((0, 0, 1, 1))
-    _draw(axes, panel, row)
-    axes.set_aspect(aspect)
-    axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
+    _draw(axes, panel, row, aspect=aspect)
+    mark_right(axes)
     return figure
 
 
+@figure_style()
 def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6) -> Figure:
     """A figure with one row per scan; the first row's panels give the column titles."""
     n_columns = len(rows[0].panels)
-    figure, axes = plt.subplots(
-        len(rows),
-        n_columns,
-        figsize=(panel_inches * n_columns, panel_inches * len(rows) + 0.8),
-        squeeze=False,
-        layout="constrained",
-    )
-    for row_axes, row in zip(axes, rows, strict=True):
+    size = (panel_inches * n_columns, panel_inches * len(rows) + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    for row_axes, row in zip(grid, rows, strict=True):
         row_axes[0].set_ylabel(row.label, fontsize=8)
-        for axis, panel in zip(row_axes, row.panels, strict=True):
-            _draw(axis, panel, row)
-    for axis, panel in zip(axes[0], rows[0].panels, strict=True):
-        axis.set_title(panel.title, fontsize=9)
+        for axes, panel in zip(row_axes, row.panels, strict=True):
+            _draw(axes, panel, row)
+    for axes, panel in zip(grid[0], rows[0].panels, strict=True):
+        axes.set_title(panel.title, fontsize=9)
     handles = [
-        Line2D([], [], color=GT_COLOUR, label="ground truth"),
-        Line2D([], [], color=PREDICTION_COLOUR, label="prediction"),
+        Line2D([], [], color=GT_COLOUR, lw=2, label="ground truth"),
+        Line2D([], [], color=PREDICTION_COLOUR, lw=1, label="prediction"),
     ]
-    figure.legend(handles=handles, loc="outside lower right", ncols=2, fontsize=8, facecolor="0.4")
+    figure.legend(
+        handles=handles,
+        loc="outside lower right",
+        ncols=2,
+        fontsize=8,
+        facecolor="0.2",
+        labelcolor="white",
+    )
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
@@ -123,7 +112,4 @@ def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6
 
 def save_rows(rows: Sequence[Row], path: Path, *, title: str = "") -> None:
     """Draw and write the PNG, completely or not at all."""
-    figure = draw_rows(rows, title=title)
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=130)
-    plt.close(figure)
+    save_png(draw_rows(rows, title=title), path, dpi=130)

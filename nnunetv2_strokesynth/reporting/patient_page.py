@@ -19,7 +19,9 @@ from nnunetv2_strokesynth.inference.patient import (
     Prediction,
     Prepared,
 )
+from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice, mark_right
 
 _COLUMNS = 4
 _MOST_SLICES = 20
@@ -27,7 +29,7 @@ _MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
 _LESION = "#D55E00"
 _CT_WINDOW_HU = (0.0, 80.0)
 _UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
-_LIMITS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
+_WINDOWS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
 
 
 class Page(NamedTuple):
@@ -49,9 +51,10 @@ class Page(NamedTuple):
 class _Image(NamedTuple):
     title: str
     volume: np.ndarray
-    limits: tuple[float, float]
+    window: tuple[float, float]
     colour_map: str = "gray"
     colour_bar: bool = False
+    outlined: bool = False
 
 
 class _View(NamedTuple):
@@ -69,6 +72,7 @@ class _View(NamedTuple):
         return image[self.rows, self.columns][steps]
 
 
+@figure_style()
 def draw_page(
     page: Page,
     prepared: Prepared,
@@ -96,7 +100,7 @@ def draw_page(
         view = view._replace(order="as stored")
     axes = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
     if page.orientation_known:
-        axes.text(0.02, 0.5, "R", transform=axes.transAxes, color="white", fontsize=8, va="center")
+        mark_right(axes)
     _draw_slices(bands[2], prepared, prediction, view)
     _draw_bolus(bands[3].add_subplot(), prepared, times_s)
     return figure
@@ -114,14 +118,14 @@ def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
     maps = dict(zip(PERFUSION_MAPS, made.maps, strict=True))
     images = [_Image("CT (0 to 80 HU)", made.ct, _CT_WINDOW_HU)]
     for name, volume in maps.items():
-        limits = _LIMITS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
-        images.append(_Image(name + _UNITS[name], volume, limits, "turbo", colour_bar=True))
+        window = _WINDOWS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
+        images.append(_Image(name + _UNITS[name], volume, window, "turbo", colour_bar=True))
     if prediction.pseudo_dwi is not None:
         values = prediction.pseudo_dwi[inside]
-        limits = (float(np.percentile(values, 1)), float(np.percentile(values, 99.5)))
-        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, limits))
+        window = (float(np.percentile(values, 1)), float(np.percentile(values, 99.5)))
+        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, window))
     probability = _Image("probability of lesion", prediction.probability, (0, 1), "magma", True)
-    outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU)
+    outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU, outlined=True)
     return [*images, probability, outlined]
 
 
@@ -129,11 +133,17 @@ def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, vie
     """Returns the axes of the first image."""
     axes = band.subplots(2, _COLUMNS).ravel()
     for axis, image in zip(axes, images, strict=False):
-        drawn = _show(axis, image.volume[index], image.limits, image.colour_map, view)
+        drawn = draw_slice(
+            axis,
+            view.of(image.volume[index]),
+            window=image.window,
+            colour_map=image.colour_map,
+            aspect=view.aspect,
+            outlines=_outlines(lesion[index], view) if image.outlined else (),
+        )
         axis.set_title(image.title, fontsize=8)
         if image.colour_bar:
             band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
-    _outline(axes[len(images) - 1], lesion[index], view)
     for axis in axes[len(images) :]:
         axis.axis("off")
     area = "widest lesion" if lesion.any() else "highest probability"
@@ -151,8 +161,13 @@ def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) 
     for axis in axes:
         axis.axis("off")
     for axis, index in zip(axes, chosen, strict=False):
-        _show(axis, prepared.images.ct[index], _CT_WINDOW_HU, "gray", view)
-        _outline(axis, prediction.lesion[index], view)
+        draw_slice(
+            axis,
+            view.of(prepared.images.ct[index]),
+            window=_CT_WINDOW_HU,
+            aspect=view.aspect,
+            outlines=_outlines(prediction.lesion[index], view),
+        )
         axis.set_title(f"{index + 1}", fontsize=6, pad=1)
     band.suptitle(f"Predicted lesion on the CT, slices counted {view.order}", fontsize=9)
 
@@ -165,7 +180,7 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
     axes.plot(x, over, color="0.2", label="sum of the scan's HU, q(t), scaled")
     for frame, name in ((made.window.t_start, "$T_s$"), (made.window.t_end, "$T_e$")):
         axes.axvline(x[frame], color="0.5", ls="--", lw=0.8)
-        axes.text(x[frame], 1.02, name, fontsize=7, ha="center")
+        axes.text(x[frame], 1.02, name, fontsize=7, ha="center", parse_math=True)
     axes.set_ylim(-0.05, 1.12)
     axes.set_xlabel("frame" if times_s is None else "time after the first frame (s)", fontsize=8)
     axes.set_ylabel("q(t), 0 to 1", fontsize=8)
@@ -198,26 +213,5 @@ def _view(mask: np.ndarray, geometry: Geometry) -> _View:
     return _View(*spans, flips, y_mm / x_mm, order)
 
 
-def _show(
-    axis: Axes,
-    image: np.ndarray,
-    limits: tuple[float, float],
-    colour_map: str,
-    view: _View,
-):
-    low, high = limits
-    axis.set(xticks=[], yticks=[])
-    return axis.imshow(
-        view.of(image),
-        cmap=colour_map,
-        vmin=low,
-        vmax=high if high > low else low + 1,
-        aspect=view.aspect,
-        interpolation="nearest",
-    )
-
-
-def _outline(axis: Axes, lesion: np.ndarray, view: _View) -> None:
-    mask = view.of(lesion).astype(float)
-    if mask.any():
-        axis.contour(mask, levels=[0.5], colors=_LESION, linewidths=0.8)
+def _outlines(lesion: np.ndarray, view: _View) -> list[Outline]:
+    return [Outline(view.of(lesion), _LESION, width=0.8)]

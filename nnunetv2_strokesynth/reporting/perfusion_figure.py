@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+from nnunetv2_strokesynth.io.figure_file import figure_style
+from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
 
 # Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
 _AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
 _MASK_COLOUR = "#F0E442"
-_MIP_WINDOW_HU = (0, 250)
+_MIP_WINDOW_HU = (0.0, 250.0)
+
+
+class _Map(NamedTuple):
+    key: str
+    name: str
+    unit: str
+    highest: float | None = None  # of the colours; None: a percentile of the values
+
+
 _MAPS = (
-    ("cbf", "CBF", "mL/100 g/min", None),
-    ("cbv", "CBV", "mL/100 g", None),
-    ("mtt", "MTT", "s", None),
-    ("tmax", "Tmax", "s", 12.0),
+    _Map("cbf", "CBF", "mL/100 g/min"),
+    _Map("cbv", "CBV", "mL/100 g"),
+    _Map("mtt", "MTT", "s"),
+    _Map("tmax", "Tmax", "s", 12.0),
 )
 _SHOWN_PERCENTILE = 98.0
 
 
+@figure_style()
 def draw_perfusion(
     computed: ComputedMaps, spacing_zyx_mm: tuple[float, float, float], *, title: str
 ) -> Figure:
@@ -39,20 +53,8 @@ def draw_perfusion(
     _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", aspect)
     if computed.vof is not None:
         _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", aspect)
-    middle = len(computed.brain) // 2
-    for column, (key, name, unit, highest) in enumerate(_MAPS):
-        volume = getattr(computed.maps, key)
-        shown = volume[volume > 0]
-        if highest is None:
-            highest = float(np.percentile(shown, _SHOWN_PERCENTILE)) if shown.size else 1.0
-        axes = figure.add_subplot(grid[1, column])
-        axes.set_facecolor("black")
-        seen = np.ma.masked_equal(volume[middle], 0)
-        image = axes.imshow(seen, cmap="turbo", vmin=0, vmax=highest, aspect=aspect)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, extend="max")
-        bar.set_label(f"{name} ({unit})")
-        axes.set_title(f"{name}, slice z = {middle}", fontsize=10)
-        _show_brain(axes, computed.brain)
+    for column, shown in enumerate(_MAPS):
+        _draw_map(figure.add_subplot(grid[1, column]), computed, shown, aspect)
     figure.suptitle(title, fontsize=11)
     figure.supxlabel(
         "Radiological orientation not assumed: columns and rows as stored. For research only.",
@@ -92,15 +94,42 @@ def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
     axes.grid(alpha=0.25)
 
 
+def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, aspect: float) -> None:
+    """The middle slice of a map; what was not computed (0) is black."""
+    middle = len(computed.brain) // 2
+    volume = getattr(computed.maps, shown.key)
+    highest, values = shown.highest, volume[volume > 0]
+    if highest is None:
+        highest = float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0
+    axes.set_facecolor("black")
+    image = draw_slice(
+        axes,
+        np.ma.masked_equal(volume[middle], 0),
+        window=(0.0, highest),
+        colour_map="turbo",
+        aspect=aspect,
+        voxel_numbers=True,
+    )
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, extend="max")
+    bar.set_label(f"{shown.name} ({shown.unit})")
+    axes.set_title(f"{shown.name}, slice z = {middle}", fontsize=10)
+    _show_brain(axes, computed.brain)
+
+
 def _draw_place(
     axes: Axes, computed: ComputedMaps, vessel: Vessel, name: str, aspect: float
 ) -> None:
     """The vessel's voxels on the maximum over time of the slice where most of them lie."""
     slices = [z for z, _, _ in vessel.voxels]
     shown = max(set(slices), key=slices.count)
-    low, high = _MIP_WINDOW_HU
-    axes.imshow(computed.highest_hu[shown], cmap="gray", vmin=low, vmax=high, aspect=aspect)
-    axes.contour(computed.brain[shown], levels=[0.5], colors=_MASK_COLOUR, linewidths=0.8)
+    draw_slice(
+        axes,
+        computed.highest_hu[shown],
+        window=_MIP_WINDOW_HU,
+        aspect=aspect,
+        outlines=[Outline(computed.brain[shown], _MASK_COLOUR, width=0.8)],
+        voxel_numbers=True,
+    )
     for other, colour, marker in (
         (computed.aif, _AIF_COLOUR, "o"),
         (computed.vof, _VOF_COLOUR, "s"),
@@ -131,4 +160,3 @@ def _show_brain(axes: Axes, brain: np.ndarray) -> None:
     margin = 0.08 * max(np.ptp(rows), np.ptp(columns)) + 1
     axes.set_xlim(columns.min() - margin, columns.max() + margin)
     axes.set_ylim(rows.max() + margin, rows.min() - margin)
-    axes.set(xlabel="x (voxel)", ylabel="y (voxel)")

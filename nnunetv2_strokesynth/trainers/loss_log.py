@@ -6,17 +6,12 @@ import csv
 import io
 from pathlib import Path
 
-import matplotlib
 import torch
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
-from nnunetv2_strokesynth.io.atomic import (
-    atomic_file,
-    write_text,
-)
-
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from nnunetv2_strokesynth.io.atomic import write_text
+from nnunetv2_strokesynth.io.figure_file import save_png
+from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
 CSV_NAME = "loss_terms.csv"
 PNG_NAME = "loss_terms.png"
@@ -89,23 +84,6 @@ def write_csv(folder: Path, history: dict[str, list[float]]) -> None:
 
 def plot_terms(folder: Path, history: dict[str, list[float]]) -> None:
     """``loss_terms.png``: one panel per term, training solid, validation dashed."""
-    names = list(dict.fromkeys(key.split("/", 1)[1] for key in history))
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(4 * columns, 3 * rows), squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat[len(names) :]:
-        axis.set_visible(False)
-    for axis, name in zip(axes.flat, names, strict=False):
-        for phase, style in (("train", "-"), ("val", "--")):
-            values = history.get(f"{phase}/{name}")
-            if values:
-                marker = "o" if len(values) < 3 else None
-                axis.plot(range(len(values)), values, style, marker=marker, label=phase)
-        axis.set(title=name, xlabel="epoch")
-        axis.grid(alpha=0.3)
-    axes.flat[0].legend()
-    with atomic_file(folder / PNG_NAME) as temporary:
-        figure.savefig(temporary, dpi=100)
-    plt.close(figure)
+    figure = loss_figure({"": history}, n_columns=3, panel_inches=(4.0, 2.6))
+    if figure is not None:
+        save_png(figure, folder / PNG_NAME, dpi=100)

@@ -2,10 +2,10 @@
 
 import ast
 import json
-from html import escape
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from report_files import make_tiny
 
 import nnunetv2_strokesynth

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from nnunetv2_strokesynth.evaluation.columns import size_group
+from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.reporting import figures
 
 
@@ -43,7 +44,7 @@ FIGURES = {
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_drawn_and_repeatable(name, tmp_path):
     for run in ("first", "second"):
-        figures.save_png(FIGURES[name](), tmp_path / f"{run}.png")
+        save_png(FIGURES[name](), tmp_path / f"{run}.png")
     pixels = matplotlib.image.imread(tmp_path / "first.png")
     assert min(pixels.shape[:2]) > 500
     dark = (pixels[..., :3].mean(axis=-1) < 0.5).mean()

@@ -4,13 +4,11 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from nnunetv2_strokesynth.reporting.panels import (
+from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows
+from nnunetv2_strokesynth.reporting.slice_image import (
     GT_COLOUR,
     PREDICTION_COLOUR,
-    Panel,
-    Row,
     robust_window,
-    save_rows,
     widest_lesion_slice,
 )
 

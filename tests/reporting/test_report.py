@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from html import escape
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from nnunetv2_strokesynth.cli import main
 
@@ -149,7 +150,7 @@ def test_panels_show_best_median_worst_and_say_what_is_absent(report):
     assert sum(caption.startswith("outlines on DWI") for caption in captions) == 1
     assert sum(caption.startswith("outlines on CT") for caption in captions) == 2
     assert report.html.count("strokesynth synthesize") == 1
-    assert "patient&#x27;s right (R) is on the left" in report.html
+    assert "patient's right (R) is on the left" in unescape(report.html)
     assert "slice 2 of 3, counted from the feet" in report.html
 
 

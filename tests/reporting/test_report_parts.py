@@ -1,4 +1,4 @@
-"""Parts of the report: published figures, choice of cases, orientation, curves."""
+"""Parts of the report: published rows, choice of cases, orientation, the loss log."""
 
 from __future__ import annotations
 
@@ -8,77 +8,25 @@ import pytest
 import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
 from nnunetv2_strokesynth.evaluation.volumes import read_image
+from nnunetv2_strokesynth.papers.published import by_source
 from nnunetv2_strokesynth.reporting.case_images import (
     CaseFiles,
     case_panels,
     grey_window,
     to_radiological,
 )
-from nnunetv2_strokesynth.reporting.content import pick_cases
-from nnunetv2_strokesynth.reporting.model_folder import (
-    Fold,
-    read_loss_terms,
-)
-from nnunetv2_strokesynth.reporting.panels import (
-    Panel,
-    Row,
-    draw_panel,
-)
-from nnunetv2_strokesynth.reporting.published import (
-    KEYS,
-    PUBLISHED,
-    by_source,
-    value_cell,
-)
-from nnunetv2_strokesynth.reporting.render import published_table
-from nnunetv2_strokesynth.reporting.training_curves import (
-    STYLES,
-    training_curves,
-)
-
-# Typed from the papers: paper, place, beginning of the method, column, what is printed there.
-PRINTED = (
-    ("Wang et al. 2020", "Table 5", "pseudo-DWI from F_o, F_l, F_h", "dice", "62.11 ± 17.18"),
-    ("Wang et al. 2020", "Table 5", "pseudo-DWI from F_o, F_l, F_h", "hausdorff_mm",
-     "19.27 ± 13.17"),
-    ("Wang et al. 2020", "Table 5", "segmented from CTA", "precision", "65.63 ± 23.08"),
-    ("Wang et al. 2020", "Table 5", "segmented from perfusion", "recall", "73.51 ± 17.48"),
-    ("Wang et al. 2020", "Table 5", "real DWI", "assd_mm", "1.35 ± 2.77"),
-    ("Wang et al. 2020", "Table 5", "real DWI", "relative_volume_error", "0.24 ± 0.24"),
-    ("Wang et al. 2020", "Table 6", "proposed", "dice", "51 ± 31"),
-    ("Wang et al. 2020", "Table 6", "Chen", "precision", "59 ± 38"),
-    ("Song & Huang 2018", "Table 1", "AU-Net + CE + GD + G + SDF + SN + E + BN", "dice", "62"),
-    ("Clèrigues et al. 2019", "Table 1", "single + RT + SM + UF", "dice", "54.7 ± 24.2"),
-    ("Clèrigues et al. 2019", "Table 1", "baseline", "hausdorff_mm", "29.5 ± 18.9"),
-    ("Clèrigues et al. 2019", "Table 2", "proposed", "recall", "57 ± 35"),
-    ("Gómez 2023", "Table 2", "U-Net + CW + DS + Att, auxiliary", "dice", "64.3 ± 18.5"),
-    ("Gómez 2023", "section 6", "proposed", "dice", "42 ± 31"),
-    ("Abulnaga & Rubin 2018", "Table 1", "pre-trained PSPNet, focal", "dice", "54 ± 9"),
-    ("Abulnaga & Rubin 2018", "Table 2", "ensemble", "precision", "59"),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("paper", "where", "method", "key", "text"), PRINTED)
-def test_published_figures_as_printed(paper, where, method, key, text):
-    rows = [r for r in PUBLISHED if r.paper == paper and r.where.startswith(where)]
-    row = next(r for r in rows if r.method.startswith(method))
-    assert value_cell(row, key) == text
-
-
-def test_published_rows_name_source_and_data_and_known_columns():
-    for row in PUBLISHED:
-        assert row.paper and row.where and row.data and set(row.values) <= set(KEYS)
-    assert sum(r.where == "Table 5" for r in PUBLISHED) == 8
-    assert sum(r.paper.startswith("Wang") and r.where == "Table 6" for r in PUBLISHED) == 5
-    assert sum(len(group) for group in by_source()) == len(PUBLISHED)
-    assert all(key in COLUMN_BY_KEY for key in KEYS)
+from nnunetv2_strokesynth.reporting.model_folder import read_loss_terms
+from nnunetv2_strokesynth.reporting.page import environment
+from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel
+from nnunetv2_strokesynth.reporting.report_content import pick_cases
+from nnunetv2_strokesynth.reporting.report_page import published_table
 
 
 def test_every_published_row_is_marked():
     for group in by_source():
-        html = published_table(group)
+        macros = environment().get_template("macros.html").module
+        html = str(macros.table(published_table(group), published=True))
         assert html.count('<span class="tag">published</span>') == len(group) + 1
         assert f"Measured on: {group[0].data}" in html
         assert '<table class="published"' in html
@@ -164,19 +112,6 @@ def test_an_outline_is_drawn_where_asked():
         pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
         drawn[outlined] = int(((pixels[..., 1] - pixels[..., 0]) > 150).sum())
     assert drawn[()] == 0 and drawn[("outlines",)] > 50
-
-
-def test_curves_have_a_panel_per_term_and_a_line_per_fold_and_phase(tmp_path):
-    terms = {"train/L_s": [3.0, 2.0], "val/L_s": [4.0, 5.0], "train/a$b": [1.0, float("nan")]}
-    figure = training_curves([Fold("0", terms), Fold("1", terms), Fold("2", {})])
-    panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == ["L_s", "a$b"]
-    drawn = [line for line in panels[0].lines if len(line.get_xdata())]
-    assert [line.get_linestyle() for line in drawn] == [STYLES["train"], STYLES["val"]] * 2
-    assert drawn[1].get_ydata().tolist() == [4.0, 5.0]
-    assert drawn[0].get_color() != drawn[2].get_color()
-    figure.savefig(tmp_path / "curves.png")
-    assert training_curves([Fold("0", {})]) is None
 
 
 def test_loss_log_round_trip_with_the_trainer(tmp_path):

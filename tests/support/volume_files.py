@@ -52,6 +52,6 @@ def real_figures() -> None:
 def quick_figures(request, monkeypatch) -> None:
     """Figures are built but not rendered, which takes most of a command's time."""
     if "real_figures" not in request.fixturenames:
-        from nnunetv2_strokesynth.reporting import figures
+        from nnunetv2_strokesynth.io import figure_file
 
-        monkeypatch.setattr(figures, "save_png", lambda figure, path: Path(path).touch())
+        monkeypatch.setattr(figure_file, "save_png", lambda figure, path: Path(path).touch())
