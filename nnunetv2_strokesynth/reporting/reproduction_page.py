@@ -34,4 +34,4 @@ def render_reproduction(page: ReproductionPage) -> str:
     # A star in a cell, such as that of "F_h*", would start an emphasis.
     rows = tuple(tuple(cell.replace("*", "\\*") for cell in row) for row in page.table.rows)
     table = to_markdown(page.table._replace(rows=rows))
-    return render_page("reproduction.md", page=page, table=table)
+    return render_page("reproduction.md.j2", page=page, table=table)

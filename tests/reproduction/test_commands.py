@@ -20,7 +20,7 @@ SYNTH = "StrokeSynthTrainer_SynthL1"
 @pytest.fixture
 def dry_run(world, capsys, caplog):
     """The printed lines, of ``dry_run("table3", "--rows", UNET)``; of the error if rc is 2."""
-    caplog.set_level("INFO", logger="nnunetv2_strokesynth.reproduction")
+    caplog.set_level("INFO", logger="nnunetv2_strokesynth.commands.reproduce")
 
     def run(*words: str, rc: int = 0) -> list[str]:
         caplog.clear()
