@@ -5,18 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nnunetv2_strokesynth.commands.next_step import open_page, say_next
 from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER
-from nnunetv2_strokesynth.io.atomic import write_text
-from nnunetv2_strokesynth.io.output_folder import refuse_existing_file
-from nnunetv2_strokesynth.reporting.model_folder import read_model
-from nnunetv2_strokesynth.reporting.report_content import (
-    CROSS_VALIDATION,
-    HELD_OUT,
-    Sources,
-    collect,
-)
-from nnunetv2_strokesynth.reporting.report_page import render
+
+if TYPE_CHECKING:
+    from nnunetv2_strokesynth.reporting.report_content import Sources
 
 EXAMPLE = (
     "strokesynth report "
@@ -61,6 +56,8 @@ def find_sources(args: argparse.Namespace) -> Sources:
         ValueError: options that do not go together.
         FileNotFoundError: a folder that was named is not there.
     """
+    from nnunetv2_strokesynth.reporting.report_content import CROSS_VALIDATION, HELD_OUT, Sources
+
     if (args.pred is None) != (args.gt is None):
         raise ValueError("--pred and --gt go together: give both or neither")
     if args.raw is None and args.pred is None:
@@ -84,6 +81,12 @@ def find_sources(args: argparse.Namespace) -> Sources:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, draw, write."""
+    from nnunetv2_strokesynth.io.atomic import write_text
+    from nnunetv2_strokesynth.io.output_folder import refuse_existing_file
+    from nnunetv2_strokesynth.reporting.model_folder import read_model
+    from nnunetv2_strokesynth.reporting.report_content import collect
+    from nnunetv2_strokesynth.reporting.report_page import render
+
     refuse_existing_file(args.output, args.overwrite)
     if args.output.is_dir():
         raise IsADirectoryError(f"{args.output} is a folder, expected the name of an HTML file")
@@ -91,3 +94,4 @@ def run(args: argparse.Namespace) -> None:
     content = collect(find_sources(args), model, workers=args.workers)
     write_text(args.output, render(content, model))
     logger.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)
+    say_next(open_page(args.output))

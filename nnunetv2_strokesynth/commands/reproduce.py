@@ -11,11 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from nnunetv2_strokesynth.io.atomic import (
-    atomic_file,
-    write_text,
-)
-from nnunetv2_strokesynth.io.figure_file import save_png
+from nnunetv2_strokesynth.commands.next_step import open_page, say_next
+from nnunetv2_strokesynth.io.atomic import atomic_file, write_text
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     FOLDER_VARIABLES,
@@ -24,12 +21,7 @@ from nnunetv2_strokesynth.nnunet_commands import (
 )
 from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
 from nnunetv2_strokesynth.papers.tables import TABLES, with_further_rows
-from nnunetv2_strokesynth.reporting.dice_figure import dice_figure
-from nnunetv2_strokesynth.reporting.reproduction_page import render_reproduction
-from nnunetv2_strokesynth.reproduction.commands import (
-    Step,
-    row_steps,
-)
+from nnunetv2_strokesynth.reproduction.commands import Step, all_steps
 from nnunetv2_strokesynth.reproduction.data_set import (
     DataSet,
     Roots,
@@ -43,22 +35,12 @@ from nnunetv2_strokesynth.reproduction.guard import (
     read_settings,
     write_settings,
 )
-from nnunetv2_strokesynth.reproduction.page_content import (
-    data_note,
-    dice_rows,
-    page_content,
-    picture_title,
-)
 from nnunetv2_strokesynth.reproduction.plan import (
     PAPER,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
     recipe_of,
-)
-from nnunetv2_strokesynth.reproduction.results import (
-    collect,
-    to_frame,
 )
 
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
@@ -84,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--iterations", type=_positive, help="per epoch; default: as the paper")
     add("--base-features", type=_positive, help="width of the networks; default: as the paper")
     add("--rows", nargs="+", metavar="TRAINER", help="run only these rows of the table; the others "
-        "are shown as far as they are finished")  # fmt: skip
+        "are shown if they are finished")  # fmt: skip
     add("--also", nargs="+", default=[], metavar="TRAINER", help="further rows at the end, for "
         "example StrokeSynthTrainer or nnUNetTrainer")  # fmt: skip
     add("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda")
@@ -167,17 +149,6 @@ def chosen_rows(plan: Plan, args: argparse.Namespace) -> list[TableRow]:
     return [row for row in rows if plan.data_of(row) is not None]
 
 
-def all_steps(plan: Plan, rows: list[TableRow]) -> list[tuple[TableRow, list[Step]]]:
-    """What is still to be done, by row; a command that two rows share (links) is in the first."""
-    seen: set[str] = set()
-    steps = []
-    for row in rows:
-        fresh = [step for step in row_steps(plan, row) if step.text not in seen]
-        seen.update(step.text for step in fresh)
-        steps.append((row, fresh))
-    return steps
-
-
 def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> None:
     environment = users_environment()
     for name in (*FOLDER_VARIABLES, EXT_TRAINER):
@@ -191,6 +162,17 @@ def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> Non
 
 def write_table(plan: Plan, devices: list[str]) -> None:
     """Write ``tableN.md``, ``tableN.csv`` and ``tableN.png`` of what is finished so far."""
+    from nnunetv2_strokesynth.io.figure_file import save_png
+    from nnunetv2_strokesynth.reporting.dice_figure import dice_figure
+    from nnunetv2_strokesynth.reporting.reproduction_page import render_reproduction
+    from nnunetv2_strokesynth.reproduction.page_content import (
+        data_note,
+        dice_rows,
+        page_content,
+        picture_title,
+    )
+    from nnunetv2_strokesynth.reproduction.results import collect, to_frame
+
     results, name = collect(plan), plan.table.name
     figure = dice_figure(
         dice_rows(results), title=picture_title(plan), published_on=plan.table.published_on
@@ -238,3 +220,4 @@ def run(args: argparse.Namespace) -> None:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
         logger.info("%s", plan.out / f"{plan.table.name}.{ending}")
+    say_next(open_page(plan.out / f"{plan.table.name}.png"))

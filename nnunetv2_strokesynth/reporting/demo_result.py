@@ -18,12 +18,8 @@ from nnunetv2_strokesynth.evaluation.threshold_baseline import (
     mean_dice_of_rule,
 )
 from nnunetv2_strokesynth.evaluation.volumes import read_image
-from nnunetv2_strokesynth.reporting.panels import (
-    Panel,
-    Row,
-    save_rows,
-    widest_lesion_slice,
-)
+from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows
+from nnunetv2_strokesynth.reporting.slice_image import widest_lesion_slice
 
 PRESET = "wang2020"
 N_ROWS_IN_PICTURE = 6

@@ -89,7 +89,8 @@ def _optional(folder: Path | None, option: str, case_ids: Sequence[str]) -> dict
     if not set(files) & set(case_ids):
         raise ValueError(
             f"{option} {folder} has a file for none of the {len(case_ids)} cases; its files have "
-            f"to be named as the predictions are, for example {case_ids[0]}.nii.gz"
+            f"to be named as the predictions are, for example {case_ids[0]}.nii.gz. The pseudo-DWI "
+            "of a cross-validation is written by `strokesynth synthesize --validation`."
         )
     return files
 
@@ -203,15 +204,19 @@ def pick_cases(cases: pd.DataFrame) -> list[tuple[str, str]]:
     return sorted(((t, c) for c, t in titles.items()), key=lambda pair: order.index(pair[0]))
 
 
+def _synthesize_command(sources: Sources, model: Model) -> str:
+    """The command that writes pseudo-DWI and feature of the scans in the report."""
+    images = sources.images or Path("IMAGES")
+    target = sources.pseudo_dwi or Path("pseudo_dwi")
+    words = ["strokesynth", "synthesize", "-m", str(model.folder), "-i", str(images)]
+    words += ["-o", str(target), "--feature"]
+    return shlex.join(words + ["--validation"] * (sources.kind == CROSS_VALIDATION))
+
+
 def synthesis_notes(content: Content, model: Model) -> list[tuple[str, str]]:
     """What is absent of pseudo-DWI and feature, each with the command that makes it (or "")."""
     sources = content.sources
-    images = sources.images or Path("IMAGES")
-    target = sources.pseudo_dwi or Path("pseudo_dwi")
-    command = shlex.join(
-        ["strokesynth", "synthesize", "-m", str(model.folder), "-i", str(images), "-o",
-         str(target), "--feature"]
-    )  # fmt: skip
+    command = _synthesize_command(sources, model)
     notes = []
     if sources.pseudo_dwi is None:
         notes.append(
@@ -221,8 +226,8 @@ def synthesis_notes(content: Content, model: Model) -> list[tuple[str, str]]:
         notes.append(("No feature was given. This writes it beside the pseudo-DWI:", command))
     if sources.pseudo_dwi is not None and sources.kind == CROSS_VALIDATION:
         notes.append(
-            ("Unless each fold's scans were exported with that fold alone, the pseudo-DWI comes "
-             "from networks that saw these scans in training; its SSIM and PSNR are then no "
+            ("Unless it was written with --validation, or fold by fold, the pseudo-DWI comes from "
+             "networks that saw these scans in training; its SSIM and PSNR are then no "
              "cross-validation.", "")
         )  # fmt: skip
     return notes

@@ -38,6 +38,17 @@ class Step(NamedTuple):
         return prefix + shlex.join(self.command)
 
 
+def all_steps(plan: Plan, rows: list[TableRow]) -> list[tuple[TableRow, list[Step]]]:
+    """What is still to be done, by row; a command that two rows share (links) is in the first."""
+    seen: set[str] = set()
+    steps = []
+    for row in rows:
+        fresh = [step for step in row_steps(plan, row) if step.text not in seen]
+        seen.update(step.text for step in fresh)
+        steps.append((row, fresh))
+    return steps
+
+
 def row_steps(plan: Plan, row: TableRow) -> list[Step]:
     """What is still to be done for a row, in order; nothing if it is finished.
 
