@@ -143,6 +143,7 @@ def maps_from_series(
     *,
     pixel_mm: float,
     frame_s: float,
+    smoothing_mm: float = SMOOTHING_SIGMA_MM,
     threshold: float = SVD_THRESHOLD,
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax volumes of a CTP series.
@@ -152,11 +153,12 @@ def maps_from_series(
         brain: (Z, Y, X) bool; the maps are 0 outside.
         pixel_mm: in-plane voxel size, for the spatial smoothing.
         frame_s: time between frames, s.
+        smoothing_mm: sigma of the in-plane Gaussian.
         threshold: of the singular values, see ``perfusion_maps``.
 
     Returns:
         Volumes (Z, Y, X) float32 in the units of ``perfusion_maps``.
     """
-    curves, aif = measured_curves(ctp, brain, pixel_mm=pixel_mm)
+    curves, aif = measured_curves(ctp, brain, pixel_mm=pixel_mm, smoothing_mm=smoothing_mm)
     result = perfusion_maps(curves, aif, frame_s, threshold)
     return PerfusionMaps(*(into_volume(values, brain) for values in result))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from nnunetv2_strokesynth.phantom import hemodynamics
+from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.tissue import (
-    Brain,
-    Tissue,
-)
+from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue
 
 
-def pial_vessels(rng: np.random.Generator, brain: Brain) -> tuple[np.ndarray, np.ndarray]:
-    """Volume fractions of small arteries and veins in the sulci."""
+def pial_vessels(
+    rng: np.random.Generator, brain: Brain, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Volume fractions (N,) of small arteries and veins in the sulci."""
     x, y, z = brain.points_mm
     ventricles = np.exp(-0.5 * ((x / 22) ** 4 + ((y + 8) / 40) ** 4 + ((z - 12) / 18) ** 4))
     sulci = brain.csf * (1 - np.clip(3 * ventricles, 0, 1))
-    amount = 0.30 * np.clip(draw_random_field(rng, 2.2)(brain.points_mm) - 0.2, 0, 1.2) * sulci
+    amount = fraction * np.clip(draw_random_field(rng, 2.2)(brain.points_mm) - 0.2, 0, 1.2) * sulci
     arterial = draw_random_field(rng, 5.0)(brain.points_mm) > 0.2
     return amount * arterial, amount * ~arterial
 
@@ -29,21 +29,31 @@ def enhancement(
     *,
     bolus: hemodynamics.BolusCurves,
     n_frames: int,
+    physics: Physics,
 ) -> np.ndarray:
-    """Enhancement (N, T) float32 in HU."""
-    state = tissue.state
-    table = hemodynamics.unit_flow_curves(bolus, n_frames)
+    """Enhancement (N, T) float32 in HU.
+
+    Args:
+        rng: the scan's generator, for the small vessels.
+        brain: the imaged voxels.
+        tissue: their perfusion and deficit.
+        bolus: the scan's bolus.
+        n_frames: T.
+        physics: of tissue and bolus.
+    """
+    state, vessels = tissue.state, physics.tissue
+    table = hemodynamics.unit_flow_curves(bolus, n_frames, physics.bolus.dispersion_per_delay)
     curves = hemodynamics.tissue_curves(state.cbf, state.cbv, state.delay_s, table)
     fine_s = np.arange(-30.0, n_frames, 0.1)
     time_s = np.arange(n_frames) * hemodynamics.FRAME_S
-    pial = pial_vessels(rng, brain)
+    pial = pial_vessels(rng, brain, vessels.pial_fraction)
     # Beyond the clot arteries fill late through collaterals, and less; veins drain what arrived.
     late = np.maximum(state.delay_s - 1.0, 0.0)
-    for fraction, small, curve, share in (
-        (brain.artery, pial[0], bolus.arterial(fine_s), 0.6),
-        (brain.vein, pial[1], bolus.venous(fine_s), 0.5),
+    for fraction, small, curve, loss in (
+        (brain.artery, pial[0], bolus.arterial(fine_s), vessels.arterial_loss),
+        (brain.vein, pial[1], bolus.venous(fine_s), vessels.venous_loss),
     ):
-        amount = np.minimum(fraction + small, 1.0) * (1 - share * tissue.deficit)
+        amount = np.minimum(fraction + small, 1.0) * (1 - loss * tissue.deficit)
         some = np.flatnonzero(amount > 0.01)
         shifted = np.interp(time_s[None] - late[some, None] * 0.8, fine_s, curve)
         curves[some] = curves[some] * (1 - amount[some, None]) + amount[some, None] * shifted

@@ -12,17 +12,15 @@ import numpy as np
 
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.process_pool import map_cases
-from nnunetv2_strokesynth.phantom.anatomy import load_atlas
-from nnunetv2_strokesynth.phantom.case import draw_patient
+from nnunetv2_strokesynth.phantom.atlas import load_atlas
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
+from nnunetv2_strokesynth.phantom.isles2018_layout import ISLES2018
 from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
-from nnunetv2_strokesynth.phantom.isles_layout import ISLES2018
 from nnunetv2_strokesynth.phantom.layout import Layout
 from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
-from nnunetv2_strokesynth.phantom.plan import (
-    PhantomSettings,
-    ScanPlan,
-)
+from nnunetv2_strokesynth.phantom.patient import draw_patient
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics, changed_parameters
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
 
 logger = logging.getLogger(__name__)
 
@@ -35,26 +33,32 @@ class _Job(NamedTuple):
     split: int
     plan: ScanPlan
     settings: PhantomSettings
+    physics: Physics
 
 
-def simulate_scan(plan: ScanPlan, layout: Layout = ISLES2018) -> NamedTuple:
+def simulate_scan(
+    plan: ScanPlan, layout: Layout = ISLES2018, physics: Physics = DEFAULT_PHYSICS
+) -> NamedTuple:
     """The scan that a plan describes, as the layout simulates it; depends on nothing else."""
     patient_rng = np.random.default_rng(np.random.SeedSequence(plan.patient_seed))
     scan_rng = np.random.default_rng(np.random.SeedSequence(plan.scan_seed))
-    patient = draw_patient(patient_rng, plan.slabs)
-    return layout.simulate(patient, plan.slab, scan_rng, n_frames=plan.n_frames)
+    patient = draw_patient(patient_rng, plan.slabs, physics)
+    return layout.simulate(patient, plan.slab, scan_rng, n_frames=plan.n_frames, physics=physics)
 
 
 def _run_job(job: _Job) -> None:
     layout = LAYOUTS[job.settings.layout]
-    scan = simulate_scan(job.plan, layout)
+    scan = simulate_scan(job.plan, layout, job.physics)
     layout.write_scan(job.root, job.split, job.plan, scan, job.settings)
 
 
-def _stored_settings(settings: PhantomSettings) -> dict[str, object]:
+def _stored_settings(settings: PhantomSettings, physics: Physics) -> dict[str, object]:
+    """``settings`` of ``phantom.json``; of the physics only what is not the default."""
     layout = LAYOUTS[settings.layout]
     values = settings._asdict()
-    return {"version": layout.version, **{name: values[name] for name in layout.settings}}
+    stored = {"version": layout.version, **{name: values[name] for name in layout.settings}}
+    changed = changed_parameters(physics)
+    return stored | ({"physics": json.loads(json.dumps(changed))} if changed else {})
 
 
 def _found_settings(root: Path) -> dict[str, object]:
@@ -63,8 +67,12 @@ def _found_settings(root: Path) -> dict[str, object]:
     return {"layout": ISLES2018.name, **content["settings"]}
 
 
-def _check_existing(root: Path, settings: PhantomSettings) -> None:
-    """Raise ``ValueError`` when ``root`` holds something that this run must not be mixed with."""
+def _check_existing(root: Path, layout: Layout, wanted: dict[str, object]) -> None:
+    """Check that ``root`` is empty or holds a phantom that was made with the same settings.
+
+    Raises:
+        ValueError: it holds something that this run must not be mixed with.
+    """
     path = root / SETTINGS_FILE
     if not path.exists():
         if root.exists() and any(root.iterdir()):
@@ -72,8 +80,8 @@ def _check_existing(root: Path, settings: PhantomSettings) -> None:
                 f"{root} exists, is not empty and is not a phantom; choose another folder"
             )
         return
-    found = _found_settings(root)
-    wanted = {"layout": settings.layout, **_stored_settings(settings)}
+    default = {"layout": layout.name, "physics": "the default"}
+    found, wanted = {**default, **_found_settings(root)}, {**default, **wanted}
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
         changes = ", ".join(f"{k} is {found.get(k)}, asked for {wanted[k]}" for k in differing)
@@ -93,10 +101,14 @@ def _remove_phantom(root: Path) -> None:
 
 
 def _describe(
-    root: Path, settings: PhantomSettings, plans: list[list[ScanPlan]], *, complete: bool
+    root: Path,
+    layout: Layout,
+    stored: dict[str, object],
+    *,
+    plans: list[list[ScanPlan]],
+    complete: bool,
 ) -> dict:
     """Content of ``phantom.json``."""
-    layout = LAYOUTS[settings.layout]
     splits = {}
     for split, name in enumerate(layout.splits):
         splits[name] = [
@@ -104,7 +116,7 @@ def _describe(
             for plan in plans[split]
         ]
     return {
-        "settings": _stored_settings(settings),
+        "settings": stored,
         "complete": complete,
         "licence": "simulated data; anatomy from MNI ICBM152 2009a as shipped by nilearn",
         "cases": splits,
@@ -135,6 +147,7 @@ def write_phantom(
     n_test: int,
     settings: PhantomSettings,
     *,
+    physics: Physics = DEFAULT_PHYSICS,
     workers: int = 1,
     overwrite: bool = False,
 ) -> None:
@@ -144,21 +157,24 @@ def write_phantom(
         root: the folders of the layout (such as TRAINING, TESTING, TESTING_truth) and phantom.json
             are written here.
         n_train, n_test: scans; two consecutive scans of a two-slab patient share the patient.
-        overwrite: delete a phantom that is there first.
+        settings: which scans there are, and how they are laid out.
+        physics: how they are simulated; ``phantom.json`` lists what is not the default.
+        workers: processes. The bytes do not depend on them.
+        overwrite: first delete a phantom that is there.
 
     Raises:
         ValueError: a setting is out of range, nilearn is missing, or ``root`` holds other data.
     """
     _check_settings(n_train, n_test, settings, workers)
     root = Path(root)
+    layout, stored = LAYOUTS[settings.layout], _stored_settings(settings, physics)
     if overwrite:
         _remove_phantom(root)
-    _check_existing(root, settings)
-    load_atlas()
-    layout = LAYOUTS[settings.layout]
+    _check_existing(root, layout, stored)
+    load_atlas()  # before anything is written: it names the package that is missing
     plans = layout.plan(settings, n_train, n_test)
     jobs = [
-        _Job(root, split, plan, settings)
+        _Job(root, split, plan, settings, physics)
         for split in (0, 1)
         for plan in plans[split]
         if not layout.is_written(root, split, plan.number)
@@ -166,9 +182,11 @@ def write_phantom(
     done = n_train + n_test - len(jobs)
     if done:
         logger.info("%d of %d scans are there already", done, n_train + n_test)
-    write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=False))
+    description = _describe(root, layout, stored, plans=plans, complete=False)
+    write_json(root / SETTINGS_FILE, description)
     map_cases(_run_job, jobs, workers=workers, description="phantom", unit="scan")
-    write_json(root / SETTINGS_FILE, _describe(root, settings, plans, complete=True))
+    description = _describe(root, layout, stored, plans=plans, complete=True)
+    write_json(root / SETTINGS_FILE, description)
 
 
 def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, workers: int) -> None:

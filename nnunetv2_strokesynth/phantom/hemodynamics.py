@@ -1,10 +1,4 @@
-"""Contrast transport: arterial and venous curves, and tissue curves by convolution.
-
-The numbers of ``CURVE_MEAN``, ``CURVE_SD`` and ``CURVE_CORRELATION`` describe gamma-variates (plus
-a recirculation plateau) fitted by least squares to the 156 arterial and 156 venous curves measured
-on the ISLES 2018 scans (joaco18/stroke-seg-ssl, metadata_isles18.json, MIT licence); 149 scans with
-both fits good.
-"""
+"""Contrast transport: arterial and venous curves, and tissue curves by convolution."""
 
 from __future__ import annotations
 
@@ -18,29 +12,10 @@ from nnunetv2_strokesynth.ctp.deconvolution import (
     HAEMATOCRIT_FACTOR,
     SECONDS_100G,
 )
-
-CURVE_NAMES = ("peak_s", "log_fwhm_s", "log_alpha", "venous_lag_s", "log_venous_fwhm_s")
-CURVE_MEAN = np.array([15.2, 2.341, 2.205, 6.32, 2.484])
-CURVE_SD = np.array([4.77, 0.235, 0.648, 1.465, 0.232])
-CURVE_CORRELATION = np.array(
-    [
-        [1.00, 0.69, -0.01, 0.16, 0.65],
-        [0.69, 1.00, -0.41, 0.22, 0.84],
-        [-0.01, -0.41, 1.00, -0.12, -0.32],
-        [0.16, 0.22, -0.12, 1.00, 0.41],
-        [0.65, 0.84, -0.32, 0.41, 1.00],
-    ]
-)
-_CURVE_LOW = np.array([6.5, 1.90, 0.6, 2.5, 2.05])
-_CURVE_HIGH = np.array([28.0, 2.95, 2.71, 10.0, 3.05])
-NO_PRECONTRAST_PROBABILITY = 0.05
-# Enhancement of a vessel without partial volume. The measured curves (35-265 HU) are lower by
-# partial volume.
-PEAK_HU_MEDIAN, PEAK_HU_LOG_SD, PEAK_HU_RANGE = 260.0, 0.28, (130.0, 480.0)
+from nnunetv2_strokesynth.phantom.physics import BolusPhysics
 
 FRAME_S = 1.0
-DISPERSION_PER_DELAY = 0.2
-"""Time constant of the dispersion between artery and tissue, per second of arrival delay."""
+"""The releases' series have a frame each second, and the layouts' headers say so."""
 _FINE_S = 0.25
 _HISTORY_S = 24.0
 _MTT_GRID_S = np.geomspace(1.0, 40.0, 28)
@@ -93,25 +68,31 @@ def gamma_variate(time_s: np.ndarray, peak_s: float, *, fwhm_s: float, alpha: fl
     return x**alpha * np.exp(alpha * (1.0 - x))
 
 
-def draw_bolus(rng: np.random.Generator) -> BolusCurves:
+def _curve_covariance(physics: BolusPhysics) -> np.ndarray:
+    correlation = np.eye(len(physics.curve_sd))
+    rows, columns = np.triu_indices(len(correlation), 1)
+    correlation[rows, columns] = correlation[columns, rows] = physics.curve_correlation
+    return correlation * np.outer(physics.curve_sd, physics.curve_sd)
+
+
+def draw_bolus(rng: np.random.Generator, physics: BolusPhysics) -> BolusCurves:
     """Curve parameters of one scan, spread and correlated like the measured curves."""
-    covariance = CURVE_CORRELATION * np.outer(CURVE_SD, CURVE_SD)
-    values = np.clip(
-        rng.multivariate_normal(CURVE_MEAN, covariance, method="cholesky"), _CURVE_LOW, _CURVE_HIGH
-    )
+    covariance = _curve_covariance(physics)
+    values = rng.multivariate_normal(physics.curve_mean, covariance, method="cholesky")
+    values = np.clip(values, physics.curve_low, physics.curve_high)
     peak_s, fwhm_s = float(values[0]), float(np.exp(values[1]))
-    # Some scans of the release have no frame before the contrast arrives.
-    if rng.random() < NO_PRECONTRAST_PROBABILITY:
+    if rng.random() < physics.no_precontrast_probability:
         peak_s = min(peak_s, 0.55 * fwhm_s)
-    peak_hu = float(np.clip(PEAK_HU_MEDIAN * np.exp(PEAK_HU_LOG_SD * rng.normal()), *PEAK_HU_RANGE))
+    peak_hu = physics.peak_median_hu * np.exp(physics.peak_log_sd * rng.normal())
+    recirculation = rng.normal(physics.recirculation, physics.recirculation_sd)
     return BolusCurves(
         peak_s,
         fwhm_s,
         float(np.exp(values[2])),
         float(values[3]),
         max(float(np.exp(values[4])), fwhm_s),
-        peak_hu,
-        float(np.clip(rng.normal(0.22, 0.08), 0.05, 0.4)),
+        float(np.clip(peak_hu, *physics.peak_limits_hu)),
+        float(np.clip(recirculation, *physics.recirculation_limits)),
     )
 
 
@@ -119,11 +100,15 @@ def _spectrum(kernel: np.ndarray, area: float, length: int) -> np.ndarray:
     return fft.rfft(kernel * (area / kernel.sum()), length)
 
 
-def unit_flow_curves(bolus: BolusCurves, n_frames: int) -> np.ndarray:
+def unit_flow_curves(bolus: BolusCurves, n_frames: int, dispersion_per_delay: float) -> np.ndarray:
     """(AIF(t - delay) * dispersion * R)(t) for a flow of 1/s on a grid of transit times and delays.
 
-    R(t) = exp(-t / MTT) (a well-mixed compartment); the dispersion is exponential with a time
-    constant of ``DISPERSION_PER_DELAY`` times the delay.
+    R(t) = exp(-t / MTT) (a well-mixed compartment).
+
+    Args:
+        bolus: the scan's bolus.
+        n_frames: T.
+        dispersion_per_delay: time constant of the exponential dispersion, per second of delay.
 
     Returns:
         (n MTT, n delays, n_frames) float32 in HU s.
@@ -139,7 +124,7 @@ def unit_flow_curves(bolus: BolusCurves, n_frames: int) -> np.ndarray:
     for index, delay_s in enumerate(_DELAY_GRID_S):
         shift = np.exp(-2j * np.pi * frequency * delay_s)
         if delay_s > 0:
-            spread = np.exp(-lag_s / (DISPERSION_PER_DELAY * delay_s))
+            spread = np.exp(-lag_s / (dispersion_per_delay * delay_s))
             shift = shift * _spectrum(spread, 1.0, length)
         curves = fft.irfft(aif * shift * residue, length, axis=1)
         table[:, index] = curves[:, frames]
@@ -180,9 +165,16 @@ def tissue_curves(
     return curves * (scale * flow).astype(np.float32)[:, None]
 
 
-def true_tmax_s(cbf: np.ndarray, cbv: np.ndarray, delay_s: np.ndarray) -> np.ndarray:
-    """Time (s) of the maximum of the delayed, dispersed residue function, in closed form."""
+def true_tmax_s(
+    cbf: np.ndarray, cbv: np.ndarray, delay_s: np.ndarray, dispersion_per_delay: float
+) -> np.ndarray:
+    """Time (s) of the maximum of the delayed, dispersed residue function, in closed form.
+
+    Args:
+        cbf, cbv, delay_s: (N,) as in ``tissue_curves``.
+        dispersion_per_delay: as in ``unit_flow_curves``.
+    """
     mtt_s = np.maximum(60 * cbv / np.maximum(cbf, 1e-6), 1e-3)
-    tau_s = np.maximum(DISPERSION_PER_DELAY * delay_s, 1e-3)
+    tau_s = np.maximum(dispersion_per_delay * delay_s, 1e-3)
     ratio = np.where(np.abs(tau_s / mtt_s - 1) < 1e-3, 1.002, tau_s / mtt_s)
     return delay_s + tau_s * np.log(ratio) / (ratio - 1)

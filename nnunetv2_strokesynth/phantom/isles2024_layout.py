@@ -2,7 +2,7 @@
 
 Choices: what the release resampled into the NCCT's space is simulated there; the header is tilted
 about x like a gantry; the outermost slices lie outside the CTP's coverage. The ADC (1e-6 mm2/s)
-lies where the NCCT does, DWI and lesion about 1 mm and 1 degree off it.
+lies where the NCCT lies, DWI and lesion about 1 mm and 1 degree off it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,7 @@ from nnunetv2_strokesynth.phantom.anatomy import (
     Head,
     build_head,
 )
-from nnunetv2_strokesynth.phantom.case import (
-    Case,
-    Patient,
-    simulate_case,
-)
+from nnunetv2_strokesynth.phantom.case import Case, simulate_case
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.layout import (
     TESTING,
@@ -34,6 +30,8 @@ from nnunetv2_strokesynth.phantom.layout import (
     Layout,
 )
 from nnunetv2_strokesynth.phantom.mri_case import measured_adc
+from nnunetv2_strokesynth.phantom.patient import Patient
+from nnunetv2_strokesynth.phantom.physics import MRIPhysics, Physics
 from nnunetv2_strokesynth.phantom.plan import (
     PhantomSettings,
     ScanPlan,
@@ -44,8 +42,6 @@ _RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
 _ADMISSION, _FOLLOW_UP = 1, 2
 _LESION = "space-ncct_lesion-msk"
 _LEAST_SLICES_TO_LOSE = 4
-_LOSS_OF_ADC = (0.35, 0.44)
-"""Choice: share of the ADC that infarcted tissue has lost, so that 450 is left of 800."""
 _TILT_DEG, _TABLE_MM = (2.0, 8.0), 30.0
 _COMPRESSION = 1
 """Noise hardly shrinks, and a CTP of full size would take minutes at gzip's usual level."""
@@ -58,18 +54,22 @@ class FollowedCase(NamedTuple):
     adc: np.ndarray
 
 
-def _follow_up_adc(rng: np.random.Generator, head: Head, case: Case) -> np.ndarray:
+def _follow_up_adc(
+    rng: np.random.Generator, head: Head, case: Case, physics: MRIPhysics
+) -> np.ndarray:
     """ADC from an image without and one with diffusion weighting, low where tissue infarcted."""
-    left = 1 - rng.uniform(*_LOSS_OF_ADC) * case.infarct
-    return np.where(case.brain, measured_adc(rng, head, left, case.grid.pixel_mm), np.float32(0))
+    left = 1 - rng.uniform(*physics.follow_up_adc_loss_range) * case.infarct
+    adc = measured_adc(rng, head, left, pixel_mm=case.grid.pixel_mm, physics=physics)
+    return np.where(case.brain, adc, np.float32(0))
 
 
 def simulate_followed_case(
-    patient: Patient, slab: int, rng: np.random.Generator, *, n_frames: int
+    patient: Patient, slab: int, rng: np.random.Generator, *, n_frames: int, physics: Physics
 ) -> FollowedCase:
     """``simulate_case``, and the ADC from the same head and infarct."""
-    case = simulate_case(patient, slab, rng, n_frames=n_frames)
-    return FollowedCase(case, _follow_up_adc(rng, build_head(case.grid, patient.shape), case))
+    case = simulate_case(patient, slab, rng, n_frames=n_frames, physics=physics)
+    head = build_head(case.grid, patient.shape, physics.densities)
+    return FollowedCase(case, _follow_up_adc(rng, head, case, physics.mri))
 
 
 def _within_coverage(volume: np.ndarray) -> np.ndarray:

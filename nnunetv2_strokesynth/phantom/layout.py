@@ -34,7 +34,7 @@ class Layout(ABC):
         version: raised when the same settings give other images.
         settings: the fields of ``PhantomSettings`` that decide its images and are written down.
         splits: what each split is called in ``phantom.json``.
-        simulate: (patient, slab, rng, n_frames=) -> a simulated scan.
+        simulate: (patient, slab, rng, n_frames=, physics=) -> a simulated scan.
     """
 
     name: str

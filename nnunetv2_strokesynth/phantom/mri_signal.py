@@ -9,37 +9,33 @@ from __future__ import annotations
 
 import numpy as np
 
-ECHO_TIME_S = 0.030
-RELAXIVITY_PER_MM_S = 15.0
-"""Choice: one transverse relaxivity for blood and tissue, 1/(mM s). In patients that of tissue is
-larger, so that grey matter loses a third of its signal; here it loses a sixth."""
-ARTERIAL_PEAK_MM = 8.0
-"""Choice: concentration at the first pass in the feeding artery, mM, of about 0.1 mmol/kg."""
-B_VALUE_S_PER_MM2 = 1000.0
-# Choice, in 1e-6 mm2/s: usual values of adults are 700-900 for grey and white matter and 2900-3200
-# for CSF, and those of acute infarcts 30-50 % below normal.
-GM_ADC, WM_ADC, CSF_ADC = 800.0, 750.0, 3000.0
-# T2-weighted signal without diffusion weighting, arbitrary units; grey matter is 100.
-GM_SIGNAL, WM_SIGNAL, CSF_SIGNAL = 100.0, 84.0, 220.0
+from nnunetv2_strokesynth.phantom.physics import MRIPhysics
+
 _LEAST_SIGNAL = 0.01
 
 
-def dsc_signal(baseline: np.ndarray, concentration_mm: np.ndarray) -> np.ndarray:
+def dsc_signal(
+    baseline: np.ndarray, concentration_mmol_l: np.ndarray, physics: MRIPhysics
+) -> np.ndarray:
     """Signal S = S0 exp(-TE r C) under contrast agent.
 
     Args:
         baseline: S0, arbitrary units.
-        concentration_mm: C in mM, of a shape that broadcasts with ``baseline``.
+        concentration_mmol_l: C in mM, of a shape that broadcasts with ``baseline``.
+        physics: TE and r.
     """
-    return baseline * np.exp(-ECHO_TIME_S * RELAXIVITY_PER_MM_S * concentration_mm)
+    return baseline * np.exp(
+        -physics.echo_time_s * physics.relaxivity_l_per_mmol_s * concentration_mmol_l
+    )
 
 
-def concentration_mm(signal: np.ndarray, n_baseline: int) -> np.ndarray:
+def concentration_mmol_l(signal: np.ndarray, n_baseline: int, physics: MRIPhysics) -> np.ndarray:
     """Concentration C = -ln(S / S0) / (TE r) of a series.
 
     Args:
         signal: (T, ...), 0 or more.
         n_baseline: frames before the contrast arrives; S0 is their mean.
+        physics: TE and r.
 
     Returns:
         (T, ...) float32 in mM; 0 where S0 is 0. S counts as 1 % of S0 at least, which stands for
@@ -49,11 +45,14 @@ def concentration_mm(signal: np.ndarray, n_baseline: int) -> np.ndarray:
     seen = baseline > 0
     ratio = np.divide(signal, baseline, out=np.ones_like(signal), where=seen)
     rate = -np.log(np.maximum(ratio, _LEAST_SIGNAL))
-    return (rate / (ECHO_TIME_S * RELAXIVITY_PER_MM_S)).astype(np.float32)
+    return (rate / (physics.echo_time_s * physics.relaxivity_l_per_mmol_s)).astype(np.float32)
 
 
 def diffusion_signal(
-    fractions: tuple[np.ndarray, ...], adc: tuple[np.ndarray | float, ...], b: float
+    fractions: tuple[np.ndarray, ...],
+    adc: tuple[np.ndarray | float, ...],
+    b: float,
+    physics: MRIPhysics,
 ) -> np.ndarray:
     """Signal of a voxel with several tissues, the sum of f S0 exp(-b ADC) over them.
 
@@ -61,8 +60,9 @@ def diffusion_signal(
         fractions: of grey matter, white matter and CSF, each (Z, Y, X).
         adc: of the same, 1e-6 mm2/s.
         b: diffusion weighting, s/mm2.
+        physics: the tissues' signals S0.
     """
-    signals = (GM_SIGNAL, WM_SIGNAL, CSF_SIGNAL)
+    signals = (physics.gm_signal, physics.wm_signal, physics.csf_signal)
     return sum(
         part * signal * np.exp(-b * 1e-6 * value)
         for part, signal, value in zip(fractions, signals, adc, strict=True)

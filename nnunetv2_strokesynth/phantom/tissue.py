@@ -1,4 +1,4 @@
-"""The tissue a scanner would see: perfusion, damage and density of the brain's voxels."""
+"""The tissue that a scanner would see: perfusion, damage and density of the brain's voxels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ import numpy as np
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.phantom.anatomy import Head
 from nnunetv2_strokesynth.phantom.hemodynamics import true_tmax_s
+from nnunetv2_strokesynth.phantom.physics import Physics, StrokePhysics, TissuePhysics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.stroke import (
-    Stroke,
-    TissueState,
-    apply_deficit,
-)
-
-GM_CBF, WM_CBF = 60.0, 25.0
-GM_CBV, WM_CBV = 4.0, 2.0
+from nnunetv2_strokesynth.phantom.stroke import Stroke, sigmoid
 
 
 class Brain(NamedTuple):
@@ -45,6 +39,46 @@ def list_brain(head: Head) -> Brain:
     return Brain(where, head.positions_mm[:, where], *(values[where] for values in fractions))
 
 
+class TissueState(NamedTuple):
+    """Perfusion of brain voxels, (N,) float32: CBF mL/100 g/min, CBV mL/100 g, arrival delay s."""
+
+    cbf: np.ndarray
+    cbv: np.ndarray
+    delay_s: np.ndarray
+
+
+def apply_deficit(
+    normal: TissueState,
+    severity: np.ndarray,
+    collateral_delay_s: float | np.ndarray,
+    physics: StrokePhysics,
+) -> TissueState:
+    """Perfusion under a deficit.
+
+    With the default physics CBF falls to 30 % at a severity of 0.73 (core). Delays saturate, so
+    that Tmax > 6 s outlines core and penumbra. CBV stays up by vasodilation until autoregulation
+    fails near the core.
+
+    Args:
+        normal: perfusion without the deficit, (N,) each.
+        severity: (N,), 0 to 1.
+        collateral_delay_s: delay at a severity of 1, one value or (N,).
+        physics: what a deficit takes.
+    """
+    flow = 1 - physics.flow_loss * severity
+    dilated = physics.dilation * np.clip(severity / 0.4, 0, 1)
+    failed = physics.volume_loss * sigmoid((severity - 0.77) / 0.05)
+    volume = (1 + dilated) * (1 - failed)
+    # How late blood arrives says less about how short of blood the tissue is.
+    saturation = physics.delay_saturation
+    late = (1 - np.exp(-severity / saturation)) / (1 - np.exp(-1 / saturation))
+    return TissueState(
+        (normal.cbf * flow).astype(np.float32),
+        (normal.cbv * volume).astype(np.float32),
+        (normal.delay_s + collateral_delay_s * late).astype(np.float32),
+    )
+
+
 class Tissue(NamedTuple):
     """What is true of the brain's voxels, (N,) each.
 
@@ -62,21 +96,27 @@ class Tissue(NamedTuple):
     hu_change: np.ndarray
     shine: np.ndarray
 
-    def perfusion(self) -> PerfusionMaps:
-        """CBF, CBV, MTT and Tmax without noise."""
+    def perfusion(self, dispersion_per_delay: float) -> PerfusionMaps:
+        """CBF, CBV, MTT and Tmax without noise; the argument is ``BolusPhysics``'s."""
         cbf, cbv, delay_s = self.state
         mtt_s = 60 * cbv / np.maximum(cbf, 1e-6)
-        return PerfusionMaps(cbf, cbv, mtt_s, true_tmax_s(cbf, cbv, delay_s))
+        return PerfusionMaps(cbf, cbv, mtt_s, true_tmax_s(cbf, cbv, delay_s, dispersion_per_delay))
 
 
-def _normal_tissue(rng: np.random.Generator, brain: Brain, stroke: Stroke) -> TissueState:
-    flow = rng.normal(1.0, 0.12) * np.exp(0.12 * draw_random_field(rng, 22.0)(brain.points_mm))
-    texture = np.exp(0.10 * draw_random_field(rng, 6.0)(brain.points_mm))
-    cbf = (GM_CBF * brain.gm + WM_CBF * brain.wm) * flow * texture
-    cbv = (GM_CBV * brain.gm + WM_CBV * brain.wm) * np.sqrt(flow) * texture
-    delay_s = 0.5 + 0.6 * brain.wm + 0.4 * draw_random_field(rng, 25.0)(brain.points_mm)
-    side = 1 / (1 + np.exp(-stroke.stenosis_side * brain.points_mm[0] / 3))
-    delay_s = delay_s + stroke.stenosis_delay_s * side
+def _normal_tissue(
+    rng: np.random.Generator, brain: Brain, stroke: Stroke, physics: TissuePhysics
+) -> TissueState:
+    """Perfusion without the deficit."""
+    points = brain.points_mm
+    flow = rng.normal(1.0, physics.scan_flow_sd)
+    flow = flow * np.exp(physics.flow_sd * draw_random_field(rng, 22.0)(points))
+    texture = np.exp(physics.texture_sd * draw_random_field(rng, 6.0)(points))
+    cbf = physics.gm_cbf_ml_per_100g_min * brain.gm + physics.wm_cbf_ml_per_100g_min * brain.wm
+    cbv = physics.gm_cbv_ml_per_100g * brain.gm + physics.wm_cbv_ml_per_100g * brain.wm
+    cbf, cbv = cbf * flow * texture, cbv * np.sqrt(flow) * texture
+    delay_s = physics.delay_s + physics.wm_delay_s * brain.wm
+    delay_s = delay_s + physics.delay_sd_s * draw_random_field(rng, 25.0)(points)
+    delay_s = delay_s + stroke.stenosis_delay_s * sigmoid(stroke.stenosis_side * points[0] / 3)
     return TissueState(cbf, cbv, np.maximum(delay_s, 0.0))
 
 
@@ -93,30 +133,38 @@ def _old_lesions(stroke: Stroke, points_mm: np.ndarray) -> np.ndarray:
     return np.max(parts, axis=0) if parts else np.zeros(points_mm.shape[1], np.float32)
 
 
-def simulate_tissue(rng: np.random.Generator, brain: Brain, stroke: Stroke, scale: float) -> Tissue:
+def simulate_tissue(
+    rng: np.random.Generator, brain: Brain, stroke: Stroke, *, scale: float, physics: Physics
+) -> Tissue:
     """Perfusion and damage of a patient's brain.
 
     Args:
         rng: the scan's generator, for the normal variation of perfusion.
-        scale: of the stroke, from ``fit_scale``.
+        brain: the imaged voxels.
+        stroke: the patient's.
+        scale: of the stroke's territory, from ``fit_scale``.
+        physics: of tissue and stroke.
     """
-    points = brain.points_mm
+    points, healthy = brain.points_mm, physics.tissue
     damage = stroke.damage_at(points)(scale)
     severity = stroke.severity_at(points)(scale)
     deficit = np.clip(np.maximum(severity, stroke.benign_severity(points)), 0, 1)
     old = _old_lesions(stroke, points)
     pale = stroke.leukoaraiosis * _periventricular(points) * brain.wm
-    normal = _normal_tissue(rng, brain, stroke)
-    lost = (1 - 0.85 * old) * (1 - 0.4 * np.clip(pale, 0, 1))
-    normal = TissueState(normal.cbf * lost, normal.cbv * lost, normal.delay_s)
+    normal = _normal_tissue(rng, brain, stroke, healthy)
+    left = 1 - healthy.old_perfusion_loss * old
+    left = left * (1 - healthy.pale_perfusion_loss * np.clip(pale, 0, 1))
+    normal = TissueState(normal.cbf * left, normal.cbv * left, normal.delay_s)
     late = np.exp(0.15 * draw_random_field(rng, 15.0)(points))
-    edema = 1 / (1 + np.exp(-np.clip((damage - 0.08) / 0.06, -30, 30)))
-    hu_change = -stroke.hypoattenuation_hu * edema * (brain.gm + 0.6 * brain.wm)
-    hu_change = hu_change - 20 * old * (brain.gm + brain.wm) - 6 * pale
+    oedema = sigmoid((damage - 0.08) / 0.06)
+    hu_change = -stroke.hypoattenuation_hu * oedema
+    hu_change = hu_change * (brain.gm + physics.stroke.wm_hypoattenuation * brain.wm)
+    hu_change = hu_change - healthy.old_loss_hu * old * (brain.gm + brain.wm)
+    hu_change = hu_change - healthy.pale_loss_hu * pale
     return Tissue(
-        apply_deficit(normal, deficit, stroke.collateral_delay_s * late),
+        apply_deficit(normal, deficit, stroke.collateral_delay_s * late, physics.stroke),
         deficit,
         damage,
         hu_change,
-        0.25 * pale + 0.2 * old,
+        healthy.pale_shine * pale + healthy.old_shine * old,
     )

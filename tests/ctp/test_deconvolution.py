@@ -16,8 +16,10 @@ from nnunetv2_strokesynth.phantom.hemodynamics import (
     true_tmax_s,
     unit_flow_curves,
 )
+from nnunetv2_strokesynth.phantom.physics import BolusPhysics
 
 N_FRAMES = 80
+DISPERSION_PER_DELAY = BolusPhysics().dispersion_per_delay
 BOLUS = BolusCurves(
     peak_s=14.0,
     fwhm_s=7.0,
@@ -31,7 +33,7 @@ BOLUS = BolusCurves(
 
 def _curves(cbf, cbv, delay_s):
     arrays = [np.atleast_1d(np.asarray(v, np.float32)) for v in (cbf, cbv, delay_s)]
-    return tissue_curves(*arrays, unit_flow_curves(BOLUS, N_FRAMES))
+    return tissue_curves(*arrays, unit_flow_curves(BOLUS, N_FRAMES, DISPERSION_PER_DELAY))
 
 
 def _aif():
@@ -95,7 +97,7 @@ def test_tmax_follows_the_closed_form():
         np.array([1.0, 5.0, 9.0]),
     )
     maps = perfusion_maps(_curves(cbf, cbv, delay), _aif(), 1.0, threshold=0.005)
-    assert np.allclose(maps.tmax, true_tmax_s(cbf, cbv, delay), atol=1.2)
+    assert np.allclose(maps.tmax, true_tmax_s(cbf, cbv, delay, DISPERSION_PER_DELAY), atol=1.2)
 
 
 def test_central_volume_theorem_holds_in_the_maps():

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.phantom.acquisition import (
-    draw_by_rater,
-    move_slices,
-    noise_image,
-)
+from nnunetv2_strokesynth.phantom.acquisition import move_slices, noise_image
+from nnunetv2_strokesynth.phantom.dwi import draw_by_rater
+from nnunetv2_strokesynth.phantom.physics import Physics
+
+PHYSICS = Physics()
+RATER = {"pixel_mm": 1.0, "speck_mm2": PHYSICS.dwi.speck_mm2}
 
 
 def _noise(pixel_mm, slice_mm=5.0, size=384):
@@ -15,6 +16,7 @@ def _noise(pixel_mm, slice_mm=5.0, size=384):
         np.random.default_rng(0),
         (8, size, size),
         density_hu_mm=10.0,
+        kernel_sigma_mm=PHYSICS.ct.kernel_sigma_mm,
         voxel_mm=(slice_mm, pixel_mm),
     )
 
@@ -46,10 +48,10 @@ def test_rater_follows_the_infarct_and_skips_specks():
     visible[0, 50:53, 50:53] = 1
     everywhere = np.ones(visible.shape, bool)
     still = np.zeros(visible.shape, np.float32)
-    outline = draw_by_rater(visible, still, 1.0, everywhere)
+    outline = draw_by_rater(visible, still, everywhere, **RATER)
     assert not outline[0, 45:].any()
     assert abs(int(outline.sum()) - 400) < 20
-    generous = draw_by_rater(visible, still + 2.0, 1.0, everywhere)
+    generous = draw_by_rater(visible, still + 2.0, everywhere, **RATER)
     assert int(generous.sum()) > 480
 
 
@@ -57,6 +59,6 @@ def test_rater_always_outlines_something():
     visible = np.zeros((1, 64, 64), np.float32)
     visible[0, 20:22, 20:22] = 1
     everywhere = np.ones(visible.shape, bool)
-    outline = draw_by_rater(visible, np.full(visible.shape, -5.0), 1.0, everywhere)
+    outline = draw_by_rater(visible, np.full(visible.shape, -5.0), everywhere, **RATER)
     assert 0 < int(outline.sum()) < 20
     assert outline[0, 20, 20]

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK
 
 from nnunetv2_strokesynth import cli
-from nnunetv2_strokesynth.phantom import anatomy
+from nnunetv2_strokesynth.phantom import atlas
 from nnunetv2_strokesynth.phantom.dataset import (
     PhantomSettings,
     write_phantom,
@@ -215,11 +215,11 @@ def test_bad_settings_are_named(tmp_path, change, message):
 
 
 def test_without_nilearn_the_message_names_the_extra(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(anatomy.importlib.util, "find_spec", lambda name: None)
-    anatomy.load_atlas.cache_clear()
+    monkeypatch.setattr(atlas.importlib.util, "find_spec", lambda name: None)
+    atlas.load_atlas.cache_clear()
     try:
         assert cli.main(["phantom", str(tmp_path / "out"), "--cases", "1"]) == 2
     finally:
-        anatomy.load_atlas.cache_clear()
+        atlas.load_atlas.cache_clear()
     assert "pip install 'nnunetv2_strokesynth[demo]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

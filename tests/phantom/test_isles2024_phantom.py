@@ -12,7 +12,6 @@ from scipy import ndimage
 
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.phantom.anatomy import build_head
-from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.dataset import (
     PhantomSettings,
     simulate_scan,
@@ -22,6 +21,8 @@ from nnunetv2_strokesynth.phantom.isles2024_layout import (
     ISLES2024,
     admission_volumes,
 )
+from nnunetv2_strokesynth.phantom.patient import draw_patient
+from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import plan_isles2024_scans
 
 pytest.importorskip("nilearn")
@@ -202,8 +203,9 @@ def test_adc_of_csf_tissue_and_infarct():
     dead_adc, live_adc, csf_adc = [], [], []
     for plan in plan_isles2024_scans(1, 0, 4, size=64, max_slices=4):
         scan = simulate_scan(plan, ISLES2024)
-        shape = draw_patient(np.random.default_rng(plan.patient_seed), plan.slabs).shape
-        head, dead = build_head(plan.grid, shape), scan.case.infarct
+        rng = np.random.default_rng(plan.patient_seed)
+        shape = draw_patient(rng, plan.slabs, Physics()).shape
+        head, dead = build_head(plan.grid, shape, Physics().densities), scan.case.infarct
         solid = head.csf < 0.1
         solid &= head.gm + head.wm > 0.9
         dead_adc.extend(scan.adc[solid & ndimage.binary_erosion(dead, _CROSS)])

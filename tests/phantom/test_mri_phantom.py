@@ -14,13 +14,14 @@ from scipy import ndimage
 
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.phantom.anatomy import build_head
-from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.dataset import (
     PhantomSettings,
     simulate_scan,
     write_phantom,
 )
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
+from nnunetv2_strokesynth.phantom.patient import draw_patient
+from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import plan_mri_scans
 
 pytest.importorskip("nilearn")
@@ -86,8 +87,10 @@ def test_adc_is_low_in_the_infarct(studies):
 def test_adc_is_recovered(studies):
     """Where there is hardly any CSF in sight of a voxel; what there is raises it a little."""
     for plan, study in zip(PLANS, studies, strict=True):
-        shape = draw_patient(np.random.default_rng(plan.patient_seed), plan.slabs).shape
-        nearby = ndimage.maximum_filter(build_head(plan.grid, shape).csf, (1, 3, 3))
+        rng = np.random.default_rng(plan.patient_seed)
+        shape = draw_patient(rng, plan.slabs, Physics()).shape
+        head = build_head(plan.grid, shape, Physics().densities)
+        nearby = ndimage.maximum_filter(head.csf, (1, 3, 3))
         pure = (nearby < 0.1) & study.brain
         assert np.count_nonzero(pure) > 100
         error = study.adc[pure] - study.adc_truth[pure]

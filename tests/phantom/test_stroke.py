@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from nnunetv2_strokesynth.phantom.hemodynamics import true_tmax_s
+from nnunetv2_strokesynth.phantom.patient import draw_stroke, draw_volume_ml, fit_scale
+from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.stroke import (
-    TissueState,
-    apply_deficit,
-    draw_stroke,
-    draw_volume_ml,
-    fit_scale,
-    territory_mask,
-)
+from nnunetv2_strokesynth.phantom.stroke import territory_mask
+from nnunetv2_strokesynth.phantom.tissue import TissueState, apply_deficit
+
+PHYSICS = Physics()
+STROKE = PHYSICS.stroke
 
 
 def _box(step_mm=4.0):
@@ -23,9 +22,9 @@ def _box(step_mm=4.0):
 def test_core_lies_inside_penumbra():
     severity = np.linspace(0, 1, 101)
     ones = np.ones_like(severity)
-    state = apply_deficit(TissueState(50 * ones, 3.5 * ones, ones), severity, 9.0)
+    state = apply_deficit(TissueState(50 * ones, 3.5 * ones, ones), severity, 9.0, STROKE)
     core = state.cbf < 0.3 * 50
-    penumbra = true_tmax_s(*state) > 6
+    penumbra = true_tmax_s(*state, PHYSICS.bolus.dispersion_per_delay) > 6
     assert core.any()
     assert np.all(penumbra[core])
     assert np.count_nonzero(penumbra & ~core) > 10
@@ -37,7 +36,7 @@ def test_core_lies_inside_penumbra():
 
 def test_no_deficit_leaves_tissue_alone():
     normal = TissueState(*(np.array([v], np.float32) for v in (50.0, 3.5, 1.0)))
-    assert np.allclose(apply_deficit(normal, np.zeros(1), 9.0), normal, rtol=1e-5)
+    assert np.allclose(apply_deficit(normal, np.zeros(1), 9.0, STROKE), normal, rtol=1e-5)
 
 
 def test_territories_divide_one_hemisphere():
@@ -50,7 +49,7 @@ def test_territories_divide_one_hemisphere():
 
 def test_volumes_are_drawn_in_the_published_groups():
     rng = np.random.default_rng(0)
-    volumes = np.array([draw_volume_ml(rng) for _ in range(4000)])
+    volumes = np.array([draw_volume_ml(rng, STROKE) for _ in range(4000)])
     shares = [
         np.mean(volumes < 10),
         np.mean((volumes >= 10) & (volumes < 50)),
@@ -63,8 +62,10 @@ def test_volumes_are_drawn_in_the_published_groups():
 def test_scale_gives_the_wanted_volume(target_ml):
     points, reached = _box(), []
     for seed in range(6):
-        stroke = draw_stroke(np.random.default_rng(seed), points, points)._replace(emboli=())
-        scale = fit_scale(stroke, [points], 0.064, target_ml)
+        stroke = draw_stroke(np.random.default_rng(seed), points, points, STROKE)._replace(
+            emboli=()
+        )
+        scale = fit_scale(stroke, [points], 0.064, target_ml=target_ml, least_ml=STROKE.least_ml)
         reached.append(np.count_nonzero(stroke.damage_at(points)(scale) > 0) * 0.064)
     assert np.median(reached) == pytest.approx(target_ml, rel=0.1)
 
@@ -73,8 +74,8 @@ def test_infarct_is_not_a_copy_of_the_severity():
     """Hidden terms: no threshold of the severity gives the infarct back, as a rule."""
     points, best = _box(), []
     for seed in range(10):
-        stroke = draw_stroke(np.random.default_rng(seed), points, points)
-        scale = fit_scale(stroke, [points], 0.064, 30.0)
+        stroke = draw_stroke(np.random.default_rng(seed), points, points, STROKE)
+        scale = fit_scale(stroke, [points], 0.064, target_ml=30.0, least_ml=STROKE.least_ml)
         infarct = stroke.damage_at(points)(scale) > 0
         severity = stroke.severity_at(points)(scale)
         overlap = []
