@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
 from nnunetv2_strokesynth.phantom.layout import Layout
 from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
 from nnunetv2_strokesynth.phantom.patient import draw_patient
-from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics, changed_parameters
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,18 @@ def _run_job(job: _Job) -> None:
     layout = LAYOUTS[job.settings.layout]
     scan = simulate_scan(job.plan, layout, job.physics)
     layout.write_scan(job.root, job.split, job.plan, scan, job.settings)
+
+
+def changed_parameters(physics: Physics) -> dict[str, object]:
+    """The parameters that differ from the default: ``ct.ctp_noise_hu_mm`` -> value."""
+    return dict(_changes(asdict(physics), asdict(DEFAULT_PHYSICS)))
+
+
+def _changes(found: dict, default: dict) -> Iterator[tuple[str, object]]:
+    for group, values in found.items():
+        for name, value in values.items():
+            if value != default[group][name]:
+                yield f"{group}.{name}", value
 
 
 def _stored_settings(settings: PhantomSettings, physics: Physics) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""A simulated MRI study as the ISLES 2017 release has it.
+"""A simulated MRI study in the files of the ISLES 2017 release.
 
-Choices: the header's quirks are ISLES 2018's, float32 throughout, and frames a second apart.
+Choices: the headers have the quirks of ISLES 2018, all images are float32, frames are 1 s apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nnunetv2_strokesynth.phantom.plan import (
 
 
 def release_volumes(case: MRICase, split: int, settings: PhantomSettings) -> dict[str, np.ndarray]:
-    """Modality -> volume (Z, Y, X), the series (T, 1, Z, Y, X); float32, the lesion uint8."""
+    """Modality -> float32 volume (Z, Y, X), series (T, 1, Z, Y, X), or uint8 lesion."""
     volumes = {
         "MR_ADC": case.adc,
         "MR_4DPWI": case.pwi[:, None],

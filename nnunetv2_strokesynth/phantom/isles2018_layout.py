@@ -1,4 +1,4 @@
-"""A simulated CT perfusion scan as the ISLES 2018 release has it, quirks included."""
+"""A simulated CT perfusion scan in the files of the ISLES 2018 release, with their quirks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnunetv2_strokesynth.phantom.plan import (
 )
 
 CBF_MAP_UNITS = 8.0
-"""Per mL/100 g/min: the release's contralateral CBF is 130-805, so in other units."""
+"""Units per mL/100 g/min; the CBF of the release (130-805 in healthy hemispheres) has others."""
 CBV_MAP_UNITS = 10.0
 _SPLIT_WORDS = (("TRAIN", "Train"), ("TEST", "Test"))
 

@@ -1,4 +1,4 @@
-"""A simulated patient as the ISLES 2024 release has it: CT on admission, DWI at follow-up.
+"""A simulated patient in the files of the ISLES 2024 release: CT on admission, DWI at follow-up.
 
 Choices: what the release resampled into the NCCT's space is simulated there; the header is tilted
 about x like a gantry; the outermost slices lie outside the CTP's coverage. The ADC (1e-6 mm2/s)
@@ -44,7 +44,7 @@ _LESION = "space-ncct_lesion-msk"
 _LEAST_SLICES_TO_LOSE = 4
 _TILT_DEG, _TABLE_MM = (2.0, 8.0), 30.0
 _COMPRESSION = 1
-"""Noise hardly shrinks, and a CTP of full size would take minutes at gzip's usual level."""
+"""At gzip's usual level a CTP of full size would take minutes, and noise hardly shrinks."""
 
 
 class FollowedCase(NamedTuple):
@@ -73,7 +73,7 @@ def simulate_followed_case(
 
 
 def _within_coverage(volume: np.ndarray) -> np.ndarray:
-    """(..., Z, Y, X) with its first and last slice 0, which the CTP did not reach."""
+    """(..., Z, Y, X) with 0 in the first and last slice, which the CTP does not cover."""
     if volume.shape[-3] < _LEAST_SLICES_TO_LOSE:
         return volume
     covered = volume.copy()
@@ -82,9 +82,9 @@ def _within_coverage(volume: np.ndarray) -> np.ndarray:
 
 
 def admission_volumes(case: Case) -> dict[str, np.ndarray]:
-    """End of a file's path in the session of the CT -> (Z, Y, X), or (T, Z, Y, X) for the CTP.
+    """Images of the CT's session: end of the file's path -> (Z, Y, X), or (T, Z, Y, X) for the CTP.
 
-    The CTA is the CTP's frame at the arterial peak, and covers the whole NCCT.
+    The CTA is the CTP's frame at the arterial peak and covers the whole NCCT.
     """
     ctp = case.ctp.astype(np.int16)
     peak = int(np.clip(round(case.bolus.peak_s / FRAME_S), 0, len(ctp) - 1))
@@ -96,7 +96,7 @@ def admission_volumes(case: Case) -> dict[str, np.ndarray]:
 
 
 def follow_up_volumes(scan: FollowedCase, settings: PhantomSettings) -> dict[str, np.ndarray]:
-    """End of a file's path in the session of the MRI -> (Z, Y, X)."""
+    """Images of the MRI's session: end of the file's path -> (Z, Y, X)."""
     volumes = {_LESION: scan.case.lesion.astype(np.uint8)}
     if settings.dwi:
         volumes["space-ncct_dwi"] = scan.case.dwi.astype(np.float32)
@@ -105,7 +105,7 @@ def follow_up_volumes(scan: FollowedCase, settings: PhantomSettings) -> dict[str
 
 
 def tilted_affine(plan: ScanPlan) -> np.ndarray:
-    """Voxel index (x, y, z) -> scanner position in RAS, mm: a gantry tilted about x, drawn."""
+    """Voxel index (x, y, z) -> scanner position in RAS, mm, with a random tilt about x."""
     rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 1]))
     angle = np.deg2rad(rng.uniform(*_TILT_DEG) * rng.choice([-1, 1]))
     cos, sin = np.cos(angle), np.sin(angle)
@@ -121,9 +121,9 @@ def tilted_affine(plan: ScanPlan) -> np.ndarray:
 
 
 def write_sane_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
-    """Write (Z, Y, X) or (T, Z, Y, X) as compressed NIfTI whose bytes depend on nothing else.
+    """Write (Z, Y, X) or (T, Z, Y, X) as a compressed NIfTI file that holds no time and no name.
 
-    Written through ``gzip``, because nibabel by itself may put a time and a name into the file.
+    nibabel by itself may store both, so that equal images would differ in their bytes.
     """
     image = nibabel.Nifti1Image(volume.T, affine)
     image.set_sform(affine, code=1)
@@ -140,7 +140,7 @@ def write_sane_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None
 
 
 def _session(number: int, visit: int) -> str:
-    """``ses-01``; the release spells some patients' sessions ``ses-0001``, here every fourth's."""
+    """``ses-01``, or ``ses-0001`` for every fourth patient; the release has both spellings."""
     return f"ses-{visit:04d}" if number % 4 == 0 else f"ses-{visit:02d}"
 
 
@@ -154,8 +154,8 @@ def _relative_path(number: int, visit: int, ending: str) -> Path:
 class PatientLayout(Layout):
     """ISLES 2024: a folder for each patient in ``raw_data`` and in ``derivatives``.
 
-    The one in ``raw_data`` is written last and says that the patient is complete. The truth of
-    the test patients, which are numbered after the training patients, lies apart.
+    The folder in ``raw_data`` is written last, so its presence means that the patient is complete.
+    Test patients are numbered after the training patients; their truth lies in a folder of its own.
     """
 
     @property
@@ -177,11 +177,11 @@ class PatientLayout(Layout):
         return root / _TRUTH / kind / f"test_{number:04d}.nii.gz"
 
     def is_written(self, root: Path, split: int, number: int) -> bool:
-        """Whether the patient is there.
+        """Whether the patient has been written.
 
         Raises:
-            ValueError: it belongs to the other split, since another number of training patients
-                was asked for before.
+            ValueError: it was written for the other split, because an earlier run had another
+                number of training patients.
         """
         name = self.case_name(split, number)
         if not (root / _RAW / name).exists():
@@ -232,7 +232,7 @@ class PatientLayout(Layout):
         truths = {"labels": scan.case.lesion.astype(np.uint8), "dwi": scan.case.dwi}
         for kind, volume in truths.items():
             path = self.truth_file(root, kind, number)
-            # Left by a run that was cut off, it would turn a training scan into a test scan.
+            # A file left by an interrupted run would turn a training scan into a test scan.
             path.unlink(missing_ok=True)
             if split == TESTING:
                 with atomic_file(path) as temporary:

@@ -58,7 +58,7 @@ class Layout(ABC):
 
     @abstractmethod
     def is_written(self, root: Path, split: int, number: int) -> bool:
-        """Whether a scan is there, which it is completely or not at all."""
+        """Whether a scan has been written; it is written completely or not at all."""
 
     @abstractmethod
     def lesion_volume_ml(self, root: Path, split: int, number: int) -> float:
@@ -68,18 +68,18 @@ class Layout(ABC):
     def write_scan(
         self, root: Path, split: int, plan: ScanPlan, scan: object, settings: PhantomSettings
     ) -> None:
-        """Write one scan, complete or not at all; a test scan's truth comes before it."""
+        """Write one scan, completely or not at all; a test scan's truth is written first."""
 
 
 @dataclass(frozen=True)
 class CaseFolderLayout(Layout):
-    """A folder for each scan, ``TRAINING/case_1``, and one in it for each modality.
+    """A folder for each scan, ``TRAINING/case_1``, which has a folder for each modality.
 
     Attributes:
         plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split.
-        case_names: what comes before the number in a scan's folder, for each split.
+        case_names: for each split what precedes the number in the name of a scan's folder.
         truth_folder: folder of the test scans' hidden truth.
-        file_prefix: first word of the files' names.
+        file_prefix: the first word of the files' names.
         volumes: (scan, split, settings) -> modality as in the files' names -> volume as stored,
             axes reversed: (Z, Y, X) or (T, Z, Y, X).
         truths: scan -> kind of truth (``labels``) -> (Z, Y, X).
@@ -137,7 +137,7 @@ class CaseFolderLayout(Layout):
         if split == TESTING:
             for kind, volume in self.truths(scan).items():
                 _write_truth(self.truth_file(root, kind, plan.number), volume, voxel_mm)
-        # The ids carry no meaning in the release either.
+        # The numbers in the files' names mean nothing, as in the release.
         rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 1]))
         first_id = int(rng.integers(300000, 340000))
         volumes = self.volumes(scan, split, settings)
@@ -156,7 +156,8 @@ def write_release_nifti(path: Path, volume: np.ndarray, voxel_mm: tuple[float, .
     """Write an uncompressed NIfTI with the release's header.
 
     The voxel sizes are right, but the sform is an identity matrix of code 2, the qform code is 0
-    and qfac is -1. Written by hand, because image libraries make such headers consistent.
+    and qfac is -1. The header is written byte by byte, because image libraries would make it
+    consistent.
 
     Args:
         volume: (X, Y, Z), (X, Y, Z, T) or (X, Y, Z, 1, T).

@@ -13,8 +13,7 @@ fields, the widths of soft borders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 Range = tuple[float, float]
 
@@ -256,15 +255,3 @@ class Physics:
 
 
 DEFAULT_PHYSICS = Physics()
-
-
-def changed_parameters(physics: Physics) -> dict[str, object]:
-    """The parameters that differ from ``DEFAULT_PHYSICS``, as ``ct.ctp_noise_hu_mm`` -> value."""
-    return dict(_changes(asdict(physics), asdict(DEFAULT_PHYSICS)))
-
-
-def _changes(found: dict, default: dict) -> Iterator[tuple[str, object]]:
-    for group, values in found.items():
-        for name, value in values.items():
-            if value != default[group][name]:
-                yield f"{group}.{name}", value

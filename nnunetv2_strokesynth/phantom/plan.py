@@ -1,4 +1,4 @@
-"""Which scans a data set has: patients, slabs, slices, frames. Cheap, and fixed by the seed."""
+"""Which scans a data set has: its patients, slabs, slices and frames, which the seed decides."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 FULL_SIZE = 256
 TWO_SLAB_SHARE = 31 / 63
 """ISLES 2018: 31 of the 63 training patients have two scans."""
-# Slices per scan -> share, so that scans come out as in the release: 51 x 2, 19 x 4, 9 x 8, 13 x
-# 16, 2 x 22.
+# Slices per scan -> share of the patients. Of the release's scans 51 have 2 slices, 19 have 4, 9
+# have 8, 13 have 16 and 2 have 22.
 _TWO_SLAB_SLICES = {2: 51 / 62, 4: 11 / 62}
 _ONE_SLAB_SLICES = {4: 8 / 32, 8: 9 / 32, 16: 13 / 32, 22: 2 / 32}
 _SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0), 22: (4.0, 5.0)}
-# ISLES 2017: the whole brain in one scan, 19 to 30 slices, 40 to 80 frames. Choice: 60 at least,
-# since a second lies between frames here, and fewer would cut the late curves of a deficit off.
+# ISLES 2017: the whole brain in one scan of 19 to 30 slices and 40 to 80 frames. Choice: at least
+# 60 frames, because frames are 1 s apart here and fewer would cut off the late curves of a deficit.
 _MRI_SLICE_MM = {19: (6.0, 6.5), 24: (5.0, 5.5), 25: (5.0,), 30: (4.0, 4.5)}
 _MRI_FRAMES = (60, 70, 80)
 _MRI_STREAM = 17
-# ISLES 2024: the whole brain in one scan. Choices: slices as thick as CT perfusion's (5 mm and up,
-# about 100 to 130 mm in all), and 45 frames at least, since fewer cut late curves off.
+# ISLES 2024: the whole brain in one scan. Choices: slices as thick as those of CT perfusion (5 mm
+# and more, 96 to 128 mm in all), and at least 45 frames, because fewer would cut off late curves.
 _ISLES2024_SLICE_MM = {16: (6.0, 7.0, 8.0), 20: (5.0, 5.5, 6.0), 24: (5.0,)}
 _ISLES2024_FRAMES = (45, 50, 60)
 _ISLES2024_STREAM = 24
@@ -31,7 +31,18 @@ _FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
 
 
 class PhantomSettings(NamedTuple):
-    """What decides the images. The number of scans does not: more scans only go on."""
+    """Which scans there are and how they are laid out.
+
+    With the physics this decides the images. The number of scans does not: a longer data set begins
+    with the shorter one.
+
+    Attributes:
+        size: pixels along x and y.
+        seed: of the data set.
+        dwi: whether training scans have a DWI.
+        max_slices: cap on the slices of a scan.
+        layout: the release that the files look like.
+    """
 
     size: int = 256
     seed: int = 0
@@ -84,12 +95,13 @@ def _draw_slabs(
 def plan_scans(
     seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
 ) -> list[ScanPlan]:
-    """The first ``n_scans`` scans of a split; a longer plan begins with a shorter one.
+    """The first ``n_scans`` scans of a split; a longer plan begins with the shorter one.
 
     Args:
         seed: of the data set.
         split: 0 training, 1 testing.
-        n_scans: scans, not patients. A patient's second slab is left out when the count is reached.
+        n_scans: scans, not patients. The last patient's second slab is left out where the count
+            is reached before it.
         size: pixels along x and y.
         max_slices: cap on the slices of a scan.
     """
@@ -124,7 +136,7 @@ def _plan_whole_brain(
     size: int,
     max_slices: int | None,
 ) -> ScanPlan:
-    """The only scan of a patient, cut around its middle where ``max_slices`` caps it."""
+    """A patient's only scan; where ``max_slices`` caps it, the slices around its middle stay."""
     rng = np.random.default_rng(np.random.SeedSequence(own_seed))
     n_slices = int(rng.choice(list(slice_mm_choices)))
     slice_mm = float(rng.choice(slice_mm_choices[n_slices]))
@@ -147,14 +159,14 @@ def _plan_whole_brain(
 def plan_mri_scans(
     seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
 ) -> list[ScanPlan]:
-    """The first ``n_scans`` MRI studies of a split, one a patient, each of the whole brain.
+    """The first ``n_scans`` MRI studies of a split: one for each patient, of the whole brain.
 
     Args:
         seed: of the data set.
         split: 0 training, 1 testing.
         n_scans: scans.
         size: pixels along x and y.
-        max_slices: cap on the slices of a scan, which is then cut around its middle.
+        max_slices: cap on the slices of a scan; those around its middle stay.
     """
     options = {"size": size, "max_slices": max_slices}
     return [
@@ -174,16 +186,16 @@ def plan_isles2024_scans(
     max_slices: int | None = None,
     first: int = 1,
 ) -> list[ScanPlan]:
-    """CT scans of a split, one a patient, each of the whole brain.
+    """CT scans of a split: one for each patient, of the whole brain.
 
-    A scan depends on seed, split and its own number, not on how many others there are.
+    A scan depends on the seed, the split and its own number, not on how many scans there are.
 
     Args:
         seed: of the data set.
         split: 0 training, 1 testing.
         n_scans: scans.
         size: pixels along x and y.
-        max_slices: cap on the slices of a scan, which is then cut around its middle.
+        max_slices: cap on the slices of a scan; those around its middle stay.
         first: number of the first scan; the test scans are numbered after the training scans.
     """
     options = {"size": size, "max_slices": max_slices}

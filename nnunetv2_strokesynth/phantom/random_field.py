@@ -1,4 +1,4 @@
-"""Smooth random functions of position: whatever varies in space in the phantom."""
+"""Smooth random functions of position, for all that varies from place to place in the phantom."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ class RandomField(NamedTuple):
         waves, phases = self.waves.astype(np.float32), self.phases.astype(np.float32)
         for start in range(0, values.size, _CHUNK):
             points = points_mm[:, start : start + _CHUNK].astype(np.float32)
-            # Written out rather than a matrix product: BLAS may round differently with other thread
-            # counts.
+            # Not a matrix product, because BLAS may round differently with other thread counts.
             angle = (
                 waves[:, :1] * points[0] + waves[:, 1:2] * points[1] + waves[:, 2:] * points[2]
             ) + phases[:, None]

@@ -3,7 +3,7 @@
 A severity field s in [0, 1] falls from the occluded territory's centre to its border. Perfusion
 follows s. The infarct follows u = s + hidden terms, above the patient's own tolerance. The hidden
 terms (unequal tolerance of tissue, reperfusion between CT and MRI, emboli that left no deficit,
-deficits that never infarcted) are what no perfusion map can know; they make the phantom as hard as
+deficits that never infarcted) are what no perfusion map shows; they make the phantom as hard as
 patients are.
 """
 
@@ -57,7 +57,7 @@ class Stroke(NamedTuple):
         deficit: the territory of the occlusion.
         depth: severity at the centre; collaterals keep it under 1.
         tolerance: severity from which tissue infarcts, in this patient.
-        tolerance_field, tolerance_sd: how it varies from place to place.
+        tolerance_field, tolerance_sd: how the tolerance varies from place to place.
         reperfused, reperfusion: where flow came back in time, and how much severity that took away.
         benign: deficits that never infarct (moderate severity); emboli: infarcts that left no
             deficit.

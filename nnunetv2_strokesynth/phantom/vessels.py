@@ -1,11 +1,11 @@
-"""The large vessels of the head, as tubes in atlas space: what CTA and MIP images show first."""
+"""The large vessels of the head as tubes in atlas space; CTA and MIP images show mainly these."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Polylines in MNI mm (right side; x is mirrored for pairs) and radius in mm. Courses read off an
-# atlas, simplified.
+# Radius in mm and polyline in MNI mm; pairs are given for the right side. The courses were read off
+# an atlas and simplified.
 _PAIRED_ARTERIES: tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...] = (
     (2.4, ((13, 8, -50), (12, 2, -32), (10, 2, -18), (12, 4, -14))),
     (1.9, ((12, 4, -14), (22, 4, -15), (32, 4, -12), (38, 2, -8))),
@@ -37,7 +37,7 @@ def _mirror(points) -> tuple:
 
 
 def _add_tube(volume: np.ndarray, origin_mm: np.ndarray, points, radius_mm: float) -> None:
-    """Paint a tube of a soft edge into ``volume`` (X, Y, Z; 1 mm), keeping what is larger there."""
+    """Paint a tube with a soft edge into ``volume`` (X, Y, Z; 1 mm); larger values there stay."""
     for start, end in zip(np.array(points[:-1], float), np.array(points[1:], float), strict=True):
         reach = radius_mm + 1.5
         low = np.floor(np.minimum(start, end) - reach - origin_mm).astype(int)

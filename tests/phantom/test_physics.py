@@ -11,12 +11,12 @@ import pytest
 from nnunetv2_strokesynth.phantom.acquisition import draw_motion
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid, build_head, draw_head_shape
 from nnunetv2_strokesynth.phantom.case import simulate_case
-from nnunetv2_strokesynth.phantom.dataset import write_phantom
+from nnunetv2_strokesynth.phantom.dataset import changed_parameters, write_phantom
 from nnunetv2_strokesynth.phantom.hemodynamics import draw_bolus, unit_flow_curves
 from nnunetv2_strokesynth.phantom.isles2024_layout import simulate_followed_case
 from nnunetv2_strokesynth.phantom.mri_case import simulate_mri_case
 from nnunetv2_strokesynth.phantom.patient import Patient, draw_patient, draw_stroke, draw_volume_ml
-from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics, changed_parameters
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 from nnunetv2_strokesynth.phantom.tissue import TissueState, apply_deficit
 
