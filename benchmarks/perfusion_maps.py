@@ -21,13 +21,11 @@ from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import build_head
-from nnunetv2_strokesynth.phantom.case import draw_patient
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
-from nnunetv2_strokesynth.phantom.plan import (
-    ScanPlan,
-    plan_scans,
-)
+from nnunetv2_strokesynth.phantom.patient import draw_patient
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS
+from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
 
 logger = logging.getLogger(__name__)
 METHODS = ("phantom", "own", "own, AIF scaled")
@@ -63,7 +61,8 @@ def measure_scan(plan: ScanPlan) -> dict:
     """All figures of one scan."""
     case = simulate_scan(plan)
     patient_rng = np.random.default_rng(np.random.SeedSequence(plan.patient_seed))
-    head = build_head(case.grid, draw_patient(patient_rng, plan.slabs).shape)
+    shape = draw_patient(patient_rng, plan.slabs, DEFAULT_PHYSICS).shape
+    head = build_head(case.grid, shape, DEFAULT_PHYSICS.densities)
     grid = case.grid
     inputs = {
         "spacing_zyx_mm": (grid.slice_mm, grid.pixel_mm, grid.pixel_mm),

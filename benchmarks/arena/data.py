@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from settings import RESENC_PLANS, STOCK_PLANS, Settings
@@ -12,48 +13,43 @@ from nnunetv2_strokesynth.nnunet_commands import (
     environment,
     run_command,
 )
+from nnunetv2_strokesynth.phantom.dataset import write_phantom
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
+from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 DATASET_ID = 18
 NAME = "Dataset018_ISLES2018"
-# Constants of the phantom's modules that a changed phantom has in place of its own.
-PHYSICS: dict[str, dict[str, float]] = {
-    "default": {},
-    "changed": {
-        "acquisition.CTP_NOISE_HU_MM": 14.0,
-        "acquisition.NCCT_NOISE_HU_MM": 10.0,
-        "acquisition.KERNEL_SIGMA_MM": 1.1,
-        "hemodynamics.DISPERSION_PER_DELAY": 0.35,
-        "hemodynamics.NO_PRECONTRAST_PROBABILITY": 0.15,
-    },
-}
-_WRITE_PHANTOM = """
-import importlib, json, sys
-from nnunetv2_strokesynth.cli import main
-for name, value in json.loads(sys.argv.pop(1)).items():
-    module, _, constant = name.partition(".")
-    module = importlib.import_module(f"nnunetv2_strokesynth.phantom.{module}")
-    assert hasattr(module, constant), name
-    setattr(module, constant, value)
-sys.exit(main())
-"""
+WORKERS = 2
+
+
+def _changed_physics() -> Physics:
+    """More noise, a wider kernel, more dispersion, and more scans that begin in the bolus."""
+    return replace(
+        DEFAULT_PHYSICS,
+        ct=replace(
+            DEFAULT_PHYSICS.ct, ctp_noise_hu_mm=14.0, ncct_noise_hu_mm=10.0, kernel_sigma_mm=1.1
+        ),
+        bolus=replace(
+            DEFAULT_PHYSICS.bolus, dispersion_per_delay=0.35, no_precontrast_probability=0.15
+        ),
+    )
+
+
+PHYSICS: dict[str, Physics] = {"default": DEFAULT_PHYSICS, "changed": _changed_physics()}
 
 
 def make_data(root: Path, settings: Settings) -> None:
-    """Phantom, conversion, planning and preprocessing below ``root``; what is there is kept."""
+    """Make phantom, conversion, plans and preprocessed data below ``root``; what exists is kept."""
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    phantom = ["strokesynth", "phantom", str(root / "phantom"), "--overwrite"]
-    phantom += f"--cases {settings.cases} --test-cases {settings.test_cases}".split()
-    phantom += f"--size {settings.size} --seed {settings.seed}".split()
-    changed = ["python", "-c", _WRITE_PHANTOM, json.dumps(PHYSICS[settings.physics]), *phantom[1:]]
-    convert = ["strokesynth", "convert", "isles2018", str(root / "phantom"), "-d", str(DATASET_ID)]
+    (root / "logs").mkdir(exist_ok=True)
+    _make_phantom(root, settings)
+    dataset = ["-d", str(DATASET_ID)]
     plan = ["nnUNetv2_plan_and_preprocess", "-c", "2d", "-np", "2", "-npfp", "2"]
-    further = ["nnUNetv2_plan_experiment", "-pl", "nnUNetPlannerResEncM"]
     steps = {
-        "phantom": changed if PHYSICS[settings.physics] else phantom,
-        "convert": convert,
-        "plan": [*plan, "-d", str(DATASET_ID)],
-        "plan_resenc": [*further, "-d", str(DATASET_ID)],
+        "convert": ["strokesynth", "convert", "isles2018", str(root / "phantom"), *dataset],
+        "plan": [*plan, *dataset],
+        "plan_resenc": ["nnUNetv2_plan_experiment", "-pl", "nnUNetPlannerResEncM", *dataset],
     }
     for name, command in steps.items():
         done = root / "logs" / f"{name}.done"
@@ -63,6 +59,22 @@ def make_data(root: Path, settings: Settings) -> None:
             done.touch()
     for name in (STOCK_PLANS, RESENC_PLANS):
         narrow_plans(root, name, settings)
+
+
+def _make_phantom(root: Path, settings: Settings) -> None:
+    done = root / "logs" / "phantom.done"
+    if done.is_file():
+        return
+    write_phantom(
+        root / "phantom",
+        settings.cases,
+        settings.test_cases,
+        PhantomSettings(size=settings.size, seed=settings.seed),
+        physics=PHYSICS[settings.physics],
+        workers=WORKERS,
+        overwrite=True,
+    )
+    done.touch()
 
 
 def truth_folder(root: Path) -> Path:
