@@ -6,21 +6,19 @@ import argparse
 import logging
 from pathlib import Path
 
-from nnunetv2_strokesynth.phantom.dataset import (
-    LAYOUTS,
-    write_phantom,
-)
+from nnunetv2_strokesynth.commands.next_step import say_next
+from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
+from nnunetv2_strokesynth.phantom.layout import TRAINING
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
+_FOLDS = 5  # of ``strokesynth convert``, where it is not told otherwise
 
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "out", type=Path, metavar="OUT", help="folder to write into (TRAINING/ ...)"
-    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write into")
     parser.add_argument(
         "--layout",
         choices=LAYOUTS,
@@ -33,19 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, default=256, help="pixels along x and y; ISLES 2024 has 512 (256)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="equal seeds give equal bytes (0)"
+    )
     parser.add_argument(
         "--dwi",
         action=argparse.BooleanOptionalAction,
-        help="write a DWI for each training scan, as ISLES 2018's first release (MR_DWI) and ISLES "
-        "2024 (with its ADC) have it (on)",
+        help="write a DWI for each training scan, as in ISLES 2018's first release (MR_DWI) and in "
+        "ISLES 2024 (with its ADC) (on)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
-    parser.add_argument("--overwrite", action="store_true", help="replace a phantom in OUT")
+    parser.add_argument("--overwrite", action="store_true", help="replace a phantom that is in OUT")
 
 
 def run(args: argparse.Namespace) -> None:
+    """Write the phantom, and say how to convert it."""
     if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
         raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
     dwi = args.dwi is not False
@@ -59,3 +60,22 @@ def run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     logger.info("wrote %d training and %d test scans to %s", args.cases, args.test_cases, args.out)
+    say_next(_next_command(args, settings))
+
+
+def _next_command(args: argparse.Namespace, settings: PhantomSettings) -> list[object]:
+    """The conversion; for a single patient, which cannot be converted, a larger phantom."""
+    plans = LAYOUTS[args.layout].plan(settings, args.cases, args.test_cases)
+    n_patients = len({plan.patient for plan in plans[TRAINING]})
+    if n_patients == 1:
+        return ["strokesynth", "phantom", args.out, *_options(args, settings), "--overwrite"]
+    folds = [] if n_patients >= _FOLDS else ["--folds", n_patients]
+    return ["strokesynth", "convert", args.layout, args.out, *folds]
+
+
+def _options(args: argparse.Namespace, settings: PhantomSettings) -> list[object]:
+    """What the user asked for, with enough training scans for the default folds."""
+    options = ["--layout", args.layout, "--cases", 2 * _FOLDS, "--test-cases", args.test_cases]
+    options += ["--size", args.size, "--seed", args.seed, "--workers", args.workers]
+    options += [] if args.max_slices is None else ["--max-slices", args.max_slices]
+    return options + ([] if settings.dwi else ["--no-dwi"])
