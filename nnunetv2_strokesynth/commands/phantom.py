@@ -31,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, default=256, help="pixels along x and y; ISLES 2024 has 512 (256)"
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="equal seeds give equal bytes (0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal bytes (0)")
     parser.add_argument(
         "--dwi",
         action=argparse.BooleanOptionalAction,
