@@ -169,7 +169,7 @@ def build_head(
         slices.append([_average(values, grid.size, supersample) for values in (fields, position)])
     fractions = np.stack([fields for fields, _ in slices], axis=1)
     positions = np.stack([position for _, position in slices], axis=1)
-    return Head(*fractions, positions)
+    return Head(*fractions, positions_mm=positions)
 
 
 def _average(values: np.ndarray, size: int, supersample: tuple[int, int]) -> np.ndarray:

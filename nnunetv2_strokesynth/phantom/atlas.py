@@ -39,8 +39,8 @@ class Atlas(NamedTuple):
 def _load_template(tissue: str) -> np.ndarray:
     """One of nilearn's 1 mm MNI152 maps, scaled to a maximum of 1.
 
-    Read from the wheel's file where it is where we know it: importing nilearn takes seconds, in
-    every worker.
+    The file is read straight from the installed package where it lies at its usual place, because
+    importing nilearn takes seconds in every worker.
     """
     spec = importlib.util.find_spec("nilearn")
     if spec is None or spec.origin is None:
@@ -50,6 +50,7 @@ def _load_template(tissue: str) -> np.ndarray:
         )
     name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
     path = Path(spec.origin).parent / "datasets" / "data" / name
+    image: nibabel.Nifti1Image
     if path.exists():
         image = nibabel.load(path)
     else:

@@ -200,7 +200,7 @@ class PatientLayout(Layout):
         if split == TRAINING:
             folder = root / _DERIVATIVES / self.case_name(split, number)
             path = folder / _relative_path(number, _FOLLOW_UP, _LESION)
-        image = nibabel.load(path)
+        image: nibabel.Nifti1Image = nibabel.load(path)
         voxel_ml = float(np.prod(image.header.get_zooms()[:3], dtype=np.float64)) / 1000
         return round(int(np.count_nonzero(np.asarray(image.dataobj))) * voxel_ml, 3)
 

@@ -121,12 +121,12 @@ class CaseFolderLayout(Layout):
 
     def lesion_volume_ml(self, root: Path, split: int, number: int) -> float:
         if split == TESTING:
-            image = SimpleITK.ReadImage(str(self.truth_file(root, "labels", number)))
-            voxels = int(np.count_nonzero(SimpleITK.GetArrayViewFromImage(image)))
-            return round(voxels * float(np.prod(image.GetSpacing())) / 1000, 3)
+            truth = SimpleITK.ReadImage(str(self.truth_file(root, "labels", number)))
+            voxels = int(np.count_nonzero(SimpleITK.GetArrayViewFromImage(truth)))
+            return round(voxels * float(np.prod(truth.GetSpacing())) / 1000, 3)
         case_folder = self.case_folder(root, split, number)
         (path,) = case_folder.glob(f"{self.file_prefix}.*.OT.*/*.nii")
-        image = nibabel.load(path)
+        image: nibabel.Nifti1Image = nibabel.load(path)
         voxel_ml = float(np.prod(image.header["pixdim"][1:4].astype(float))) / 1000
         return round(int(np.count_nonzero(np.asarray(image.dataobj))) * voxel_ml, 3)
 

@@ -136,11 +136,12 @@ def measured_adc(
     """
     parts = (head.gm, head.wm, head.csf)
     adc = (physics.gm_adc * change, physics.wm_adc * change, physics.csf_adc)
-    b_value, images = physics.b_value_s_per_mm2, []
-    for b, sd in ((0.0, physics.b0_noise_sd), (b_value, physics.weighted_noise_sd)):
-        signal = mri_signal.diffusion_signal(parts, adc, b, physics)
-        images.append(mr_image(rng, signal, sd=sd, pixel_mm=pixel_mm))
-    return mri_signal.adc_map(*images, b_value)
+    b_value = physics.b_value_s_per_mm2
+    unweighted, weighted = (
+        mr_image(rng, mri_signal.diffusion_signal(parts, adc, b, physics), sd=sd, pixel_mm=pixel_mm)
+        for b, sd in ((0.0, physics.b0_noise_sd), (b_value, physics.weighted_noise_sd))
+    )
+    return mri_signal.adc_map(unweighted, weighted, b_value)
 
 
 def _normal_adc(brain: Brain, physics: MRIPhysics) -> np.ndarray:
