@@ -1,4 +1,4 @@
-"""Perfusion maps against the phantom's truth: the table of docs/perfusion.md.
+"""Perfusion maps against the phantom's truth: the table of docs/explanation/perfusion-maps.md.
 
     python benchmarks/perfusion_maps.py --cases 12 --size 128 --max-slices 4 --seed 21
 

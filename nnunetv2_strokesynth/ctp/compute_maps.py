@@ -104,7 +104,7 @@ def compute_maps(
         scale_aif: correct the AIF for partial volume by the VOF, see ``partial_volume_scale``. On
             the phantom this brings CBV near the truth and both CBF and CBV of different scans
             nearer to each other; CBF, which the deconvolution underestimates, falls (see
-            docs/perfusion.md).
+            docs/explanation/perfusion-maps.md).
 
     Raises:
         ValueError: fewer than 10 frames or 20 s, times that do not increase, frames that differ in

@@ -26,7 +26,7 @@ class ContextEncoder(nn.Module):
     on average (Xavier's distribution is symmetric, so sizes stay): no dead start was left at 96 px
     and above, 1 % at 64 px. Trained on Eq. 8, however, the map dies within the first few steps,
     since nothing in that loss keeps the outputs of different images apart
-    (``docs/results-phantom.md``); the joint loss logs the spread of the output.
+    (``docs/explanation/results.md``); the joint loss logs the spread of the output.
 
     Args:
         length: of the output, even; Song & Huang 2018 pool to 7x1 and 1x7, so theirs is 14.

@@ -34,7 +34,7 @@ class Gomez2023Trainer(PaperTrainer):
 
     Reads CT, CBF, CBV, MTT and Tmax; AdamW with learning rate 0.005 and weight decay 1e-5, 600
     epochs of one pass over the slices, batches of 32, the weights of the last epoch.
-    ``docs/fidelity.md`` lists departures.
+    ``docs/reference/fidelity.md`` lists departures.
 
     Attributes:
         inputs: names of the channels that the network sees; None: every channel of the data set.

@@ -169,7 +169,7 @@ def test_each_stage_trains_its_parts_only(trainer):
             for key, value in network.state_dict().items()
             if not torch.equal(value, before[key])
         }
-        # The context encoder may have died in the stage before: docs/results-phantom.md.
+        # The context encoder may have died in the stage before: docs/explanation/results.md.
         assert expected - {"context_encoder"} <= changed <= expected
 
 
