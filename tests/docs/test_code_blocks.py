@@ -1,0 +1,197 @@
+"""Every command block of README and docs is run, in the order of its page, or says why not.
+
+The pages' own variables hold. What differs from a reader's shell: ``/data`` is a folder with tiny
+simulated scans, trainings last one epoch of one batch, and nnU-Net's commands use the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import warm_commands
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+_FENCE = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+# Pages that are read one after the other share a shell, its variables and its files.
+SESSIONS = (
+    ("README.md",),
+    ("docs/start/one-scan.md",),
+    ("docs/start/isles2018.md", "docs/how-to/evaluate.md"),
+    ("docs/start/isles2024.md",),
+    ("docs/how-to/no-dwi.md",),
+    ("docs/how-to/reproduce.md",),
+)
+_PRELUDE = """
+set -euo pipefail
+warm() {{ {python} -S -E -c "$CLIENT" {server} "$@"; }}
+on_cpu() {{ if [[ " $* " == *" -device "* ]]; then warm "$@"; else warm "$@" -device cpu; fi; }}
+strokesynth() {{
+    case $1 in predict | synthesize) on_cpu strokesynth "$@" ;; *) warm strokesynth "$@" ;; esac
+}}
+nnUNetv2_train() {{ on_cpu nnUNetv2_train "$@"; }}
+nnUNetv2_predict() {{ on_cpu nnUNetv2_predict "$@"; }}
+for name in preprocess move_plans_between_datasets ensemble; do
+    eval "nnUNetv2_$name() {{ warm nnUNetv2_$name \\"\\$@\\"; }}"
+done
+nnUNetv2_plan_and_preprocess() {{  # sets PyTorch's threads to this number, which must not be 0
+    nnUNet_n_proc_DA=1 warm nnUNetv2_plan_and_preprocess "$@"
+}}
+"""
+_SHORT = {
+    "strokesynth_num_epochs": "1",
+    "strokesynth_num_iterations_per_epoch": "1",
+    "strokesynth_num_val_iterations_per_epoch": "1",
+    "strokesynth_base_features": "4",
+    "nnUNet_n_proc_DA": "0",
+    "nnUNet_def_n_proc": "1",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+
+def blocks_of(text: str) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    return [
+        Block(
+            text.count("\n", 0, found.start("code")),
+            found["language"],
+            found["code"],
+            found["reason"],
+        )
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def _pages_with_commands() -> set[str]:
+    return {
+        str(page.relative_to(ROOT))
+        for page in PAGES
+        if any(b.language == "bash" and not b.reason for b in blocks_of(page.read_text()))
+    }
+
+
+def test_blocks_are_found_with_their_marks():
+    text = "a\n```bash\nls\n```\n\n<!-- not run: why -->\n```bash\nrm x\n```\n```\nno language\n```\n"
+    found = blocks_of(text)
+    assert [(b.line, b.language, b.code, b.reason) for b in found] == [
+        (2, "bash", "ls\n", None),
+        (7, "bash", "rm x\n", "why"),
+        (10, "", "no language\n", None),
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_says_what_it_is(page):
+    text = page.read_text()
+    assert text.count("\n```") + text.startswith("```") == 2 * len(blocks_of(text))
+    unnamed = [block.line for block in blocks_of(text) if not block.language]
+    assert not unnamed, f"{page.name}: blocks without a language at lines {unnamed}"
+    commands = re.findall(r"^(?: {4}|\t)(?:\$ )?(?:strokesynth|nnUNetv2_\w+|pip|python3?) .*", text)
+    assert not commands, "commands stand in fenced blocks"
+
+
+def test_every_page_with_commands_is_read():
+    assert _pages_with_commands() == {page for session in SESSIONS for page in session}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of a process that has imported nnU-Net."""
+    folder = Path(tempfile.mkdtemp(prefix="warm"))  # a socket's path must be short
+    address = folder / "socket"
+    log = (tmp_path_factory.mktemp("warm") / "log.txt").open("w")
+    command = [sys.executable, warm_commands.__file__, str(address)]
+    process = subprocess.Popen(command, env=os.environ | _SHORT, stdout=log, stderr=log)
+    while not address.exists():
+        assert process.poll() is None, Path(log.name).read_text()
+    yield address
+    process.terminate()
+    process.wait()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def phantom2024(shared_folder):
+    """Five patients and a test patient in ISLES 2024's layout."""
+    from filelock import FileLock
+
+    from nnunetv2_strokesynth.cli import main
+
+    folder = shared_folder / "ISLES2024_phantom"
+    with FileLock(shared_folder / "phantom2024.lock"):
+        if not (folder / "phantom.json").is_file():
+            small = "--layout isles2024 --cases 5 --test-cases 1 --size 128 --max-slices 2".split()
+            assert main(["phantom", str(folder), *small, "--seed", "24", "--workers", "1"]) == 0
+    return folder
+
+
+@pytest.fixture
+def reader(tmp_path, pipeline, data_sets, phantom2024) -> Path:
+    """A reader's folder: ``data`` as the pages name it, and the demo's output."""
+    data = tmp_path / "data"
+    patient = data / "patient_7"
+    patient.mkdir(parents=True)
+    for folder in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (data / folder).mkdir()
+    for year in (2017, 2018):
+        (data / f"ISLES{year}").symlink_to(pipeline.out / f"ISLES{year}_phantom")
+    (data / "ISLES2024").symlink_to(phantom2024)
+    (tmp_path / "demo_out").symlink_to(pipeline.out)
+    (series,) = (data / "ISLES2018" / "TESTING" / "case_1").glob("*4DPWI*/*.nii")
+    _compress(series, patient / "ctp.nii.gz")
+    return tmp_path
+
+
+def _compress(source: Path, target: Path) -> None:
+    import gzip
+
+    with source.open("rb") as raw, gzip.open(target, "wb", compresslevel=1) as packed:
+        shutil.copyfileobj(raw, packed)
+
+
+def _script(session: tuple[str, ...], folder: Path, address: Path) -> str:
+    lines = [_PRELUDE.format(python=sys.executable, server=address)]
+    for page in session:
+        for block in blocks_of((ROOT / page).read_text()):
+            if block.language == "bash" and not block.reason:
+                lines.append(f"echo '### {page}, line {block.line}'")
+                lines.append(block.code.replace("/data/", f"{folder}/data/"))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session[0])
+def test_the_commands_of_a_page_run(session, reader, server, pipeline):
+    environment = {**os.environ, **_SHORT, "CLIENT": warm_commands.CLIENT}
+    if session == ("docs/start/one-scan.md",):  # uses a model that the reader has
+        environment["nnUNet_results"] = str(pipeline.out / "nnUNet_results")
+    script = _script(session, reader, server)
+    finished = subprocess.run(
+        ["bash", "-c", script],
+        cwd=reader,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:]

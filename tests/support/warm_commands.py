@@ -1,0 +1,101 @@
+"""Console scripts without their start-up: a process that has imported nnU-Net forks for each one.
+
+A command of nnU-Net spends most of a test in its imports. The server imports once; ``client`` hands
+it a command line, the environment, the folder and its own output, and ends with its exit code. What
+runs is the console script's own function.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+
+CLIENT = """
+import array, json, os, socket, sys
+link = socket.socket(socket.AF_UNIX)
+link.connect(sys.argv[1])
+call = json.dumps({"argv": sys.argv[2:], "cwd": os.getcwd(), "env": dict(os.environ)}).encode()
+link.sendmsg([len(call).to_bytes(4, "big")],
+             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1, 2]).tobytes())])
+link.sendall(call)
+sys.exit(link.recv(1)[0])
+"""
+
+
+def serve(address: str) -> None:
+    """Answer calls at a Unix socket, one at a time, until the process is ended."""
+    _import_once()
+    from importlib.metadata import entry_points
+
+    from nnunetv2_strokesynth import cli
+
+    scripts = {script.name: script.load for script in entry_points(group="console_scripts")}
+    scripts["strokesynth"] = lambda: cli.main  # also where the package is not installed
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    while True:
+        link, _ = listener.accept()
+        header, descriptors, _, _ = socket.recv_fds(link, 4, 2)
+        call = b""
+        while len(call) < int.from_bytes(header, "big"):
+            call += link.recv(1 << 16)
+        pid = os.fork()
+        if pid == 0:
+            _run(scripts, json.loads(call), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        link.sendall(bytes([os.waitstatus_to_exitcode(status) & 0xFF]))
+        link.close()
+
+
+def _import_once() -> None:
+    import multiprocessing
+
+    import torch
+
+    torch.set_num_threads(1)
+    # nnU-Net's worker processes are spawned, and import everything again.
+    forked = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda method=None: forked
+    for module in (
+        "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints",
+        "nnunetv2.run.run_training",
+        "nnunetv2.inference.predict_from_raw_data",
+        "nnunetv2_strokesynth.nnunet_ext.strokesynth_trainers",
+        "nnunetv2_strokesynth.cli",
+    ):
+        __import__(module)
+    import plan_with_little_memory as little
+
+    little.extractor.__init__ = little.init
+
+
+def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
+    """The command, in the forked process, which ends with it."""
+    os.dup2(descriptors[0], 1)
+    os.dup2(descriptors[1], 2)
+    os.chdir(call["cwd"])
+    os.environ.clear()
+    os.environ.update(call["env"])
+    sys.argv = call["argv"]
+    code = 1
+    try:
+        code = scripts[sys.argv[0]]()() or 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
