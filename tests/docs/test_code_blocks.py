@@ -42,12 +42,9 @@ strokesynth() {{
 }}
 nnUNetv2_train() {{ on_cpu nnUNetv2_train "$@"; }}
 nnUNetv2_predict() {{ on_cpu nnUNetv2_predict "$@"; }}
-for name in preprocess move_plans_between_datasets ensemble; do
+for name in plan_and_preprocess preprocess move_plans_between_datasets ensemble; do
     eval "nnUNetv2_$name() {{ warm nnUNetv2_$name \\"\\$@\\"; }}"
 done
-nnUNetv2_plan_and_preprocess() {{  # sets PyTorch's threads to this number, which must not be 0
-    nnUNet_n_proc_DA=1 warm nnUNetv2_plan_and_preprocess "$@"
-}}
 """
 _SHORT = {
     "strokesynth_num_epochs": "1",

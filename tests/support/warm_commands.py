@@ -58,6 +58,7 @@ def _import_once() -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.set_num_threads = lambda number: None  # threads and forked workers wait for each other
     # nnU-Net's worker processes are spawned, and import everything again.
     forked = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda method=None: forked
