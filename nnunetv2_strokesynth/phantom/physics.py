@@ -1,6 +1,6 @@
 """The phantom's physics as one parameter object.
 
-``Physics()`` is the phantom that docs/phantom.md describes. Another one is made with
+``Physics()`` is the phantom that docs/explanation/phantom.md describes. Another one is made with
 ``dataclasses.replace``::
 
     noisy = replace(Physics(), ct=replace(Physics().ct, ctp_noise_hu_mm=14.0))

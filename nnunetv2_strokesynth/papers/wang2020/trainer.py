@@ -25,7 +25,7 @@ class StrokeSynthTrainer_Wang2020(StagedSynthesisTrainer):
     learning rate 0.002, times 0.2 after 180 of 300 epochs, batches of 5 slices, an epoch as long as
     one pass over the training slices. ``checkpoint_final.pth`` holds the checkpoint that was best
     on the validation scans. Normalisation and augmentation are nnU-Net's, since the paper does not
-    mention them. ``docs/fidelity.md`` lists departures.
+    mention them. ``docs/reference/fidelity.md`` lists departures.
 
     Attributes:
         pixel_term: key of ``PIXEL_TERMS``; None: the synthesis has no pixel loss.
