@@ -1,4 +1,4 @@
-"""How hard the phantom is: the figures that docs/explanation/phantom.md sets beside the literature's.
+"""How hard the phantom is: the figures of docs/explanation/phantom.md, beside the literature's.
 
     python benchmarks/phantom_calibration.py --cases 90 --size 96 --out calibration.json
     python benchmarks/phantom_calibration.py --figure docs/images/phantom_cases.png

@@ -22,7 +22,7 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
     Extractor, generator and segmenter take features, strides and kernel sizes from the plans. The
     segmenter has squeeze-and-excitation. The loss is the paper's (Eq. 15).
 
-    ``docs/explanation/results.md`` gives the measurements behind each difference from the paper: the
+    ``docs/explanation/results.md`` has the measurements behind each difference from the paper: the
     segmenter sees all channels beside the pseudo-DWI; the gradient of L_s does not reach generator
     and extractor, which learn the DWI alone; the generator is half as wide as the plans say, the
     extractor a quarter; batch norm replaces switchable norm; intensity normalisation is fixed,

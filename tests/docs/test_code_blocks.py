@@ -88,7 +88,8 @@ def _pages_with_commands() -> set[str]:
 
 
 def test_blocks_are_found_with_their_marks():
-    text = "a\n```bash\nls\n```\n\n<!-- not run: why -->\n```bash\nrm x\n```\n```\nno language\n```\n"
+    text = "a\n```bash\nls\n```\n\n<!-- not run: why -->\n```bash\nrm x\n```\n"
+    text += "```\nno language\n```\n"
     found = blocks_of(text)
     assert [(b.line, b.language, b.code, b.reason) for b in found] == [
         (2, "bash", "ls\n", None),
