@@ -64,7 +64,6 @@ def settings_of(args: argparse.Namespace) -> Settings:
 ISLES2017 = DatasetKind(
     name="ISLES2017",
     dataset_id=17,
-    summary="ISLES 2017: MRI, 43 training and 32 testing patients with one scan each",
     example="strokesynth convert isles2017 /data/ISLES2017 -d 17 --channels ADC TTP Tmax",
     description={
         "description": "Ischemic stroke lesions at follow-up, on acute diffusion and perfusion "

@@ -77,7 +77,6 @@ def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:
 ISLES2018 = DatasetKind(
     name="ISLES2018",
     dataset_id=18,
-    summary="ISLES 2018: CT perfusion, 94 training scans of 63 patients and 62 testing scans of 40",
     example="strokesynth convert isles2018 /data/ISLES2018 -d 18 --preset wang2020 --workers 2",
     description={
         "description": "Acute ischemic stroke lesions on CT perfusion; the lesion was drawn on a "

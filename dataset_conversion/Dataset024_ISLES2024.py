@@ -116,7 +116,6 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
 ISLES2024 = DatasetKind(
     name="ISLES2024",
     dataset_id=24,
-    summary="ISLES 2024: CT perfusion on admission, DWI at follow-up, 149 training patients; BIDS",
     example="strokesynth convert isles2024 /data/ISLES2024 -d 24 --downsample 2 --workers 2",
     description={
         "description": "Ischemic stroke lesions at follow-up, on CT perfusion at admission; the "

@@ -33,7 +33,6 @@ class DatasetKind:
     Attributes:
         name: name of the data set, unless the user gives another one.
         dataset_id: nnU-Net's number of the data set, unless the user gives another one.
-        summary: one line for ``--help``.
         example: a command that converts the release, for ``--help``.
         description: what ``dataset.json`` says about the data.
         find_scans: folder -> all scans below it, and the problems met.
@@ -48,7 +47,6 @@ class DatasetKind:
 
     name: str
     dataset_id: int
-    summary: str
     example: str
     description: dict[str, str]
     find_scans: Callable[[Path], tuple[list[Scan], list[str]]]

@@ -5,33 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NamedTuple
 
 from nnunetv2_strokesynth.commands.next_step import say_next
-from nnunetv2_strokesynth.ctp.mirror import (
-    FLIPPED,
-    REGISTERED,
-)
-from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
-from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
-from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
-from nnunetv2_strokesynth.dataset_conversion.origin import describe
-from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
-    dataset_folder,
-    prepare_folder,
-)
-from nnunetv2_strokesynth.dataset_conversion.registry import KINDS
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    TRAIN,
-    Scan,
-    header_problems,
-    raise_problems,
-)
-from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+from nnunetv2_strokesynth.commands.trained_models import newest_model, predict_command
+from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
+
+if TYPE_CHECKING:
+    from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
+    from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 
@@ -63,17 +47,33 @@ TRAININGS: dict[str, Training] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One subcommand per kind of data set."""
-    subparsers = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-    for name, kind in KINDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=kind.summary,
-            description=kind.summary,
-            epilog=f"example:\n  {kind.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        _add_common_options(subparser, kind)
-        kind.add_options(subparser)
+    subparsers = parser.add_subparsers(
+        dest="kind", required=True, metavar="KIND", parser_class=_KindParser
+    )
+    for name, entry in KINDS.items():
+        subparsers.add_parser(name, help=entry.summary, description=entry.summary).kind = name
+
+
+class _KindParser(argparse.ArgumentParser):
+    """The parser of one kind; it adds the kind's options when the kind is chosen.
+
+    Attributes:
+        kind: a key of ``KINDS``; empty once its options are there.
+    """
+
+    kind = ""
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as ``argparse`` does, with the kind's options."""
+        if self.kind:
+            kind, self.kind = load_kind(self.kind), ""
+            self.epilog = f"example:\n  {kind.example}"
+            self.formatter_class = argparse.RawDescriptionHelpFormatter
+            _add_common_options(self, kind)
+            kind.add_options(self)
+        return super().parse_known_args(args, namespace)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> None:
@@ -109,7 +109,20 @@ def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> N
 
 def run(args: argparse.Namespace) -> None:
     """Check all scans, convert them, write the data set's files, and say what to type next."""
-    kind = KINDS[args.kind]
+    from tqdm import tqdm
+
+    from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
+    from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
+    from nnunetv2_strokesynth.dataset_conversion.origin import describe
+    from nnunetv2_strokesynth.dataset_conversion.raw_folder import dataset_folder, prepare_folder
+    from nnunetv2_strokesynth.dataset_conversion.scans import (
+        TRAIN,
+        header_problems,
+        raise_problems,
+    )
+    from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+
+    kind = load_kind(args.kind)
     if args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
     folder = dataset_folder(args.dataset_id, args.name)
@@ -144,12 +157,16 @@ def run(args: argparse.Namespace) -> None:
             *(len(paper[group]) for group in ("train", "val", "test")),
         )
     if n_patients:
-        _say_next(args.dataset_id, TRAININGS[settings.preset], _n_dwi(scans, records))
+        _say_training(args.dataset_id, TRAININGS[settings.preset], _n_dwi(scans, records))
+    else:
+        _say_prediction(folder / "imagesTs", tuple(settings.channel_names.values()))
 
 
 def _write_plots(folder: Path, records: dict[str, dict]) -> None:
     """Write ``curves/<case>.png`` for every case."""
-    # Imported here, because matplotlib takes long to import, and few users ask for plots.
+    import numpy as np
+    from tqdm import tqdm
+
     from nnunetv2_strokesynth.reporting.curve_plots import plot_curve
 
     for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
@@ -161,6 +178,8 @@ def _write_plots(folder: Path, records: dict[str, dict]) -> None:
 
 def _n_dwi(scans: list[Scan], records: dict[str, dict]) -> int:
     """How many training scans have a DWI."""
+    from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN
+
     rows = [records[scan.case_id]["row"] for scan in scans if scan.split == TRAIN]
     return sum(row.get("dwi_present", False) for row in rows)
 
@@ -169,6 +188,9 @@ def _summarise(
     folder: Path, scans: list[Scan], records: dict[str, dict], *, n_patients: int
 ) -> None:
     """Log what the records say; a line is left out where the scans have nothing of the kind."""
+    from nnunetv2_strokesynth.ctp.mirror import FLIPPED, REGISTERED
+    from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN
+
     n_train = sum(scan.split == TRAIN for scan in scans)
     n_dwi = _n_dwi(scans, records)
     knows_dwi = any("dwi_present" in record["row"] for record in records.values())
@@ -193,11 +215,9 @@ def _summarise(
             mirrors[REGISTERED],
             mirrors[FLIPPED],
         )
-    if not n_train:
-        logger.info("no training scans: predict with a trained model from %s", folder / "imagesTs")
 
 
-def _say_next(dataset_id: int, training: Training, n_dwi: int) -> None:
+def _say_training(dataset_id: int, training: Training, n_dwi: int) -> None:
     """Say which commands plan and train the data set, with the trainer that fits its DWIs."""
     if not n_dwi and training.without_dwi != training.with_dwi:
         logger.info(
@@ -208,5 +228,13 @@ def _say_next(dataset_id: int, training: Training, n_dwi: int) -> None:
     trainer = training.with_dwi if n_dwi else training.without_dwi
     say_next(
         ["nnUNetv2_plan_and_preprocess", "-d", dataset_id, "-c", "2d"],
-        ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer],
+        ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer, "--npz"],
     )
+
+
+def _say_prediction(images: Path, channels: tuple[str, ...]) -> None:
+    """Say which command predicts test scans: by the last model that reads these channels."""
+    logger.info("no training scans: predict with a trained model from %s", images)
+    model = newest_model([channels])
+    if model is not None:
+        say_next(predict_command(model, images, Path("predictions")))

@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.commands.model_options import DEVICES
-from nnunetv2_strokesynth.commands.next_step import (
-    Words,
-    device_option,
-    open_page,
-    say_next,
-)
+from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
+from nnunetv2_strokesynth.commands.trained_models import device_option
 from nnunetv2_strokesynth.nnunet_commands import (
     FOLDER_VARIABLES,
     environment,

@@ -7,12 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_strokesynth.commands.next_step import (
-    Words,
-    model_of_predictions,
-    open_page,
-    say_next,
-)
+from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
+from nnunetv2_strokesynth.commands.trained_models import model_of_predictions
 
 if TYPE_CHECKING:
     import pandas as pd

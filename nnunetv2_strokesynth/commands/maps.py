@@ -6,30 +6,18 @@ import argparse
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from tqdm import tqdm
+from nnunetv2_strokesynth.channels import DWI, PRESETS
+from nnunetv2_strokesynth.commands.next_step import Words, say_next
+from nnunetv2_strokesynth.commands.trained_models import device_option, newest_model
 
-from nnunetv2_strokesynth.ctp.compute_maps import (
-    ComputedMaps,
-    compute_maps,
-)
-from nnunetv2_strokesynth.ctp.map_files import (
-    FILES,
-    PICTURE,
-    RECORD,
-    write_maps,
-)
-from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
-from nnunetv2_strokesynth.io.nifti import (
-    read_header,
-    read_volume,
-)
-from nnunetv2_strokesynth.io.output_folder import (
-    refuse_existing_folder,
-    result_folder,
-)
-from nnunetv2_strokesynth.io.series import NiftiSeries
+if TYPE_CHECKING:
+    import numpy as np
+    from tqdm import tqdm
+
+    from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+    from nnunetv2_strokesynth.io.series import NiftiSeries
 
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
@@ -55,6 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check the input, compute, write the folder, and say what was found."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
+    from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
+    from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+    from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
+    from nnunetv2_strokesynth.io.series import NiftiSeries
+
     refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RECORD)
     series = NiftiSeries(args.ctp)
     if len(series) == 1:
@@ -79,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
     ) as folder:
         write_maps(folder, computed, args.ctp)
     _report(args.output, computed)
+    say_next(next_command(args))
 
 
 class _Counted:
@@ -101,10 +99,14 @@ class _Counted:
 
 
 def _is_ours(name: str) -> bool:
+    from nnunetv2_strokesynth.ctp.map_files import FILES
+
     return name in FILES
 
 
 def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
+    from nnunetv2_strokesynth.io.nifti import read_header, read_volume
+
     header = read_header(path)
     if header.n_frames != 1 or header.shape_zyx != series.header.shape_zyx:
         raise ValueError(
@@ -115,6 +117,8 @@ def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
 
 
 def _report(folder: Path, computed: ComputedMaps) -> None:
+    from nnunetv2_strokesynth.ctp.map_files import PICTURE
+
     row = computed.row
     logger.info(
         "artery at %s (peak %.0f HU at %.1f s), scaled by %.2f; brain %.0f mL",
@@ -127,3 +131,21 @@ def _report(folder: Path, computed: ComputedMaps) -> None:
     for warning in computed.warnings:
         logger.warning("warning: %s", warning)
     logger.info("wrote %s; look at %s first. For research only", folder, folder / PICTURE)
+
+
+def next_command(args: argparse.Namespace) -> Words:
+    """Predict the lesion by the model trained last; without a model, how to come by one.
+
+    The series is given, and not the maps: a model reads its frames, too, and computes the maps in
+    the same way.
+    """
+    readable = [preset.names for preset in PRESETS.values() if preset.made_from_ctp]
+    model = newest_model([names for names in readable if DWI not in names])
+    if model is None:
+        return ["strokesynth", "convert", "--help"]
+    output = args.output.with_name(f"{args.output.name}_lesion")
+    words: list[object] = ["strokesynth", "predict", args.ctp, "-m", model, "-o", output]
+    for option, value in (("--aif", args.aif), ("--vof", args.vof)):
+        words += [option, *value] if value else []
+    words += ["--frame-s", args.frame_s] if args.frame_s else []
+    return [*words, *device_option(None)]

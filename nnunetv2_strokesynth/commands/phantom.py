@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunetv2_strokesynth.commands.next_step import say_next
-from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
-from nnunetv2_strokesynth.phantom.layout import TRAINING
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings
+from nnunetv2_strokesynth.commands.next_step import Words, say_next
+
+if TYPE_CHECKING:
+    from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 EXAMPLE = "strokesynth phantom ./phantom --cases 40 --test-cases 10 --size 96 --seed 0"
+# Those of `phantom.dataset`, which takes long to import.
+LAYOUT_NAMES = ("isles2018", "isles2017", "isles2024")
 _FOLDS = 5  # of ``strokesynth convert``, where it is not told otherwise
 
 logger = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write into")
     parser.add_argument(
         "--layout",
-        choices=LAYOUTS,
+        choices=LAYOUT_NAMES,
         default="isles2018",
         help="isles2018: CT perfusion; isles2017: perfusion and diffusion MRI; isles2024: CT "
         "perfusion of the whole brain, and a DWI at follow-up (isles2018)",
@@ -45,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the phantom, and say how to convert it."""
+    from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
+    from nnunetv2_strokesynth.phantom.plan import PhantomSettings
+
     if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
         raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
     dwi = args.dwi is not False
@@ -61,8 +67,11 @@ def run(args: argparse.Namespace) -> None:
     say_next(_next_command(args, settings))
 
 
-def _next_command(args: argparse.Namespace, settings: PhantomSettings) -> list[object]:
+def _next_command(args: argparse.Namespace, settings: PhantomSettings) -> Words:
     """The conversion; for a single patient, which cannot be converted, a larger phantom."""
+    from nnunetv2_strokesynth.phantom.dataset import LAYOUTS
+    from nnunetv2_strokesynth.phantom.layout import TRAINING
+
     plans = LAYOUTS[args.layout].plan(settings, args.cases, args.test_cases)
     n_patients = len({plan.patient for plan in plans[TRAINING]})
     if n_patients == 1:

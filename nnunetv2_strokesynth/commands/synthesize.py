@@ -7,11 +7,10 @@ import logging
 from pathlib import Path
 
 from nnunetv2_strokesynth.commands.model_options import add_model_options, model_options
-from nnunetv2_strokesynth.commands.next_step import (
-    Words,
+from nnunetv2_strokesynth.commands.next_step import Words, say_next
+from nnunetv2_strokesynth.commands.trained_models import (
     data_set_folder,
     predict_command,
-    say_next,
     validation_command,
 )
 from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER, UNCERTAINTY_FOLDER

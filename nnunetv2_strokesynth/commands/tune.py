@@ -6,12 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from nnunetv2_strokesynth.commands.next_step import (
-    Words,
-    data_set_folder,
-    predict_command,
-    say_next,
-)
+from nnunetv2_strokesynth.commands.next_step import Words, say_next
+from nnunetv2_strokesynth.commands.trained_models import data_set_folder, predict_command
 
 EXAMPLE = (
     "strokesynth tune --gt $nnUNet_raw/Dataset018_ISLES2018/labelsTr "

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnunetv2_strokesynth.evaluation.cases import (
     IMAGE_ENDINGS,
@@ -102,7 +102,7 @@ def _validation_cases(
     return set()
 
 
-def _splits(model_folder: Path, gt_folder: Path) -> Iterator[list[dict]]:
+def _splits(model_folder: Path, gt_folder: Path) -> Iterator[list[dict[str, Any]]]:
     """nnU-Net's copy of the data set's split, then the converter's beside the true lesions."""
     folders = [Path(gt_folder).resolve().parent]
     preprocessed = os.environ.get("nnUNet_preprocessed")

@@ -6,6 +6,7 @@ Figures are drawn by ``reporting``, which lies above this folder.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ def is_output(name: str) -> bool:
     return name in OUTPUTS or name in EARLIER_OUTPUTS
 
 
-def describe_set(folder: Path, matched: Matched) -> dict:
+def describe_set(folder: Path, matched: Matched) -> dict[str, Any]:
     """What ``summary.json`` says about one set of predictions beside its numbers."""
     return {
         "folder": folder,
@@ -51,7 +52,9 @@ def describe_set(folder: Path, matched: Matched) -> dict:
     }
 
 
-def write_tables(folder: Path, cases: pd.DataFrame, sets: dict[str, dict], *, seed: int) -> None:
+def write_tables(
+    folder: Path, cases: pd.DataFrame, sets: dict[str, dict[str, Any]], *, seed: int
+) -> None:
     """Write ``cases.csv``, ``summary.md`` and ``summary.json``.
 
     Args:
@@ -81,7 +84,7 @@ def write_tables(folder: Path, cases: pd.DataFrame, sets: dict[str, dict], *, se
     write_json(folder / "summary.json", strict_json(content))
 
 
-def _markdown(tables: list[Table], sets: dict[str, dict]) -> str:
+def _markdown(tables: list[Table], sets: dict[str, dict[str, Any]]) -> str:
     lines = ["# Evaluation", ""]
     for name, about in sets.items():
         line = f"- {name}: {about['n_cases']} cases, `{about['folder']}`"

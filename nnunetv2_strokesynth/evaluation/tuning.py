@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class SearchGrid(NamedTuple):
     sizes: tuple[float, ...]
     unit: str
 
-    def at_edge(self, result: dict) -> list[str]:
+    def at_edge(self, result: dict[str, Any]) -> list[str]:
         """Which of the chosen values, ``threshold`` and ``min_size``, lie at the grid's edge."""
         tried = {"threshold": self.thresholds, "min_size": self.sizes}
         return [
@@ -106,7 +106,7 @@ def score_tune_case(case: TuneCase, grid: SearchGrid) -> GridScores:
     return score_case(probs, gt.array, gt.spacing_mm, grid.thresholds, smallest)
 
 
-def tune(cases: Sequence[TuneCase], grid: SearchGrid, *, workers: int = 1) -> dict:
+def tune(cases: Sequence[TuneCase], grid: SearchGrid, *, workers: int = 1) -> dict[str, Any]:
     """Search the grid.
 
     Args:
@@ -156,7 +156,7 @@ def _with_argmax(grid: SearchGrid) -> SearchGrid:
     )
 
 
-def _record(threshold: float, size: float, dice: np.ndarray, hd: np.ndarray) -> dict:
+def _record(threshold: float, size: float, dice: np.ndarray, hd: np.ndarray) -> dict[str, Any]:
     """Means over cases of one combination."""
     of_dice, of_hd = spread(dice), spread(hd)
     return {

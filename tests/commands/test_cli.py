@@ -3,15 +3,18 @@
 import os
 import shlex
 import subprocess
+import sys
 
 import pytest
 
-from nnunetv2_strokesynth import cli
+from nnunetv2_strokesynth import __version__, cli
+from nnunetv2_strokesynth.commands import phantom
 from nnunetv2_strokesynth.nnunet_commands import (
     command_path,
     environment,
     trainers_folder,
 )
+from nnunetv2_strokesynth.phantom.dataset import LAYOUTS
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -38,6 +41,39 @@ def test_overview_lists_every_command(capsys):
     assert cli.main([]) == 0
     listed = capsys.readouterr().out
     assert all(f"  {name}" in listed for name in cli.COMMANDS)
+
+
+HEAVY = {"torch", "nnunetv2", "pandas", "matplotlib", "SimpleITK", "scipy", "nibabel"}
+HELP = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]
+
+
+@pytest.mark.parametrize("words", HELP)
+def test_help_loads_no_heavy_library(words):
+    """A line of help must not wait seconds for PyTorch; which modules are loaded tells."""
+    script = f"""
+import sys
+from nnunetv2_strokesynth.cli import main
+try:
+    main({words})
+except SystemExit as stop:
+    assert stop.code == 0
+print("LOADED", *sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(result.stdout.split("LOADED ")[1].split())
+    assert "argparse" in loaded and not loaded & HEAVY
+
+
+def test_version_is_the_packages(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"strokesynth {__version__}\n"
+
+
+def test_choices_of_the_phantom_are_its_layouts():
+    """The command's list stands beside its options, because the simulator takes long to import."""
+    assert tuple(LAYOUTS) == phantom.LAYOUT_NAMES
 
 
 def test_unknown_command_exits_2(capsys):

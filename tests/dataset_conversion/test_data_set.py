@@ -304,7 +304,7 @@ def test_the_next_commands_name_the_right_trainer(
     console = "\n".join(record.getMessage() for record in caplog.records)
     assert next_commands(console) == [
         "nnUNetv2_plan_and_preprocess -d 18 -c 2d".split(),
-        f"nnUNetv2_train 18 {training}".split(),
+        f"nnUNetv2_train 18 {training} --npz".split(),
     ]
     assert (folder / "targetsTr").exists() == (with_dwi and preset != "real_dwi")
     assert ("no training scan has a DWI" in console) == (not with_dwi)
