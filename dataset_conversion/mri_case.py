@@ -8,7 +8,7 @@ from nnunetv2_strokesynth.channels import (
     LESION,
     PRESETS,
 )
-from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
+from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
     read_lesion,
@@ -40,7 +40,7 @@ def convert_mri(job: CaseJob) -> dict:
     files = job.scan.files
     preset = PRESETS[job.settings.preset]
     maps = np.stack([require_finite(name, read_volume(files[name])) for name in preset.names])
-    mask = brain_mask(maps)
+    mask = brain_of_maps(maps)
     if not mask.any():
         raise ValueError(f"{', '.join(preset.names)} are zero everywhere, so there is no brain")
     lesion = read_lesion(files.get(LESION))

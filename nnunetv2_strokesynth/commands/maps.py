@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
+PICTURE = "vessels.png"
+_DPI = 110
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
         args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
     ) as folder:
         write_maps(folder, computed, args.ctp)
+        _write_picture(folder, computed, series)
     _report(args.output, computed)
     say_next(next_command(args))
 
@@ -101,7 +105,7 @@ class _Counted:
 def _is_ours(name: str) -> bool:
     from nnunetv2_strokesynth.ctp.map_files import FILES
 
-    return name in FILES
+    return name in FILES or name == PICTURE
 
 
 def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
@@ -116,9 +120,15 @@ def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
     return read_volume(path) > 0
 
 
-def _report(folder: Path, computed: ComputedMaps) -> None:
-    from nnunetv2_strokesynth.ctp.map_files import PICTURE
+def _write_picture(folder: Path, computed: ComputedMaps, series: NiftiSeries) -> None:
+    from nnunetv2_strokesynth.io.figure_file import save_png
+    from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
 
+    figure = draw_perfusion(computed, series.header.spacing_zyx_mm, title=series.path.name)
+    save_png(figure, folder / PICTURE, dpi=_DPI)
+
+
+def _report(folder: Path, computed: ComputedMaps) -> None:
     row = computed.row
     logger.info(
         "artery at %s (peak %.0f HU at %.1f s), scaled by %.2f; brain %.0f mL",

@@ -14,33 +14,33 @@ from nnunetv2_strokesynth.ctp.arteries import (
     partial_volume_scale,
     vessel_at,
 )
-from nnunetv2_strokesynth.ctp.brain_of_series import (
-    brain_of_series,
-    rim_of_brain,
-    tissue_of_brain,
-)
-from nnunetv2_strokesynth.ctp.curves import (
-    SMOOTHING_SIGMA_MM,
-    SVD_THRESHOLD,
-    collect_curves,
-    into_volume,
-    lower_baseline,
-    over_baseline,
-    smooth_in_plane,
-)
-from nnunetv2_strokesynth.ctp.deconvolution import (
-    PerfusionMaps,
-    perfusion_maps,
-)
-from nnunetv2_strokesynth.ctp.summary import (
+from nnunetv2_strokesynth.ctp.baseline import lower_baseline
+from nnunetv2_strokesynth.ctp.bolus_passage import (
     Passage,
     check_bolus,
     describe,
     list_warnings,
 )
+from nnunetv2_strokesynth.ctp.brain_mask import (
+    brain_of_series,
+    rim_of_brain,
+    tissue_of_brain,
+)
+from nnunetv2_strokesynth.ctp.deconvolution import (
+    SVD_THRESHOLD,
+    PerfusionMaps,
+    perfusion_maps,
+)
 from nnunetv2_strokesynth.ctp.time_steps import (
     check_times,
     evenly_sampled,
+)
+from nnunetv2_strokesynth.ctp.voxel_curves import (
+    SMOOTHING_SIGMA_MM,
+    collect_curves,
+    into_volume,
+    over_baseline,
+    smooth_in_plane,
 )
 from nnunetv2_strokesynth.io.series import Series
 

@@ -3,10 +3,10 @@
 The tissue curve is the arterial input function (AIF) convolved with the flow-scaled residue
 function: c(t) = (rho / k_H) CBF (AIF * R)(t). Wu et al. (Magn Reson Med 2003;50:164-174) invert it
 with the SVD of a block-circulant matrix of the zero-padded AIF, which makes CBF insensitive to an
-arrival delay. A circulant matrix is diagonal in the Fourier basis and its singular values are the
-moduli of the AIF's discrete
-Fourier transform: truncating the SVD at a fraction of the largest singular value is dropping those
-frequencies. We therefore compute the same thing with two FFTs.
+arrival delay. A circulant matrix is diagonal in the Fourier basis, and its singular values are the
+moduli of the AIF's discrete Fourier transform. So truncating the SVD at a fraction of the largest
+singular value drops the frequencies whose modulus is smaller. We compute the same thing with two
+FFTs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ BRAIN_DENSITY_G_PER_ML = 1.05
 HAEMATOCRIT_FACTOR = (1 - 0.45) / (1 - 0.25)
 SECONDS_100G = 6000.0
 """mL/100 g/min in one mL/g/s."""
+SVD_THRESHOLD = 0.15
+"""The threshold of ``perfusion_maps`` for a CTP series."""
 _EARLY_LAG_S = 4.0
 _CHUNK = 32768
 

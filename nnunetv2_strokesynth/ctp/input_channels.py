@@ -17,14 +17,18 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     Preset,
 )
-from nnunetv2_strokesynth.ctp import perfusion_window as ctp_series
-from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
+from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
+from nnunetv2_strokesynth.ctp.frames import sample_frames
 from nnunetv2_strokesynth.ctp.mirror import (
     Mirror,
     find_mirror,
     mirrored,
 )
-from nnunetv2_strokesynth.ctp.perfusion_window import PerfusionWindow
+from nnunetv2_strokesynth.ctp.perfusion_window import (
+    PerfusionWindow,
+    find_perfusion_window,
+)
+from nnunetv2_strokesynth.ctp.time_intensity_curve import summarise
 from nnunetv2_strokesynth.io.series import Series
 
 _BRAIN_HU = (10, 70)
@@ -76,16 +80,16 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
     Raises:
         ValueError: there is no brain, the series does not change or holds NaN or infinity.
     """
-    mask = brain_mask(images.maps)
+    mask = brain_of_maps(images.maps)
     if not mask.any():
         raise ValueError("CBF, CBV, MTT and Tmax are zero everywhere, so there is no brain")
-    summary = ctp_series.summarise(images.series, images.series_name)
+    summary = summarise(images.series, images.series_name)
     if not summary.changes:
         raise ValueError(
             f"the {len(images.series)} frames of {images.series_name} are all equal: "
             "no contrast agent"
         )
-    window = ctp_series.find_perfusion_window(summary.curve, smooth_first=preset.smooth_window)
+    window = find_perfusion_window(summary.curve, smooth_first=preset.smooth_window)
     needs_mirror = any(name.endswith("_M") for name in preset.names)
     mirror = find_mirror(images.ct, mask, images.spacing_zyx_mm) if needs_mirror else None
     lay_over = _laying_over(mirror, mask, images.spacing_zyx_mm) if mirror else None
@@ -136,8 +140,8 @@ def _stack(
         channels[DWI] = images.dwi
     if preset.n_frames:
         limits = (window.t_start, window.t_end)
-        frames = ctp_series.sample_frames(images.series, *limits, preset.n_frames)
-        channels["MIP_P"] = ctp_series.mip_time(frames)
+        frames = sample_frames(images.series, *limits, preset.n_frames)
+        channels["MIP_P"] = frames.max(axis=0)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
     if lay_over is not None:
         channels |= {f"{name}_M": lay_over(channels[name]) for name in MIRRORED}

@@ -1,4 +1,4 @@
-"""Computed maps as files, in the geometry of the series they come from."""
+"""Computed maps as NIfTI files, in the geometry of the series they come from, and their record."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ import numpy as np
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.io.nifti import raw_header
-from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
 
 RECORD = "maps.json"
-PICTURE = "vessels.png"
 UNITS = {"cbf": "mL/100 g/min", "cbv": "mL/100 g", "mtt": "s", "tmax": "s"}
-FILES = (*(f"{name}.nii.gz" for name in (*UNITS, "brain_mask", "baseline_ct")), RECORD, PICTURE)
-_DPI = 110
+FILES = (*(f"{name}.nii.gz" for name in (*UNITS, "brain_mask", "baseline_ct")), RECORD)
 
 
 def write_maps(folder: Path, computed: ComputedMaps, source: Path) -> None:
-    """Write maps, mask, plain CT, record and picture into an existing folder.
+    """Write maps, mask, plain CT and record into an existing folder.
 
     Args:
         folder: where ``FILES`` are written.
@@ -41,9 +37,6 @@ def write_maps(folder: Path, computed: ComputedMaps, source: Path) -> None:
         "warnings": computed.warnings,
     }
     write_json(folder / RECORD, record)
-    spacing = tuple(float(size) for size in header["pixdim"][3:0:-1])
-    figure = draw_perfusion(computed, spacing, title=source.name)
-    save_png(figure, folder / PICTURE, dpi=_DPI)
 
 
 def _volume_header(source: Path) -> nibabel.Nifti1Header:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from nnunetv2_strokesynth.ctp.curves import maps_from_series
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.scanner_maps import maps_from_series
 from nnunetv2_strokesynth.phantom import hemodynamics
 from nnunetv2_strokesynth.phantom.acquisition import draw_motion, move_slices, noise_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid, build_head

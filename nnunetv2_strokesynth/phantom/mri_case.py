@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.ctp.curves import (
-    find_onset,
-    into_volume,
-    measured_curves,
-    time_to_peak_s,
-)
+from nnunetv2_strokesynth.ctp.baseline import find_onset
 from nnunetv2_strokesynth.ctp.deconvolution import (
     PerfusionMaps,
     perfusion_maps,
+)
+from nnunetv2_strokesynth.ctp.scanner_maps import measured_curves
+from nnunetv2_strokesynth.ctp.voxel_curves import (
+    into_volume,
+    time_to_peak_s,
 )
 from nnunetv2_strokesynth.phantom import hemodynamics, mri_signal
 from nnunetv2_strokesynth.phantom.acquisition import draw_motion, move_slices, mr_image

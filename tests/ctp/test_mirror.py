@@ -15,7 +15,7 @@ from nnunetv2_strokesynth.channels import (
 )
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.ctp import mirror as module
-from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
+from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
 from nnunetv2_strokesynth.ctp.mirror import (
     FLIPPED,
     REGISTERED,
@@ -150,7 +150,7 @@ def test_converter_writes_the_mirrored_channels(scans, nnunet_raw, caplog):
         sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"imagesTr/case_002_{k:04d}.nii.gz")))
         for k in range(10)
     ]
-    brain = brain_mask(np.stack([arrays[name] for name in PERFUSION_MAPS]))
+    brain = brain_of_maps(np.stack([arrays[name] for name in PERFUSION_MAPS]))
     found = find_mirror(arrays["CT"], brain, spacing)
     for image, other, name in zip(written[:5], written[5:], MIRRORED, strict=True):
         np.testing.assert_allclose(image, np.where(brain, arrays[name], 0), rtol=1e-5)

@@ -8,8 +8,8 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     PRESETS,
 )
-from nnunetv2_strokesynth.ctp.brain_of_maps import brain_mask
-from nnunetv2_strokesynth.ctp.perfusion_window import perfusion_window
+from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
+from nnunetv2_strokesynth.ctp.perfusion_window import find_perfusion_window
 from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.Dataset018_ISLES2018 import find_scans
 from nnunetv2_strokesynth.dataset_conversion.job import (
@@ -39,7 +39,7 @@ def channels(job):
 
 
 def mask_of(arrays):
-    return brain_mask(np.stack([arrays[name].T for name in PERFUSION_MAPS]))
+    return brain_of_maps(np.stack([arrays[name].T for name in PERFUSION_MAPS]))
 
 
 @pytest.mark.parametrize("mask", [True, False])
@@ -57,7 +57,7 @@ def test_wang2020(scans, job_of, mask):
         np.testing.assert_array_equal(found[name], (arrays[name].T * inside).astype(np.float32))
     series = arrays["4DPWI"].T
     np.testing.assert_array_equal(found["MIP"], series.max(axis=0) * inside)
-    t_start, t_end = perfusion_window(series.sum(axis=(1, 2, 3), dtype=np.float64))
+    t_start, t_end, _ = find_perfusion_window(series.sum(axis=(1, 2, 3), dtype=np.float64))
     for k, position in enumerate(np.linspace(t_start, t_end, 6)):
         low = min(int(position), scans.n_frames - 2)
         frame = series[low] + (position - low) * (series[low + 1] - series[low])

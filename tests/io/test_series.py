@@ -6,12 +6,6 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.ctp.perfusion_window import (
-    mip_time,
-    sample_frames,
-    summarise,
-    time_intensity_curve,
-)
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
 SHAPE = (5, 4, 3, 7)
@@ -77,33 +71,3 @@ def test_damaged_files(tmp_path):
     path.write_bytes(whole[:-1])
     with pytest.raises(ValueError, match="truncated"):
         NiftiSeries(path)
-
-
-def test_summary_of_a_stream_is_that_of_the_array(tmp_path):
-    array = save(tmp_path / "ctp.nii").T
-    summary = summarise(NiftiSeries(tmp_path / "ctp.nii"))
-    np.testing.assert_array_equal(summary.mip, array.max(axis=0))
-    np.testing.assert_array_equal(summary.mip, mip_time(array))
-    np.testing.assert_allclose(summary.curve, array.astype(np.float64).sum(axis=(1, 2, 3)))
-    np.testing.assert_array_equal(summary.curve, time_intensity_curve(array))
-    assert summary.changes
-    assert not summarise(np.ones((4, 1, 2, 2), np.float32)).changes
-    late = np.ones((4, 1, 2, 2), np.float32)
-    late[3, 0, 1, 1] = 2
-    assert summarise(late).changes
-
-
-def test_sampled_frames_of_a_stream_by_hand(tmp_path):
-    array = save(tmp_path / "ctp.nii").T
-    frames = sample_frames(NiftiSeries(tmp_path / "ctp.nii"), 1, 4, 3)
-    np.testing.assert_array_equal(frames[0], array[1])
-    np.testing.assert_allclose(frames[1], (array[2] + array[3]) / 2)  # position 2.5
-    np.testing.assert_array_equal(frames[2], array[4])
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_summary_names_the_frame_that_is_not_finite(value):
-    series = np.ones((4, 2, 2, 2), np.float32)
-    series[2, 0, 1] = value
-    with pytest.raises(ValueError, match="frame 2 of the series a.nii holds 2 voxels that are NaN"):
-        summarise(series, "a.nii")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.ctp.curves import time_to_peak_s
 from nnunetv2_strokesynth.ctp.deconvolution import perfusion_maps
+from nnunetv2_strokesynth.ctp.voxel_curves import time_to_peak_s
 from nnunetv2_strokesynth.phantom.hemodynamics import gamma_variate
 from nnunetv2_strokesynth.phantom.mri_signal import (
     adc_map,

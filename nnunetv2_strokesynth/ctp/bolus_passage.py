@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.ctp.arteries import (
     LEAST_AREA,
     Vessel,
 )
-from nnunetv2_strokesynth.ctp.curves import find_onset
+from nnunetv2_strokesynth.ctp.baseline import find_onset
 
 LEAST_PEAK_HU = 15.0
 """Choice: the arterial curves measured on ISLES 2018 peak at 35 to 265 HU."""

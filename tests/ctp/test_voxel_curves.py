@@ -1,50 +1,14 @@
-"""From a series to curves over their baseline, also where no frame precedes the contrast."""
+"""The curves of a mask's voxels: collected, blurred in plane, over their baseline."""
 
 import numpy as np
 import pytest
+from bolus import bolus
 
-from nnunetv2_strokesynth.ctp.curves import (
-    baseline_frames,
+from nnunetv2_strokesynth.ctp.voxel_curves import (
     collect_curves,
-    lower_baseline,
-    maps_from_series,
-    measured_curves,
     over_baseline,
     smooth_in_plane,
 )
-
-
-def series_of(arterial, tissue):
-    """(T, 1, 24, 24): an artery of 3 x 3 pixels in the middle of tissue, and the brain."""
-    series = np.full((len(arterial), 1, 24, 24), 35.0, np.float32)
-    series += np.asarray(tissue, np.float32)[:, None, None, None]
-    series[:, 0, 11:14, 11:14] = 35 + np.asarray(arterial, np.float32)[:, None, None]
-    return series, np.ones((1, 24, 24), bool)
-
-
-def bolus(start, height, n_frames=40):
-    t = np.maximum(np.arange(n_frames) - start, 0) / 4.0
-    return height * t**2 * np.exp(2 * (1 - t) / 1.0) / 1.0 + 0.1 * height * (t > 1)
-
-
-@pytest.mark.parametrize("start", [6, -4])
-def test_arterial_curve_is_over_its_baseline(start):
-    """-4: the series begins in the middle of the bolus, as some of the release do."""
-    arterial = bolus(start, 200.0)
-    series, brain = series_of(arterial, bolus(start - 1, 8.0))
-    curves, aif = measured_curves(series, brain, pixel_mm=1.0)
-    assert aif.sum() > 0 and aif.max() > 0.8 * (arterial.max() - arterial[-1])
-    assert curves.shape == (24 * 24, 40)
-    maps = maps_from_series(series, brain, pixel_mm=1.0, frame_s=1.0)
-    assert all(np.isfinite(volume).all() for volume in maps)
-    assert np.median(maps.cbf[brain]) > 0
-
-
-def test_with_frames_before_the_contrast_they_are_the_baseline():
-    series, brain = series_of(bolus(6, 200.0), bolus(5, 8.0))
-    _, aif = measured_curves(series, brain, pixel_mm=1.0)
-    np.testing.assert_allclose(aif[:5], 0, atol=1e-3)
-    np.testing.assert_allclose(aif, bolus(6, 200.0), atol=0.5)
 
 
 def test_curves_are_the_rows_of_the_masks():
@@ -96,17 +60,3 @@ def test_over_baseline_starts_at_zero():
     np.testing.assert_allclose(found[:, :5], 0, atol=1e-4)
     np.testing.assert_allclose(found.sum(axis=1), bolus(8, 10.0).sum() * np.r_[1, 2], rtol=1e-3)
     np.testing.assert_allclose(curves[:, 0], 30)
-
-
-@pytest.mark.parametrize(
-    ("arterial", "plain", "lower"),
-    [
-        (40 + bolus(8, 200.0), slice(7), slice(7)),
-        (40 + bolus(-8, 200.0), slice(-5, None), slice(-5, None)),
-        # The first frame lies over the end, and under the mean.
-        (np.r_[80, 100, 200 - 4.1 * np.arange(38)], slice(1), slice(-5, None)),
-    ],
-)
-def test_baseline_is_before_the_contrast_or_at_the_end(arterial, plain, lower):
-    assert baseline_frames(arterial) == plain
-    assert lower_baseline(arterial) == lower
