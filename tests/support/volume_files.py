@@ -54,4 +54,4 @@ def quick_figures(request, monkeypatch) -> None:
     if "real_figures" not in request.fixturenames:
         from nnunetv2_strokesynth.io import figure_file
 
-        monkeypatch.setattr(figure_file, "save_png", lambda figure, path: Path(path).touch())
+        monkeypatch.setattr(figure_file, "save_png", lambda figure, path, **_: Path(path).touch())
