@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.inference.patient import (
@@ -26,6 +26,8 @@ from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice, mark
 _COLUMNS = 4
 _MOST_SLICES = 20
 _MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
+_HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
+_MOST_NOTE_LINES, _MOST_TITLE = 8, 65  # lines, characters
 _LESION = "#D55E00"
 _CT_WINDOW_HU = (0.0, 80.0)
 _UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
@@ -90,27 +92,46 @@ def draw_page(
         times_s: (T,) of the frames; None draws the curve over their numbers.
     """
     figure = Figure(figsize=(8.3, 11.7), layout="constrained")
-    bands = figure.subfigures(4, 1, height_ratios=(1.25, 4.1, 4.6, 1.9))
-    _write(bands[0], page)
+    notes = _note_lines(page.notes)
+    header_inches = _HEADER_INCHES + _NOTE_INCHES * len(notes)
+    bands = figure.subfigures(4, 1, height_ratios=(header_inches, 4.1, 4.6, 1.9))
+    _write(bands[0], page, notes)
     widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
     if not prediction.lesion.any():
         widest = int(prediction.probability.max(axis=(1, 2)).argmax())
     view = _view(prepared.made.mask, geometry)
     if not page.orientation_known:
         view = view._replace(order="as stored")
-    axes = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
+    shown = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
     if page.orientation_known:
-        mark_right(axes)
+        for axes in shown:
+            mark_right(axes)
     _draw_slices(bands[2], prepared, prediction, view)
     _draw_bolus(bands[3].add_subplot(), prepared, times_s)
     return figure
 
 
-def _write(band, page: Page) -> None:
-    band.text(0.02, 0.93, page.title, fontsize=13, weight="bold", va="top")
-    band.text(0.02, 0.68, "\n".join(page.lines), fontsize=9, va="top")
-    wrapped = [line for note in page.notes for line in textwrap.wrap(f"- {note}", 150)]
-    band.text(0.02, 0.30, "\n".join(wrapped[:6]), fontsize=6.5, va="top", color="0.3")
+def _note_lines(notes: Sequence[str]) -> list[str]:
+    """Notes as lines; the last line says so where there are too many."""
+    lines = [line for note in notes for line in textwrap.wrap(f"- {note}", 150)]
+    if len(lines) <= _MOST_NOTE_LINES:
+        return lines
+    return [*lines[: _MOST_NOTE_LINES - 1], "- further notes are in result.json"]
+
+
+def _write(band: SubFigure, page: Page, notes: Sequence[str]) -> None:
+    """Title, sentences and notes below each other."""
+    title = page.title
+    if len(title) > _MOST_TITLE:
+        title = f"…{title[1 - _MOST_TITLE :]}"  # the end of a path tells more than its beginning
+    texts = (
+        (0.08, title, {"fontsize": 13, "weight": "bold"}),
+        (0.36, "\n".join(page.lines), {"fontsize": 9}),
+        (_HEADER_INCHES - 0.1, "\n".join(notes), {"fontsize": 6.5, "color": "0.3"}),
+    )
+    height = _HEADER_INCHES + _NOTE_INCHES * len(notes)
+    for below_top, text, style in texts:
+        band.text(0.02, 1 - below_top / height, text, va="top", **style)
 
 
 def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
@@ -129,8 +150,10 @@ def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
     return [*images, probability, outlined]
 
 
-def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, view: _View) -> Axes:
-    """Returns the axes of the first image."""
+def _draw_widest(
+    band: SubFigure, images: list[_Image], lesion: np.ndarray, index: int, view: _View
+) -> list[Axes]:
+    """Returns the axes of all images."""
     axes = band.subplots(2, _COLUMNS).ravel()
     for axis, image in zip(axes, images, strict=False):
         drawn = draw_slice(
@@ -148,10 +171,10 @@ def _draw_widest(band, images: list[_Image], lesion: np.ndarray, index: int, vie
         axis.axis("off")
     area = "widest lesion" if lesion.any() else "highest probability"
     band.suptitle(f"Slice {index + 1} of {len(lesion)}, counted {view.order} ({area})", fontsize=9)
-    return axes[0]
+    return list(axes[: len(images)])
 
 
-def _draw_slices(band, prepared: Prepared, prediction: Prediction, view: _View) -> None:
+def _draw_slices(band: SubFigure, prepared: Prepared, prediction: Prediction, view: _View) -> None:
     """Slices with brain in them, evenly picked where there are too many; the lesion outlined."""
     with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
     count = min(len(with_brain), _MOST_SLICES)
@@ -180,7 +203,8 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
     axes.plot(x, over, color="0.2", label="sum of the scan's HU, q(t), scaled")
     for frame, name in ((made.window.t_start, "$T_s$"), (made.window.t_end, "$T_e$")):
         axes.axvline(x[frame], color="0.5", ls="--", lw=0.8)
-        axes.text(x[frame], 1.02, name, fontsize=7, ha="center", parse_math=True)
+        place = {"xytext": (2, 0), "textcoords": "offset points"}
+        axes.annotate(name, (x[frame], 1.02), **place, fontsize=7, parse_math=True)
     axes.set_ylim(-0.05, 1.12)
     axes.set_xlabel("frame" if times_s is None else "time after the first frame (s)", fontsize=8)
     axes.set_ylabel("q(t), 0 to 1", fontsize=8)

@@ -88,7 +88,10 @@ def _draw_term(axes: Axes, name: str, runs: Mapping[str, History]) -> None:
     n_epochs = max((len(values) for run in runs.values() for values in run.values()), default=1)
     is_short = n_epochs < SHORT_EPOCHS
     axes.set_xlim(-0.5 if is_short else 0, n_epochs - (0.5 if is_short else 1))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if is_short:
+        axes.set_xticks(range(n_epochs))
+    else:
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
 
