@@ -16,11 +16,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
 
 
 def read(fold: Path) -> pd.DataFrame:
@@ -37,13 +36,15 @@ def read(fold: Path) -> pd.DataFrame:
     )
 
 
+@figure_style()
 def main() -> None:
     """Print the table, draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folds", nargs="+", type=Path, help="folders with a loss_terms.csv")
     parser.add_argument("-o", "--output", type=Path, default=Path("context_spread.png"))
     args = parser.parse_args()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
     rows = []
     for fold in args.folds:
         name = fold.parent.name.split("__")[0].removeprefix("StrokeSynthTrainer_")
@@ -60,7 +61,7 @@ def main() -> None:
         axis.grid(alpha=0.3)
         axis.legend()
     left.margins(y=0.15)
-    figure.savefig(args.output, dpi=120)
+    save_png(figure, args.output, dpi=120)
     sys.stdout.write(pd.DataFrame(rows).to_string(index=False, float_format="%.4g") + "\n")
 
 
