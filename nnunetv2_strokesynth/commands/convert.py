@@ -14,8 +14,8 @@ from nnunetv2_strokesynth.commands.trained_models import newest_model, predict_c
 from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
 
 if TYPE_CHECKING:
+    from nnunetv2_strokesynth.dataset_conversion.conversion import Conversion
     from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
-    from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 
 EXAMPLE = "strokesynth convert isles2018 /data/ISLES2018 -d 18 --workers 2"
 
@@ -108,112 +108,64 @@ def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> N
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check all scans, convert them, write the data set's files, and say what to type next."""
-    from tqdm import tqdm
-
-    from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
-    from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
-    from nnunetv2_strokesynth.dataset_conversion.origin import describe
-    from nnunetv2_strokesynth.dataset_conversion.raw_folder import dataset_folder, prepare_folder
-    from nnunetv2_strokesynth.dataset_conversion.scans import (
-        TRAIN,
-        header_problems,
-        raise_problems,
-    )
-    from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+    """Convert the scans, say what was found, and what to type next."""
+    from nnunetv2_strokesynth.dataset_conversion.conversion import convert_data_set
 
     kind = load_kind(args.kind)
-    if args.workers < 1:
-        raise ValueError(f"--workers {args.workers}: expected at least 1")
-    folder = dataset_folder(args.dataset_id, args.name)
-    found, problems = kind.find_scans(args.src)
-    scans = kind.select_scans(found, args)
-    for scan in tqdm(scans, desc="checking", unit="scan"):
-        problems += header_problems(scan)
-    raise_problems(problems)
-    patients = kind.patients_of(found, args)
-    n_patients = len({patients[scan.case_id] for scan in scans if scan.split == TRAIN})
-    if n_patients:
-        check_folds(n_patients, args.folds)
-    settings = kind.settings_of(args)
-    prepare_folder(folder, scans, settings, overwrite=args.overwrite)
-    records = convert_cases(folder, scans, settings, convert=kind.convert, workers=args.workers)
-    paper = write_dataset_files(
-        folder,
-        scans,
-        settings,
-        records=records,
-        patients=patients,
-        description=describe(kind.description, scans),
-        with_paper_split=kind.paper_split,
-    )
+    made = convert_data_set(kind, args)
     if kind.has_curve and args.plots:
-        _write_plots(folder, records)
-    _summarise(folder, scans, records, n_patients=n_patients)
-    if paper:
-        logger.info(
-            "fold %d is a split like Wang et al. 2020's: %d training, %d validation, %d test scans",
-            args.folds,
-            *(len(paper[group]) for group in ("train", "val", "test")),
-        )
-    if n_patients:
-        _say_training(args.dataset_id, TRAININGS[settings.preset], _n_dwi(scans, records))
+        _write_plots(made)
+    _summarise(made)
+    if made.training:
+        _say_training(args.dataset_id, TRAININGS[made.settings.preset], made.n_dwi)
     else:
-        _say_prediction(folder / "imagesTs", tuple(settings.channel_names.values()))
+        _say_prediction(made.folder / "imagesTs", tuple(made.settings.channel_names.values()))
 
 
-def _write_plots(folder: Path, records: dict[str, dict]) -> None:
+def _write_plots(made: Conversion) -> None:
     """Write ``curves/<case>.png`` for every case."""
     import numpy as np
     from tqdm import tqdm
 
     from nnunetv2_strokesynth.reporting.curve_plots import plot_curve
 
-    for case_id, record in tqdm(records.items(), desc="curves", unit="plot"):
+    for case_id, record in tqdm(made.records.items(), desc="curves", unit="plot"):
         row = record["row"]
         window = (row["t_start"], row["t_end"], row["window_rule"])
-        path = folder / "curves" / f"{case_id}.png"
+        path = made.folder / "curves" / f"{case_id}.png"
         plot_curve(path, case_id, np.array(record["curve"]), window=window)
 
 
-def _n_dwi(scans: list[Scan], records: dict[str, dict]) -> int:
-    """How many training scans have a DWI."""
-    from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN
-
-    rows = [records[scan.case_id]["row"] for scan in scans if scan.split == TRAIN]
-    return sum(row.get("dwi_present", False) for row in rows)
-
-
-def _summarise(
-    folder: Path, scans: list[Scan], records: dict[str, dict], *, n_patients: int
-) -> None:
+def _summarise(made: Conversion) -> None:
     """Log what the records say; a line is left out where the scans have nothing of the kind."""
     from nnunetv2_strokesynth.ctp.mirror import FLIPPED, REGISTERED
-    from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN
 
-    n_train = sum(scan.split == TRAIN for scan in scans)
-    n_dwi = _n_dwi(scans, records)
-    knows_dwi = any("dwi_present" in record["row"] for record in records.values())
+    rows = [record["row"] for record in made.records.values()]
+    knows_dwi = made.training and any("dwi_present" in row for row in rows)
     logger.info(
         "%d training scans of %d patients%s and %d testing scans in %s",
-        n_train,
-        n_patients,
-        f", {n_dwi} of them with a DWI," if n_train and knows_dwi else "",
-        len(scans) - n_train,
-        folder,
+        len(made.training),
+        made.n_patients,
+        f", {made.n_dwi} of them with a DWI," if knows_dwi else "",
+        len(made.scans) - len(made.training),
+        made.folder,
     )
-    rows = [record["row"] for record in records.values()]
     rules = Counter(row["window_rule"] for row in rows if "window_rule" in row)
     if rules:
-        logger.info(
-            "perfusion windows: %s", ", ".join(f"{n} {rule}" for rule, n in rules.most_common())
-        )
+        counts = ", ".join(f"{n} {rule}" for rule, n in rules.most_common())
+        logger.info("perfusion windows: %s", counts)
     mirrors = Counter(row["mirror_rule"] for row in rows if "mirror_rule" in row)
     if mirrors:
         logger.info(
             "mirrored channels: %d registered, %d plain flips",
             mirrors[REGISTERED],
             mirrors[FLIPPED],
+        )
+    if made.paper:
+        logger.info(
+            "fold %d is a split like Wang et al. 2020's: %d training, %d validation, %d test scans",
+            made.settings.folds,
+            *(len(made.paper[group]) for group in ("train", "val", "test")),
         )
 
 

@@ -1,0 +1,107 @@
+"""From one release on disk to one data set: search, checks, cases, and what describes them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
+from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
+from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
+from nnunetv2_strokesynth.dataset_conversion.origin import describe
+from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
+    dataset_folder,
+    prepare_folder,
+)
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TRAIN,
+    Scan,
+    header_problems,
+    raise_problems,
+)
+from nnunetv2_strokesynth.dataset_conversion.settings import Settings
+from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+
+
+class Conversion(NamedTuple):
+    """A converted data set.
+
+    Attributes:
+        folder: ``nnUNet_raw/DatasetNNN_NAME``.
+        settings: how it was written.
+        scans: the scans that were converted.
+        records: case id -> record, see ``job.convert_case``.
+        patients: case id -> patient.
+        paper: the split like that of Wang et al. 2020, see ``splits.paper_split``; empty where it
+            was not written.
+    """
+
+    folder: Path
+    settings: Settings
+    scans: list[Scan]
+    records: dict[str, dict]
+    patients: dict[str, str]
+    paper: dict[str, list[str]]
+
+    @property
+    def training(self) -> list[str]:
+        """Case ids of the training scans."""
+        return [scan.case_id for scan in self.scans if scan.split == TRAIN]
+
+    @property
+    def n_patients(self) -> int:
+        """How many patients the training scans are of."""
+        return len({self.patients[case_id] for case_id in self.training})
+
+    @property
+    def n_dwi(self) -> int:
+        """How many training scans have a DWI."""
+        rows = [self.records[case_id]["row"] for case_id in self.training]
+        return sum(row.get("dwi_present", False) for row in rows)
+
+
+def convert_data_set(kind: DatasetKind, args: argparse.Namespace) -> Conversion:
+    """Check all scans, convert them, and write the files that describe the data set.
+
+    Args:
+        kind: which release.
+        args: the options of ``strokesynth convert``.
+
+    Raises:
+        ValueError: an option, a scan or the folder cannot be used.
+        OSError: a file cannot be read or written.
+    """
+    if args.workers < 1:
+        raise ValueError(f"--workers {args.workers}: expected at least 1")
+    folder = dataset_folder(args.dataset_id, args.name)
+    found, problems = kind.find_scans(args.src)
+    scans = kind.select_scans(found, args)
+    for scan in tqdm(scans, desc="checking", unit="scan"):
+        problems += header_problems(scan)
+    raise_problems(problems)
+    conversion = Conversion(
+        folder, kind.settings_of(args), scans, {}, kind.patients_of(found, args), {}
+    )
+    if conversion.n_patients:
+        check_folds(conversion.n_patients, args.folds)
+    return _write(conversion, kind, args)
+
+
+def _write(conversion: Conversion, kind: DatasetKind, args: argparse.Namespace) -> Conversion:
+    """Write the cases and, after them, the files about the data set."""
+    folder, settings, scans = conversion.folder, conversion.settings, conversion.scans
+    prepare_folder(folder, scans, settings, overwrite=args.overwrite)
+    records = convert_cases(folder, scans, settings, convert=kind.convert, workers=args.workers)
+    paper = write_dataset_files(
+        folder,
+        scans,
+        settings,
+        records=records,
+        patients=conversion.patients,
+        description=describe(kind.description, scans),
+        with_paper_split=kind.paper_split,
+    )
+    return conversion._replace(records=records, paper=paper)
