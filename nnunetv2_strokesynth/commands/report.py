@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_strokesynth.commands.next_step import open_page, say_next
+from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
+from nnunetv2_strokesynth.commands.trained_models import validation_command
 from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER
 
 if TYPE_CHECKING:
@@ -91,7 +92,43 @@ def run(args: argparse.Namespace) -> None:
     if args.output.is_dir():
         raise IsADirectoryError(f"{args.output} is a folder, expected the name of an HTML file")
     model = read_model(args.model)
-    content = collect(find_sources(args), model, workers=args.workers)
+    sources = find_sources(args)
+    only_test_scans = is_of_test_scans(sources.pseudo_dwi, args.raw, sources)
+    if only_test_scans:
+        logger.warning(
+            "%s holds the pseudo-DWI of test scans; this report is about the validation scans and "
+            "shows none",
+            sources.pseudo_dwi,
+        )
+        feature = sources.feature if args.feature_dir else None
+        sources = sources._replace(pseudo_dwi=None, feature=feature)
+    content = collect(sources, model, workers=args.workers)
     write_text(args.output, render(content, model))
     logger.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)
     say_next(open_page(args.output))
+    if only_test_scans:
+        logger.info("with the pseudo-DWI of the validation scans:")
+        say_next(*_with_pseudo_dwi(args))
+
+
+def is_of_test_scans(folder: Path | None, raw: Path | None, sources: Sources) -> bool:
+    """Whether a folder has pseudo-DWI of the data set's test scans alone.
+
+    It is what ``strokesynth synthesize -i imagesTs`` writes. A report about validation scans has
+    no use for it; any other folder without a validation scan is a mistake.
+    """
+    from nnunetv2_strokesynth.evaluation.cases import case_files
+    from nnunetv2_strokesynth.reporting.report_content import CROSS_VALIDATION
+
+    if folder is None or raw is None or sources.kind != CROSS_VALIDATION:
+        return False
+    test_scans = {path.name.rpartition("_")[0] for path in (raw / "imagesTs").glob("*_0000.*")}
+    found = set(case_files(folder))
+    return bool(found) and found <= test_scans and not found & set(case_files(sources.gt))
+
+
+def _with_pseudo_dwi(args: argparse.Namespace) -> list[Words]:
+    folder = args.pseudo_dwi.with_name(f"{args.pseudo_dwi.name}_validation")
+    report = ["strokesynth", "report", "-m", args.model, "--raw", args.raw, "--pseudo-dwi", folder]
+    report += ["-o", args.output, "--overwrite"]
+    return [validation_command(args.model, args.raw, folder), report]

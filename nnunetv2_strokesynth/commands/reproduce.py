@@ -11,7 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from nnunetv2_strokesynth.commands.next_step import open_page, say_next
+from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
+from nnunetv2_strokesynth.commands.trained_models import device_option
 from nnunetv2_strokesynth.io.atomic import atomic_file, write_text
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
@@ -220,4 +221,20 @@ def run(args: argparse.Namespace) -> None:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):
         logger.info("%s", plan.out / f"{plan.table.name}.{ending}")
-    say_next(open_page(plan.out / f"{plan.table.name}.png"))
+    say_next(*next_commands(plan, args), link="or")
+
+
+def next_commands(plan: Plan, args: argparse.Namespace) -> list[Words]:
+    """The command that runs the rows that are still missing, and the picture of those finished."""
+    picture = open_page(plan.out / f"{plan.table.name}.png")
+    runnable = [row for row in plan.table.rows if row.trainer and plan.data_of(row)]
+    missing = [row.trainer for row, steps in all_steps(plan, runnable) if steps]
+    if not missing:
+        return [picture]
+    words: list[object] = ["strokesynth", "reproduce", args.table, "--rows", *missing]
+    words += ["--dataset", args.dataset, "--real-dwi-dataset", args.real_dwi_dataset]
+    words += ["--folds", *args.folds]
+    for name in RECIPE_OPTIONS:
+        value = getattr(args, name)
+        words += [] if value is None else [f"--{name.replace('_', '-')}", value]
+    return [[*words, *device_option(args.device), "-o", plan.out], picture]

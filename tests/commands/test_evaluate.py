@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,26 @@ def test_only_the_named_folds_are_measured(data, capsys):
     assert "fold_7/validation" in capsys.readouterr().err
     assert _evaluate(data, "-f", "0", "--overwrite", pred="other") == 2
     assert "has no folds to name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_folds", range(1, 6))
+def test_any_folds_can_be_measured_alone(data, n_folds):
+    """The truth of the other folds is no business of theirs: nothing is missing."""
+    for folds in combinations(range(5), n_folds):
+        assert _evaluate(data, "-f", *map(str, folds), "--overwrite") == 0
+        cases = pd.read_csv(data / "out" / "cases.csv")
+        assert cases["case_id"].tolist() == [f"case_{k:03d}" for k in range(6) if k % 5 in folds]
+        summary = json.loads((data / "out" / "summary.json").read_text())["predictions"]["model"]
+        assert summary["missing_cases"] == [] and summary["missing_folds"] == []
+
+
+def test_without_f_a_missing_fold_is_named_and_how_to_go_on(data, capsys):
+    shutil.rmtree(data / "model" / "fold_3")
+    assert _evaluate(data) == 2
+    error = capsys.readouterr().err
+    assert "lacks 1 of 6 cases: case_003" in error
+    assert "Folds without predictions: 3" in error and "-f 0 1 2 4" in error
+    assert _evaluate(data, "-f", *"0124") == 0
 
 
 def test_unusable_case_is_named(data, capsys, write_volume):

@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.inference.synthesis import (
     build_predictor,
     synthesize_case,
     synthesize_folder,
+    synthesize_validation,
 )
 from nnunetv2_strokesynth.papers.clerigues2019.trainers import Clerigues2019Trainer
 from nnunetv2_strokesynth.papers.shared.network_plans import adapted_plans
@@ -214,3 +215,37 @@ def test_no_uncertainty_without_dropout_and_no_pseudo_dwi_without_a_generator(
         build_predictor(pipeline.model, device=CPU, uncertainty=True)
     with pytest.raises(ValueError, match="Clerigues2019Trainer has no generator"):
         build_predictor(monte_carlo_model[0], device=CPU)
+
+
+def test_validation_scans_come_from_the_fold_that_has_not_seen_them(pipeline, tmp_path):
+    images, plain = pipeline.raw / "imagesTr", {"device": CPU, "mirroring": False}
+    written = synthesize_validation(pipeline.model, images, tmp_path, **plain)
+    splits = json.loads((pipeline.raw / "splits_final.json").read_text())
+    by_fold = {fold: splits[int(fold)]["val"] for fold in ("0", "1")}
+    assert sorted(path.name for path in written) == sorted(
+        f"{case_id}.nii.gz" for case_ids in by_fold.values() for case_id in case_ids
+    )
+    folds = {fold: build_predictor(pipeline.model, folds=(fold,), **plain) for fold in by_fold}
+    for fold, other in (("0", "1"), ("1", "0")):
+        case_id = by_fold[fold][0]
+        files = sorted(str(path) for path in images.glob(f"{case_id}_*.nii.gz"))
+        found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{case_id}.nii.gz")))
+        np.testing.assert_allclose(found, synthesize_case(folds[fold], files)[0], atol=2e-3)
+        assert not np.allclose(found, synthesize_case(folds[other], files)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [(["0", "4"], "no validation scans of fold 4"), (["all"], "no validation scans of its own")],
+)
+def test_fold_without_validation_scans_is_named(pipeline, tmp_path, folds, message):
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        synthesize_validation(pipeline.model, pipeline.raw / "imagesTr", tmp_path, folds=folds)
+    assert not list(tmp_path.iterdir())
+
+
+def test_validation_scan_without_images_is_named(pipeline, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no scan of case_\d+.* named like"):
+        synthesize_validation(
+            pipeline.model, pipeline.raw / "imagesTs", tmp_path, folds=["0"], device=CPU
+        )
