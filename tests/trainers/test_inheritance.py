@@ -2,7 +2,10 @@
 
 import inspect
 
+import numpy as np
 import pytest
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from trainer_world import initialised, make_trainer, quiet
 
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
@@ -64,3 +67,20 @@ def test_wangs_and_songs_trainers_are_siblings():
 
 def test_stock_is_nnunets_trainer():
     assert not issubclass(StrokeSynthTrainer_Stock, (StrokeTrainer, *MIXINS))
+
+
+class StockWithAll(*MIXINS, StrokeSynthTrainer_Stock):
+    """Mixins work on nnU-Net's own trainer, too."""
+
+    preset = "wang2020"
+
+
+def test_mixins_work_on_nnunets_own_trainer(nnunet_variables):
+    trainer = make_trainer(StockWithAll)
+    assert trainer.configuration_manager.normalization_schemes[4] == "CTNormalization"  # Tmax
+    with quiet():
+        rotation, _, _, axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+    assert rotation[1] == pytest.approx(np.deg2rad(30)) and axes == (1,)
+    initialised(trainer)
+    assert trainer._last_layer() is trainer.unwrapped_network.decoder.seg_layers[-1]
+    assert isinstance(trainer.loss, DeepSupervisionWrapper)

@@ -1,24 +1,12 @@
 """All exported trainers do what they did: their settings equal the stored ones."""
 
 import json
-import os
 
 import pytest
 from grouped_settings import as_text, expanded, grouped
 from resolved_settings import STORED, exported_trainers, resolved_settings
 
 MISSING = "(nothing)"
-
-
-@pytest.fixture(scope="module")
-def nnunet_variables(tmp_path_factory):
-    """nnU-Net's three folders, empty, and none of our variables."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("strokesynth_")]:
-            patch.delenv(name)
-        for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
-        yield
 
 
 def differences(before: dict, after: dict) -> list[str]:

@@ -64,7 +64,7 @@ class PlateauSchedule:
         self.factor = factor
 
     def step(self, current_epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 0 over all stages."""
+        """Sets the learning rate of an epoch, counted from 0 over all stages."""
         stage = min(current_epoch // self.epochs_per_stage, len(self.initial_lrs) - 1)
         of_stage = self.scores()[stage * self.epochs_per_stage : current_epoch]
         lr = self.initial_lrs[stage] * self.factor ** n_drops(of_stage, self.patience)

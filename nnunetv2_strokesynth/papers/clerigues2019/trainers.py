@@ -1,9 +1,11 @@
 """``Clerigues2019Trainer``: Clerigues et al. 2019 and the rows of their Table 1.
 
-A small network on balanced 64x64 patches of five modalities and their mirror images, stopped early,
-that averages three passes with dropout when it predicts. Data: ``strokesynth convert isles2018 ...
---preset clerigues2019``. Training: ``nnUNetv2_train DATASET 2d_patch64 FOLD -tr
-Clerigues2019Trainer``; the trainer adds that configuration to the plans itself.
+A small network learns on balanced 64x64 patches of five modalities and their mirror images, and
+training stops early. In prediction, it averages three passes with dropout.
+
+Data: ``strokesynth convert isles2018 ... --preset clerigues2019``. Training: ``nnUNetv2_train
+DATASET 2d_patch64 FOLD -tr Clerigues2019Trainer``; the trainer adds that configuration to the plans
+itself.
 """
 
 from __future__ import annotations
@@ -42,8 +44,16 @@ class Clerigues2019Trainer(StagedTrainer):
     """Clerigues et al. 2019, Table 1, last row: single network + RT + SM + UF.
 
     Balanced patches in batches of 64, generalised Dice plus cross entropy, Adadelta, at most 100
-    epochs of 4000 patches per scan, stopped when L1 plus error rate on the validation patches has
-    not fallen for 10 epochs; the best epoch is ``checkpoint_final.pth``.
+    epochs of 4000 patches per scan. Training stops when the sum of L1 and error rate on the
+    validation patches has not fallen for 10 epochs. ``checkpoint_final.pth`` holds the best epoch.
+
+    Attributes:
+        inputs: names of the channels that the network sees.
+        patch_side: of the patches, in pixels.
+        patches_per_case: in an epoch.
+        segmentation_terms: of the loss.
+        stopping_terms: the training stops by their sum on the validation patches.
+        n_passes: with dropout, averaged in prediction; 0: one pass without dropout.
     """
 
     preset = "clerigues2019"
@@ -79,7 +89,7 @@ class Clerigues2019Trainer(StagedTrainer):
         return {**plans, "configurations": configurations}
 
     def on_train_start(self) -> None:
-        """Add the configuration to nnU-Net's plans, where its other commands look for it."""
+        """Adds the configuration to nnU-Net's plans, where its other commands look for it."""
         plans_file = Path(self.preprocessed_dataset_folder_base) / (
             f"{self.plans_manager.plans_name}.json"
         )
@@ -101,7 +111,7 @@ class Clerigues2019Trainer(StagedTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """The network on its inputs; it averages passes with dropout when it predicts."""
+        """The network on its inputs. It averages passes with dropout in prediction."""
         cls._check_inputs(configuration_manager, num_input_channels)
         width = configuration_manager.configuration[BASE_FEATURES]
         return MonteCarloSegmenter(
@@ -131,8 +141,8 @@ class Clerigues2019Trainer(StagedTrainer):
     def _elastic_deformation(cls) -> BasicTransform:
         """Elastic deformation with alpha = 2.5 and sigma = 0.12 of Simard et al. 2003.
 
-        Choice: the paper gives the two numbers without units; read as at most 2.5 pixels, smoothed
-        over 0.12 of the patch.
+        Choice: the paper gives the two numbers without units. We read them as at most 2.5 pixels,
+        smoothed over 0.12 of the patch.
         """
         return SpatialTransform(
             (cls.patch_side, cls.patch_side),
@@ -162,7 +172,7 @@ class Clerigues2019Trainer(StagedTrainer):
         return with_targets(plain, cls._pack_targets(), has_dwi=False, first=[first])
 
     def _prepared(self, train, val):
-        """Balanced patches; the loader centres each on the voxel that was drawn for it."""
+        """Balanced patches. The loader centres each one on the voxel that was drawn for it."""
         self.oversample_foreground_percent = 1.0
         n_train, n_val = (
             self.patches_per_case * len(dataset.identifiers) for dataset in (train, val)
@@ -196,7 +206,7 @@ class Clerigues2019Trainer_RT(Clerigues2019Trainer):
 class Clerigues2019Trainer_Baseline(Clerigues2019Trainer):
     """Table 1, Baseline: patches of 48 pixels, cross entropy, stopped by the Dice loss.
 
-    Departure: one network of today's layout; the workshop approach had two others in cascade.
+    Departure: one network of the final layout. The workshop paper had two others in a cascade.
     """
 
     inputs = _ONE_SIDE

@@ -32,7 +32,7 @@ class WarmUpCosineSchedule:
         self.n_warm_up = warm_up * n_epochs
 
     def step(self, current_epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 0."""
+        """Sets the learning rate of an epoch, counted from 0."""
         if current_epoch < self.n_warm_up:
             factor = min(1.0, (current_epoch + 1) / self.n_warm_up)
         else:

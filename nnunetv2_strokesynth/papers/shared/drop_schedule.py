@@ -40,7 +40,7 @@ class DropSchedule:
         self.warm_up = warm_up
 
     def step(self, current_epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 0 over all stages."""
+        """Sets the learning rate of an epoch, counted from 0 over all stages."""
         epoch = current_epoch % self.epochs_per_stage
         n_drops = sum(epoch >= share * self.epochs_per_stage for share in self.drops)
         n_warm_up = self.warm_up * self.epochs_per_stage

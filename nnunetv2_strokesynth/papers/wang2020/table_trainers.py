@@ -1,9 +1,9 @@
 """The rows of Wang et al. 2020, Tables 1 to 5, as trainers; ``tables.py`` lists them.
 
-Tables 1 and 2 (``Synth...``) train the synthesis first, then a U-Net with plain cross entropy on
-the frozen pseudo-DWI: two stages of 300 epochs in one training. Tables 3 and 4 (``Seg...``,
-``Loss...``) segment the perfusion maps F_o directly. Table 5 (``From...``) varies what SLNet with
-the full L_s sees.
+The trainers of Tables 1 and 2 (``Synth...``) train the synthesis first, then a U-Net with plain
+cross entropy on the frozen pseudo-DWI: two stages of 300 epochs in one training. Those of Tables 3
+and 4 (``Seg...``, ``Loss...``) segment the perfusion maps F_o directly. Those of Table 5
+(``From...``) vary what SLNet with the full L_s sees.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class StrokeSynthTrainer_SegR2UNet(StrokeSynthTrainer_Wang2020):
 
 
 class StrokeSynthTrainer_SegResUNet(StrokeSynthTrainer_Wang2020):
-    """Table 3, ResUNet on F_o, CE; not the paper's 81.91 M, see ``networks/resunet.py``."""
+    """Table 3, ResUNet on F_o, CE; not the paper's 81.91 M, see ``resunet.py``."""
 
     uses_dwi = False
     segmenter_inputs = PERFUSION_MAPS
