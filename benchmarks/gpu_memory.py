@@ -45,7 +45,7 @@ from training_step import Loss, architecture, bare_loss, bare_networks, make_bat
 
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
-from nnunetv2_strokesynth.networks.strokesynth_net import ChannelSegmenter
+from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter
 from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock

@@ -1,38 +1,25 @@
-"""Extractor, generator and segmenter as one network, and its two builders."""
+"""Extractor, generator and segmenter as one network, built from nnU-Net's plans."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from nnunetv2_strokesynth.channels import (
-    PERFUSION_MAPS,
-    PRESETS,
-)
-from nnunetv2_strokesynth.networks.context_encoder import (
-    CONTEXT_LENGTH,
-    ContextEncoder,
-)
-from nnunetv2_strokesynth.networks.initialization import xavier_init
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS
+from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter, select_channels
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
-from nnunetv2_strokesynth.networks.planned_unet import (
-    PlannedImageNet,
-    planned_unet,
-)
-from nnunetv2_strokesynth.papers.shared.unet import (
-    SLNet,
-    UNet,
-)
-from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
 
 # Wang et al. are silent; Song & Huang 2018 give the extractor half the channels.
 EXTRACTOR_WIDTH = 0.5
-# Names of inputs that are made by the network itself; all others are channels of the preset.
-FEATURE, PSEUDO_DWI = "F_h", "DWI^"
+# Among the names of the segmenter's inputs, this one stands for what the generator makes; the
+# others are channels of the preset.
+PSEUDO_DWI = "DWI^"
 
 
 class StrokeSynthNet(nn.Module):
@@ -40,12 +27,11 @@ class StrokeSynthNet(nn.Module):
 
     F_h = extractor(frames); I_g = generator(maps, MIP, F_h); logits = segmenter(I_g).
 
-    Context encoder and discriminator take no part in ``forward``; the joint loss applies them. They
-    are registered here so that optimiser, checkpoint and DistributedDataParallel see their
-    parameters. DDP without ``find_unused_parameters`` waits for a gradient of every parameter,
-    whoever used it: that the loss uses the encoder outside DDP's forward is fine (tried with two
-    processes, gradients equal), as long as every batch does, one without any DWI included
-    (``losses.joint`` sees to that).
+    The context encoder takes no part in ``forward``; the joint loss applies it. It is registered
+    here so that optimiser, checkpoint and DistributedDataParallel see its parameters. DDP without
+    ``find_unused_parameters`` waits for a gradient of every parameter. It gets those of the encoder
+    although the loss uses it outside DDP's forward (tried with two processes: gradients are equal),
+    because ``JointLoss`` uses it in every batch, one without any DWI included.
 
     Args:
         extractor: (B, frames, Y, X) -> (B, 1, Y, X); None when the generator reads no F_h.
@@ -59,15 +45,11 @@ class StrokeSynthNet(nn.Module):
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
         end_to_end: False keeps the segmentation's gradient out of generator and extractor, which
             then learn the DWI alone.
-        discriminator: (B, K + 1, Y, X) -> score maps; None when no adversarial loss is used.
-        real_context_encoder: as the context encoder, for the real DWI alone (Song & Huang 2018);
-            None where one encoder serves all images.
         return_heads: initial value of the attribute of that name.
 
     Attributes:
-        return_heads: while True, ``forward`` also returns the pseudo-DWI and the feature. It
-            plays the part that deep supervision plays in nnU-Net: on in training, off in
-            inference.
+        return_heads: while True, ``forward`` also returns the pseudo-DWI and the feature. The
+            trainer sets it as nnU-Net sets deep supervision: on in training, off in inference.
     """
 
     def __init__(
@@ -81,8 +63,6 @@ class StrokeSynthNet(nn.Module):
         generator_indices: Sequence[int],
         segmenter_indices: Sequence[int] = (),
         end_to_end: bool = True,
-        discriminator: nn.Module | None = None,
-        real_context_encoder: nn.Module | None = None,
         return_heads: bool = False,
     ) -> None:
         super().__init__()
@@ -90,8 +70,6 @@ class StrokeSynthNet(nn.Module):
         self.generator = generator
         self.segmenter = segmenter
         self.context_encoder = context_encoder
-        self.discriminator = discriminator
-        self.real_context_encoder = real_context_encoder
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
@@ -110,135 +88,13 @@ class StrokeSynthNet(nn.Module):
         return self.generator(torch.cat((inputs, feature), dim=1)), feature
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
-        """(B, C, Y, X) -> logits.
-
-        With ``return_heads``: (logits, pseudo-DWI, feature), and, if there is a discriminator,
-        fourth the channels that the generator saw.
-        """
+        """(B, C, Y, X) -> logits; with ``return_heads`` (logits, pseudo-DWI, feature)."""
         pseudo_dwi, feature = self.synthesize(x)
         inputs = pseudo_dwi if self.end_to_end else pseudo_dwi.detach()
         if self.segmenter_indices:
             inputs = torch.cat((select_channels(x, self.segmenter_indices), inputs), dim=1)
         logits = self.segmenter(inputs)
-        if not self.return_heads:
-            return within_half_precision(logits)
-        if self.discriminator is None:
-            return logits, pseudo_dwi, feature
-        return logits, pseudo_dwi, feature, select_channels(x, self.generator_indices)
-
-
-class ChannelSegmenter(nn.Module):
-    """A segmenter on some of the channels, without any synthesis (Wang et al. 2020, Tables 3 to 5).
-
-    Args:
-        segmenter: (B, S, Y, X) -> (B, C, Y, X).
-        segmenter_indices: the input channels that it sees.
-        return_heads: initial value of the attribute of that name.
-
-    Attributes:
-        return_heads: while True, ``forward`` returns a tuple that holds the logits alone, as
-            nnU-Net's deep-supervision protocol wants it in training.
-    """
-
-    def __init__(
-        self,
-        segmenter: nn.Module,
-        segmenter_indices: Sequence[int],
-        *,
-        return_heads: bool = False,
-    ) -> None:
-        super().__init__()
-        self.segmenter = segmenter
-        self.segmenter_indices = tuple(segmenter_indices)
-        self.return_heads = return_heads
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor]:
-        """(B, C, Y, X) -> logits; with ``return_heads`` (logits,)."""
-        logits = self.segmenter(select_channels(x, self.segmenter_indices))
-        return (logits,) if self.return_heads else within_half_precision(logits)
-
-
-def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
-    """Channels of x by position. Slices: indexing with a list would copy it to the GPU and wait."""
-    return torch.cat([x[:, index : index + 1] for index in channels], dim=1)
-
-
-def wang2020_networks(
-    num_output_channels: int = 2,
-    *,
-    preset: str = "wang2020",
-    generator_inputs: Sequence[str] = (*PERFUSION_MAPS, "MIP", FEATURE),
-    segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
-    frames: Sequence[str] | None = None,
-    segmenter: Callable[[int, int, int], nn.Module] = SLNet,
-    base_features: int = 64,
-    with_context_encoder: bool = True,
-    with_real_context_encoder: bool = False,
-    context_length: int = CONTEXT_LENGTH,
-    with_discriminator: bool = False,
-    normalise_inputs: bool = False,
-    return_heads: bool = False,
-) -> StrokeSynthNet | ChannelSegmenter:
-    """The networks of Wang et al. 2020 with Xavier initialisation: the proposed ones by default.
-
-    Args:
-        num_output_channels: classes, background included.
-        preset: a key of ``channels.PRESETS``: where the inputs are found.
-        generator_inputs: names of channels; ``FEATURE`` last adds the extractor.
-        segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
-            it there is no generator, and a ``ChannelSegmenter`` comes back.
-        frames: names of the channels that the extractor sees; None: all CTP frames of the preset.
-        segmenter: called with input channels, output channels, base features.
-        base_features: features of generator and segmenter at full resolution; the extractor has
-            half.
-        with_context_encoder: False where no contextual loss is used.
-        with_real_context_encoder: True where the real DWI has an encoder of its own (Song & Huang
-            2018).
-        context_length: numbers that the encoders return.
-        with_discriminator: True where the adversarial loss is used.
-        normalise_inputs: a batch norm without learned parameters in front of each network (Song &
-            Huang 2018).
-        return_heads: see ``StrokeSynthNet``.
-    """
-    channels = PRESETS[preset]
-
-    def initialised(network: nn.Module, n_inputs: int) -> nn.Module:
-        network.apply(xavier_init)
-        if not normalise_inputs:
-            return network
-        return nn.Sequential(nn.BatchNorm2d(n_inputs, affine=False), network)
-
-    n_inputs = len(segmenter_inputs)
-    segmentation_net = initialised(
-        segmenter(n_inputs, num_output_channels, base_features), n_inputs
-    )
-    segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
-    if PSEUDO_DWI not in segmenter_inputs:
-        return ChannelSegmenter(segmentation_net, segmenter_indices, return_heads=return_heads)
-    n_inputs = len(generator_inputs)
-    generator = initialised(UNet(n_inputs, 1, base_features), n_inputs)
-    generator_indices = channels.index(*(n for n in generator_inputs if n != FEATURE))
-    frame_indices = channels.index(*frames) if frames else channels.frame_indices
-    extractor = None
-    if FEATURE in generator_inputs:
-        width = max(1, round(base_features * EXTRACTOR_WIDTH))
-        extractor = initialised(UNet(len(frame_indices), 1, width), len(frame_indices))
-    discriminator = None
-    if with_discriminator:
-        discriminator = MultiScaleDiscriminator(len(generator_indices) + 1, base_features)
-        discriminator.apply(xavier_init)
-    return StrokeSynthNet(
-        extractor,
-        generator,
-        segmentation_net,
-        ContextEncoder(context_length) if with_context_encoder else None,
-        real_context_encoder=ContextEncoder(context_length) if with_real_context_encoder else None,
-        frame_indices=frame_indices,
-        generator_indices=generator_indices,
-        segmenter_indices=segmenter_indices,
-        discriminator=discriminator,
-        return_heads=return_heads,
-    )
+        return (logits, pseudo_dwi, feature) if self.return_heads else within_half_precision(logits)
 
 
 def planned_networks(

@@ -7,14 +7,12 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
 
+from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter
 from nnunetv2_strokesynth.networks.logit_range import (
     LARGEST_LOGIT,
     within_half_precision,
 )
-from nnunetv2_strokesynth.networks.strokesynth_net import (
-    ChannelSegmenter,
-    StrokeSynthNet,
-)
+from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
 from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import ChannelPSPNet
 from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import SupervisedSegmenter
 

@@ -5,19 +5,10 @@ import torch
 from torch import nn
 
 from nnunetv2_strokesynth.losses.joint import JointLoss
-from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
-from nnunetv2_strokesynth.networks.initialization import xavier_init
 from nnunetv2_strokesynth.networks.squeeze_excite import SqueezeExcite
-from nnunetv2_strokesynth.networks.strokesynth_net import (
-    StrokeSynthNet,
-    planned_networks,
-    wang2020_networks,
-)
+from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet, planned_networks
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
-from nnunetv2_strokesynth.papers.shared.unet import (
-    SLNet,
-    UNet,
-)
+from nnunetv2_strokesynth.papers.shared.synthesis_networks import synthesis_networks
 
 N_CHANNELS = 12
 PARTS = ("extractor", "generator", "segmenter", "context_encoder")
@@ -61,7 +52,7 @@ def test_wiring_by_channel_name():
 def build(request, architectures):
     """A function that builds one of the networks, small."""
     if request.param == "paper":
-        return lambda **kwargs: wang2020_networks(2, base_features=4, **kwargs)
+        return lambda **kwargs: synthesis_networks(2, base_features=4, **kwargs)
     return lambda **kwargs: planned_networks(architectures[request.param], "wang2020", 2, **kwargs)
 
 
@@ -159,19 +150,6 @@ def test_autocast_stays_finite(build, dtype):
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_papers_networks_have_the_papers_sizes():
-    with torch.device("meta"):
-        network = wang2020_networks()
-        for part, expected in (
-            ("extractor", UNet(6, 1, base_features=32)),
-            ("generator", UNet(6, 1)),
-            ("segmenter", SLNet(1, 2)),
-            ("context_encoder", ContextEncoder()),
-        ):
-            found = {key: v.shape for key, v in getattr(network, part).state_dict().items()}
-            assert found == {key: v.shape for key, v in expected.state_dict().items()}, part
-
-
 def test_planned_parts(architecture):
     network = planned_networks(
         architecture, "wang2020", 2, synthesis_norm=nn.BatchNorm2d, segmenter_norm=SwitchableNorm2d
@@ -242,25 +220,3 @@ def test_three_dimensional_plans_are_refused(architecture):
     three_d["arch_kwargs"]["conv_op"] = "torch.nn.modules.conv.Conv3d"
     with pytest.raises(ValueError, match=r"Conv3d.*configuration 2d"):
         planned_networks(three_d, "wang2020", 2)
-
-
-def test_xavier_init():
-    torch.manual_seed(0)
-    convolution = nn.Conv2d(8, 24, 3)
-    xavier_init(convolution)
-    bound = (6 / (8 * 9 + 24 * 9)) ** 0.5
-    assert (convolution.bias == 0).all()
-    assert 0.95 * bound < convolution.weight.abs().max() <= bound
-    norm = nn.BatchNorm2d(4)
-    xavier_init(norm)
-    assert (norm.weight == 1).all()
-
-
-def test_papers_networks_are_xavier_initialised():
-    network = wang2020_networks(base_features=8)
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            assert (module.bias == 0).all()
-            area = module.weight[0, 0].numel()
-            bound = (6 / (area * (module.in_channels + module.out_channels))) ** 0.5
-            assert module.weight.abs().max() <= bound

@@ -14,12 +14,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 from nnunetv2_strokesynth.networks.planned_unet import planned_unet
-from nnunetv2_strokesynth.networks.strokesynth_net import (
-    PSEUDO_DWI,
-    ChannelSegmenter,
-)
+from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet50
 
+from nnunetv2_strokesynth.networks.channel_segmenter import select_channels
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
-from nnunetv2_strokesynth.networks.strokesynth_net import select_channels
 from nnunetv2_strokesynth.papers.shared.image_sides import check_sides
 
 OUTPUT_STRIDE = 8

@@ -10,10 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from nnunetv2_strokesynth.networks.strokesynth_net import (
-    ChannelSegmenter,
-    select_channels,
-)
+from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter, select_channels
 from nnunetv2_strokesynth.papers.clerigues2019.asymmetric_unet import AsymmetricResidualUNet
 
 _MIN_PROB = 1e-7

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nnunetv2_strokesynth.networks.channel_segmenter import select_channels
 from nnunetv2_strokesynth.networks.logit_range import within_half_precision
-from nnunetv2_strokesynth.networks.strokesynth_net import select_channels
 from nnunetv2_strokesynth.papers.shared.image_sides import check_sides
 from nnunetv2_strokesynth.papers.shared.unet import ConvBlock
 

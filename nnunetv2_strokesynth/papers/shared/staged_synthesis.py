@@ -9,10 +9,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
-from nnunetv2_strokesynth.networks.strokesynth_net import wang2020_networks
 from nnunetv2_strokesynth.papers.shared.drop_schedule import DropSchedule
 from nnunetv2_strokesynth.papers.shared.segmentation_terms import segmentation_loss
 from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
+from nnunetv2_strokesynth.papers.shared.synthesis_networks import synthesis_networks
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 
@@ -26,7 +26,7 @@ class StagedSynthesisTrainer(StagedTrainer, SynthesisTrainer):
         generator_inputs: names of channels, and ``FEATURE`` for the extractor's output.
         segmenter_inputs: names of channels, and ``PSEUDO_DWI`` for the generator's output.
         segmenter: called with input channels, output channels and base features.
-        segmentation_terms: of L_s, keys of ``SEGMENTATION_TERMS``.
+        segmentation_terms: of L_s, keys of ``PAPER_TERMS``.
         context_length: numbers that a context encoder returns.
         lr_drops: shares of a stage's epochs after which the learning rate drops.
         lr_warm_up: share of a stage's epochs in which the learning rate grows.
@@ -60,8 +60,8 @@ class StagedSynthesisTrainer(StagedTrainer, SynthesisTrainer):
 
     @classmethod
     def _networks(cls, num_output_channels: int, **options) -> nn.Module:
-        """The networks with random weights; a paper adds ``options`` of ``wang2020_networks``."""
-        return wang2020_networks(
+        """The networks with random weights; a paper adds ``options`` of ``synthesis_networks``."""
+        return synthesis_networks(
             num_output_channels,
             preset=cls.preset,
             generator_inputs=cls.generator_inputs,

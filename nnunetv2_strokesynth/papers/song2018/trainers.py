@@ -15,10 +15,11 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
-from nnunetv2_strokesynth.networks.strokesynth_net import FEATURE, PSEUDO_DWI
+from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
 from nnunetv2_strokesynth.papers.shared.radial_distortion import RadialDistortion
 from nnunetv2_strokesynth.papers.shared.staged_synthesis import StagedSynthesisTrainer
 from nnunetv2_strokesynth.papers.shared.stages import JOINT
+from nnunetv2_strokesynth.papers.shared.synthesis_networks import FEATURE
 from nnunetv2_strokesynth.papers.shared.unet import SLNet, SLNetNoSN, UNet
 from nnunetv2_strokesynth.papers.song2018.loss import Song2018Loss
 from nnunetv2_strokesynth.papers.song2018.signed_distance_weight_map import (

@@ -11,10 +11,12 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
-from nnunetv2_strokesynth.networks.strokesynth_net import FEATURE, PSEUDO_DWI
+from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
 from nnunetv2_strokesynth.papers.shared.staged_synthesis import StagedSynthesisTrainer
 from nnunetv2_strokesynth.papers.shared.stages import JOINT, Stage
+from nnunetv2_strokesynth.papers.shared.synthesis_networks import FEATURE
 from nnunetv2_strokesynth.papers.shared.unet import SLNet
+from nnunetv2_strokesynth.papers.wang2020.discriminator import MultiScaleDiscriminator
 from nnunetv2_strokesynth.papers.wang2020.loss import Wang2020Loss
 
 
@@ -62,7 +64,7 @@ class StrokeSynthTrainer_Wang2020(StagedSynthesisTrainer):
         network = super()._networks(
             num_output_channels,
             with_context_encoder=cls.context_term is not None,
-            with_discriminator=cls.adversarial,
+            discriminator=MultiScaleDiscriminator if cls.adversarial else None,
             **options,
         )
         if cls.frozen_context:
