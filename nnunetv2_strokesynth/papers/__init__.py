@@ -1,0 +1,1 @@
+"""The published systems that StrokeSynthTrainer is compared with: a folder each, and ``shared``."""

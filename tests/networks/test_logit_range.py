@@ -14,7 +14,7 @@ from nnunetv2_strokesynth.networks.logit_range import (
 )
 from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
 from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import ChannelPSPNet
-from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import SupervisedSegmenter
+from nnunetv2_strokesynth.papers.gomez2023.supervised_segmenter import SupervisedSegmenter
 
 
 class Exploded(nn.Module):

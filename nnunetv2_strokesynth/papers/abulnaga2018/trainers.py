@@ -22,7 +22,7 @@ from torch import nn
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.transforms import with_targets
 from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter
-from nnunetv2_strokesynth.papers.abulnaga2018.affine import InPlaneAffine, covering_sides
+from nnunetv2_strokesynth.papers.abulnaga2018.augmentation import InPlaneAffine, covering_sides
 from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
     BalancedCrossEntropy,
     FocalLoss,

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nnunetv2_strokesynth.networks.channel_segmenter import select_channels
-from nnunetv2_strokesynth.networks.logit_range import within_half_precision
+from nnunetv2_strokesynth.papers.gomez2023.attention_gate import CrossAttention
 from nnunetv2_strokesynth.papers.shared.image_sides import check_sides
 from nnunetv2_strokesynth.papers.shared.unet import ConvBlock
 
 N_LEVELS = 6
-
-
-class CrossAttention(nn.Module):
-    """``sigmoid(W_s ReLU(W_e x_e + W_d x_d)) * x_e``: what the decoder lets through of a skip.
-
-    Source: Gomez 2023, section 4.1. The three W are 1x1 convolutions, W_s gives one map that is
-    broadcast over all features of x_e. As in the formula, none of them has a bias, and there is no
-    batch norm. Choice: half as many features between them as x_e has (the thesis is silent).
-
-    Args:
-        skip_channels: features of x_e.
-        decoder_channels: features of x_d.
-    """
-
-    def __init__(self, skip_channels: int, decoder_channels: int) -> None:
-        super().__init__()
-        width = max(1, skip_channels // 2)
-        self.w_e = nn.Conv2d(skip_channels, width, 1, bias=False)
-        self.w_d = nn.Conv2d(decoder_channels, width, 1, bias=False)
-        self.w_s = nn.Conv2d(width, 1, 1, bias=False)
-
-    def forward(self, skip: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
-        """x_e (B, E, Y, X) and x_d (B, D, Y, X) -> refined x_e (B, E, Y, X)."""
-        alignment = torch.relu(self.w_e(skip) + self.w_d(decoded))
-        return torch.sigmoid(self.w_s(alignment)) * skip
 
 
 class DecoderLevel(nn.Module):
@@ -135,56 +107,3 @@ def _resized(logits: torch.Tensor, size: torch.Size) -> torch.Tensor:
     if logits.shape[-2:] == size:
         return logits
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-
-
-def from_one_map(logits: torch.Tensor) -> torch.Tensor:
-    """A sigmoid's z (B, 1, Y, X) -> (0, z) (B, 2, Y, X), whose softmax is (1 - p, p)."""
-    return torch.cat((torch.zeros_like(logits), logits), dim=1)
-
-
-def merge_boundary(logits: torch.Tensor) -> torch.Tensor:
-    """(background, lesion, boundary) -> (background, lesion or boundary): (B, 3 -> 2, Y, X).
-
-    The softmax of the result has the sum of the two probabilities as its second class.
-
-    Choice: the thesis does not say what becomes of the auxiliary class in the end. The boundary
-    consists of lesion pixels, so its probability is the lesion's.
-    """
-    lesion = torch.logsumexp(logits[:, 1:], dim=1, keepdim=True)
-    return torch.cat((logits[:, :1], lesion), dim=1)
-
-
-class SupervisedSegmenter(nn.Module):
-    """A network with several heads as nnU-Net wants it: two-class logits first.
-
-    Args:
-        segmenter: (B, S, Y, X) -> list of (B, K, Y, X), coarse to fine.
-        two_class_logits: (B, K, Y, X) -> (B, 2, Y, X): background, lesion.
-        input_indices: the input channels that the segmenter sees; None: all of them.
-        return_heads: initial value of the attribute of that name.
-
-    Attributes:
-        return_heads: while True, ``forward`` returns (two-class logits of the finest head, *heads).
-    """
-
-    def __init__(
-        self,
-        segmenter: nn.Module,
-        two_class_logits: Callable[[torch.Tensor], torch.Tensor],
-        *,
-        input_indices: Sequence[int] | None = None,
-        return_heads: bool = False,
-    ) -> None:
-        super().__init__()
-        self.segmenter = segmenter
-        self.two_class_logits = two_class_logits
-        self.input_indices = None if input_indices is None else tuple(input_indices)
-        self.return_heads = return_heads
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """(B, C, Y, X) -> two-class logits (B, 2, Y, X); with ``return_heads`` (logits, *heads)."""
-        if self.input_indices is not None:
-            x = select_channels(x, self.input_indices)
-        heads = self.segmenter(x)
-        logits = self.two_class_logits(heads[-1])
-        return (logits, *heads) if self.return_heads else within_half_precision(logits)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import from_one_map, merge_boundary
 from nnunetv2_strokesynth.papers.gomez2023.lesion_classes import boundary_classes, lesion_classes
 from nnunetv2_strokesynth.papers.gomez2023.loss import sigmoid_focal_loss, softmax_cross_entropy
+from nnunetv2_strokesynth.papers.gomez2023.supervised_segmenter import from_one_map, merge_boundary
 
 
 class Task(NamedTuple):

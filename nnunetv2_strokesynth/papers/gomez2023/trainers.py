@@ -15,11 +15,9 @@ from torch.optim import Optimizer
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS, PRESETS, check_subset
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, with_targets
 from nnunetv2_strokesynth.papers.gomez2023.augmentation import gomez2023_augmentation
-from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import (
-    CrossAttentionUNet,
-    SupervisedSegmenter,
-)
+from nnunetv2_strokesynth.papers.gomez2023.cross_attention_unet import CrossAttentionUNet
 from nnunetv2_strokesynth.papers.gomez2023.loss import HEAD_WEIGHTS, Gomez2023Loss
+from nnunetv2_strokesynth.papers.gomez2023.supervised_segmenter import SupervisedSegmenter
 from nnunetv2_strokesynth.papers.gomez2023.task import BINARY, WITH_BOUNDARY
 from nnunetv2_strokesynth.papers.gomez2023.warm_up_cosine import WarmUpCosineSchedule
 from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer

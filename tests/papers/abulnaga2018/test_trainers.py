@@ -11,7 +11,7 @@ from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.papers.abulnaga2018 import trainers as abulnaga2018
-from nnunetv2_strokesynth.papers.abulnaga2018.affine import InPlaneAffine
+from nnunetv2_strokesynth.papers.abulnaga2018.augmentation import InPlaneAffine
 from nnunetv2_strokesynth.papers.abulnaga2018.pretraining_record import RECORD
 from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import dilated_resnet50
 from nnunetv2_strokesynth.papers.abulnaga2018.trainers import Abulnaga2018Trainer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_strokesynth.papers.abulnaga2018.affine import (
+from nnunetv2_strokesynth.papers.abulnaga2018.augmentation import (
     InPlaneAffine,
     affine_grid,
     covering_sides,
