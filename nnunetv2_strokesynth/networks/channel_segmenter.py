@@ -19,8 +19,8 @@ class ChannelSegmenter(nn.Module):
         return_heads: initial value of the attribute of that name.
 
     Attributes:
-        return_heads: while True, ``forward`` returns a tuple that holds the logits alone, as
-            nnU-Net's deep-supervision protocol wants it in training.
+        return_heads: while True, ``forward`` returns a tuple that holds the logits alone: in
+            training nnU-Net expects a list, as from deep supervision.
     """
 
     def __init__(
@@ -42,5 +42,8 @@ class ChannelSegmenter(nn.Module):
 
 
 def select_channels(x: torch.Tensor, channels: Sequence[int]) -> torch.Tensor:
-    """Channels of x by position. Slices: indexing with a list would copy it to the GPU and wait."""
+    """Some channels of an image, by position and in that order: (B, C, ...) -> (B, S, ...).
+
+    It concatenates slices, because indexing with a list would copy the list to the GPU and wait.
+    """
     return torch.cat([x[:, index : index + 1] for index in channels], dim=1)

@@ -18,18 +18,18 @@ class ContextEncoder(nn.Module):
     average pools to 8x1 and 1x8, concatenated. The channels 16-32-64-128-1 and the pool sizes are
     our choice: the paper gives the length 16 only, and 256 / 2^5 = 8.
 
-    The last ReLU acts on a single map: where that is negative everywhere, the encoder returns 0
-    for every image and never gets a gradient again. On brain-like images (200 seeds, four shapes)
+    The last ReLU acts on a single map. If that is negative everywhere, the encoder returns 0 for
+    every image and never gets a gradient again. On brain-like images (200 seeds, four shapes)
     Xavier initialisation starts like that in 5 % of the trials at 256 px and in 18 % at 64 px;
     PyTorch's default, with random biases, in about 40 %. A leaky ReLU would depart from the paper.
-    Instead the sign of the last filter is chosen such that an image of ones gives a positive map
-    on average (Xavier's distribution is symmetric, so sizes stay): no dead start was left at 96 px
-    and above, 1 % at 64 px. Trained on Eq. 8, however, the map dies within the first few steps,
-    since nothing in that loss keeps the outputs of different images apart
-    (``docs/explanation/results.md``); the joint loss logs the spread of the output.
+    Instead we choose the sign of the last filter such that an image of ones gives a positive map on
+    average (Xavier's distribution is symmetric, so it stays the same). Then no trial started like
+    that at 96 px and above, and 1 % did at 64 px. Trained on Eq. 8, however, the map dies within
+    the first few steps, since nothing in that loss keeps the outputs of different images apart
+    (``docs/explanation/results.md``). The joint loss logs how far they differ.
 
     Args:
-        length: of the output, even; Song & Huang 2018 pool to 7x1 and 1x7, so theirs is 14.
+        length: length of the output, even; Song & Huang 2018 pool to 7x1 and 1x7, so theirs is 14.
     """
 
     def __init__(self, length: int = CONTEXT_LENGTH) -> None:
@@ -44,7 +44,7 @@ class ContextEncoder(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Xavier initialisation, with the sign of the last filter that keeps its ReLU alive."""
+        """Xavier initialisation, with the sign of the last filter that keeps its ReLU active."""
         self.apply(xavier_init)
         last = self.layers[-2]
         ones = torch.ones(1, 1, 256, 256, device=last.weight.device, dtype=last.weight.dtype)
@@ -52,7 +52,11 @@ class ContextEncoder(nn.Module):
         last.weight.mul_(torch.where(response < 0, -1.0, 1.0))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """(B, 1, Y, X), each side at least 32 -> (B, 16)."""
+        """(B, 1, Y, X) -> (B, length).
+
+        Raises:
+            ValueError: more than one channel, or a side below 32 pixels.
+        """
         if image.shape[1] != 1 or min(image.shape[-2:]) < 32:
             raise ValueError(
                 "The context encoder takes (B, 1, Y, X) with sides of at least 32 pixels, found "

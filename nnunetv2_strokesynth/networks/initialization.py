@@ -1,4 +1,4 @@
-"""Weight initialisation of the paper's networks."""
+"""Weight initialisation of Wang et al. 2020: context encoder, U-Nets and SLNet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ _LINEAR_MAPS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn
 
 
 def xavier_init(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases in one layer; norms keep theirs. For ``net.apply``.
+    """Give one layer Xavier-uniform weights and zero biases; norms keep theirs.
 
-    Source: Wang et al. 2020, section 4.1 (Glorot & Bengio 2010). The paper does not say which of
-    the two Xavier distributions; the uniform one is ours, and so are the zero biases.
+    Use it as ``network.apply(xavier_init)``.
+
+    Source: Wang et al. 2020, section 4.1 (Glorot & Bengio 2010). Choices: the uniform one of the
+    two Xavier distributions, since the paper names neither, and the zero biases.
     """
     if isinstance(module, _LINEAR_MAPS):
         nn.init.xavier_uniform_(module.weight)

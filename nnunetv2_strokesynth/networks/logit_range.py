@@ -1,4 +1,4 @@
-"""Logits that nnU-Net's sliding window can add up in half precision."""
+"""Limits logits so that nnU-Net's sliding window can add them up in half precision."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ LARGEST_LOGIT = 1000.0
 
 
 def within_half_precision(logits: torch.Tensor) -> torch.Tensor:
-    """Logits, (B, C, ...), cut off at +-``LARGEST_LOGIT``: for prediction, not for a loss.
+    """Clip logits (B, C, ...) to +-``LARGEST_LOGIT``: for prediction, not for a loss.
 
-    A network whose batch statistics have not settled, after a few steps of RMSprop, may give
+    After a few steps of RMSprop, when its batch statistics have not settled, a network may give
     logits of many thousands. nnU-Net would then stop with "Encountered inf in predicted array", and
     a training would end without its validation.
     """

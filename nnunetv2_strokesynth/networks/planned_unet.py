@@ -15,6 +15,7 @@ _WIDTH_KEYS = ("features_per_stage", "bottleneck_channels", "stem_channels")
 
 
 def _scaled(features: int | list[int] | None, width: float) -> int | list[int] | None:
+    """The features times the width, at least 1 each; the plans give some keys as None."""
     if features is None:
         return None
     if isinstance(features, (list, tuple)):
@@ -29,13 +30,12 @@ def planned_unet(
     *,
     width: float = 1.0,
     norm_op: type[nn.Module] | None = None,
-    norm_op_kwargs: dict[str, Any] | None = None,
     squeeze_excite: bool = False,
 ) -> nn.Module:
     """Build the network that the plans describe, with one full-resolution head.
 
-    Stages, features, strides, kernels, non-linearity and initialisation are nnU-Net's own. Both
-    of its planners are served: ``PlainConvUNet`` and ``ResidualEncoderUNet``.
+    Stages, features, strides, kernels, non-linearity and initialisation are nnU-Net's own. The
+    plans of both its planners work, with ``PlainConvUNet`` or ``ResidualEncoderUNet``.
 
     Args:
         architecture: ``architecture`` of a plans configuration: ``network_class_name``,
@@ -43,8 +43,8 @@ def planned_unet(
         in_channels: input channels.
         out_channels: output channels.
         width: factor on the features of every stage.
-        norm_op: normalisation class; None takes the plans'.
-        norm_op_kwargs: its keyword arguments; None takes the plans'.
+        norm_op: normalisation class, called with the plans' keyword arguments; None takes the
+            plans' class.
         squeeze_excite: a squeeze-and-excitation block after each encoder stage, bottleneck
             included.
 
@@ -59,8 +59,6 @@ def planned_unet(
     if norm_op is not None:
         arch_kwargs["norm_op"] = norm_op
         needs_import.remove("norm_op")
-    if norm_op_kwargs is not None:
-        arch_kwargs["norm_op_kwargs"] = norm_op_kwargs
     network = get_network_from_plans(
         architecture["network_class_name"],
         arch_kwargs,
@@ -79,9 +77,9 @@ def planned_unet(
 class PlannedImageNet(nn.Module):
     """A planned U-Net that makes an image, (B, in_channels, Y, X) -> (B, 1, Y, X).
 
-    It computes what ``planned_unet(architecture, in_channels, 1)`` does. Its last layer only has
-    another name: nnU-Net's ``-pretrained_weights`` passes over all layers called ``seg_layers``,
-    since another data set may have other classes, and would leave this one random.
+    It computes what ``planned_unet(architecture, in_channels, 1)`` does, but its last layer has
+    another name: nnU-Net's ``-pretrained_weights`` skips all layers called ``seg_layers``, since
+    another data set may have other classes, and would leave this one random.
 
     Args:
         architecture, in_channels, width, norm_op: see ``planned_unet``.
@@ -93,13 +91,14 @@ class PlannedImageNet(nn.Module):
         in_channels: int,
         width: float = 1.0,
         norm_op: type[nn.Module] | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.unet = planned_unet(architecture, in_channels, 1, width=width, norm_op=norm_op)
         self.output = self.unet.decoder.seg_layers[-1]
         self.unet.decoder.seg_layers = nn.ModuleList([nn.Identity()])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, Y, X) -> (B, 1, Y, X)."""
         return self.output(self.unet(x))
 
 

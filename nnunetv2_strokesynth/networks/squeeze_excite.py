@@ -7,16 +7,16 @@ from torch import nn
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate computed from all channel means.
+    """Scale each channel by a gate that is computed from the means of all channels.
 
     ``gate = sigmoid(W2 relu(W1 mean(x) + b1) + b2)``, one value in (0, 1) per sample and channel.
 
     Source: Hu et al. 2018, as Wang et al. 2020 use it (section 3.3). The paper's parameter counts
-    pin the reduction to 1 and both maps to have biases: 2 c^2 + 2 c parameters for c channels.
+    fix the reduction at 1 and give both linear maps biases: 2 c^2 + 2 c parameters for c channels.
 
     Args:
         channels: channels of the input.
-        reduction: by how much the hidden layer is narrower than the input.
+        reduction: how many times narrower than the input the hidden layer is.
     """
 
     def __init__(self, channels: int, reduction: int = 1) -> None:

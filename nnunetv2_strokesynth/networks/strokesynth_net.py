@@ -112,7 +112,7 @@ def planned_networks(
 ) -> StrokeSynthNet | ChannelSegmenter:
     """Extractor, generator and segmenter with the topology of nnU-Net's plans.
 
-    The segmenter has squeeze-and-excitation.
+    The segmenter has squeeze-and-excitation blocks.
 
     Args:
         architecture: ``architecture`` of a 2-D plans configuration (see ``planned_unet``).
@@ -121,8 +121,8 @@ def planned_networks(
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
             it there is no generator, and a ``ChannelSegmenter`` comes back.
         synthesis_width: factor on the generator's features; the extractor has half as many.
-        synthesis_norm: of generator and extractor; None takes the plans'.
-        segmenter_norm: None takes the plans'.
+        synthesis_norm: normalisation class of generator and extractor; None takes the plans'.
+        segmenter_norm: normalisation class of the segmenter; None takes the plans'.
         end_to_end: see ``StrokeSynthNet``.
         with_context_encoder: False where no synthesis loss is used.
         return_heads: see ``StrokeSynthNet``.

@@ -75,10 +75,10 @@ def test_other_norm_replaces_the_plans(architecture):
     network(torch.randn(2, 1, *SIZE)).mean().backward()
 
 
-def test_norm_kwargs_are_passed_on(architecture):
-    network = planned_unet(
-        architecture, 1, 1, norm_op=SwitchableNorm2d, norm_op_kwargs={"eps": 0.25}
-    )
+def test_the_plans_norm_kwargs_are_passed_on(architecture):
+    architecture = copy.deepcopy(architecture)
+    architecture["arch_kwargs"]["norm_op_kwargs"] = {"eps": 0.25}
+    network = planned_unet(architecture, 1, 1, norm_op=SwitchableNorm2d)
     found = {m.eps for m in network.modules() if isinstance(m, SwitchableNorm2d)}
     assert found == {0.25}
 
@@ -91,7 +91,5 @@ def test_half_width(architecture):
 
 def test_architecture_is_left_unchanged(architecture):
     before = copy.deepcopy(architecture)
-    planned_unet(
-        architecture, 1, 1, width=0.5, norm_op=SwitchableNorm2d, norm_op_kwargs={"eps": 1.0}
-    )
+    planned_unet(architecture, 1, 1, width=0.5, norm_op=SwitchableNorm2d)
     assert architecture == before

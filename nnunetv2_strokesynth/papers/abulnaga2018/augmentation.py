@@ -1,4 +1,4 @@
-"""The augmentation of Abulnaga & Rubin 2018 but for the flips, which are nnU-Net's."""
+"""The augmentation of Abulnaga & Rubin 2018, except the flips, for which nnU-Net's serve."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SCALES = (0.9, 1.1)
 
 
 class InPlaneAffine(BasicTransform):
-    """Each sample is scaled, rotated and shifted in the (y, x) plane, all slices alike.
+    """Scales, rotates and shifts each sample in the (y, x) plane, all slices alike.
 
-    Images and DWI are interpolated linearly, labels take their nearest neighbour. What comes from
-    outside is 0 in images and -1 in labels, as in nnU-Net's own padding. The result has the patch's
-    sides; a larger input lets what lies around the patch move in.
+    Images and DWI are interpolated linearly, and labels take their nearest neighbour. Outside the
+    input, images are 0 and labels -1, as in nnU-Net's own padding. The result has the patch's
+    sides; a larger input lets its margin move into the patch.
 
     Source: Abulnaga & Rubin 2018, section 4.1. Choices: the three follow each other in a fixed
     order, as one resampling, where the paper draws the order; one scale for both axes; one shift
     for each.
 
     Args:
-        patch_size: (Y, X) or (Z, Y, X); the input must have its Z.
+        patch_size: (Y, X) or (Z, Y, X); the input must have the same Z.
         angle_deg: bounds of the angle, which is drawn uniformly.
         shift: bounds of the shift, as a share of the patch's sides.
         scaling: bounds of the scale; above 1 enlarges.
@@ -84,10 +84,10 @@ def affine_grid(
     shift_px: Sequence[float],
     scale: float,
 ) -> torch.Tensor:
-    """Where each pixel of the result looks, as ``grid_sample`` wants it: (1, Y, X, 2).
+    """Where each pixel of the result takes its value, for ``grid_sample``: (1, Y, X, 2).
 
-    The image is scaled about its centre, then rotated about it, then shifted; its centre falls on
-    that of the result when nothing is shifted.
+    The image is scaled about its centre, then rotated about it, then shifted. Without a shift, its
+    centre falls on that of the result.
 
     Args:
         sides_in: (y, x) of the image.
@@ -106,7 +106,7 @@ def affine_grid(
 
 
 def covering_sides(sides: Sequence[int]) -> list[int]:
-    """Sides (y, x) of an input that holds all that the default augmentation may show in a patch.
+    """Sides (y, x) of an input large enough that the default augmentation stays within it.
 
     Args:
         sides: (Y, X) of the patch.

@@ -114,7 +114,7 @@ class BalancedCrossEntropy(nn.Module):
     def forward(
         self, output: torch.Tensor | Sequence[torch.Tensor], target: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """The loss as a scalar; arguments as ``FocalLoss``."""
+        """The loss as a scalar; the arguments are those of ``FocalLoss``."""
         loss = balanced_cross_entropy(_lesion_logit(output), target[0][:, 0], self.lesion_weight)
         self.terms = {"L_s": loss.detach()}
         return loss

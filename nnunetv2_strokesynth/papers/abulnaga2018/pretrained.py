@@ -1,4 +1,4 @@
-"""Weights learned on natural images for the PSPNet's backbone: from a file, never downloaded."""
+"""Loads weights learned on natural images into the PSPNet's backbone; it never downloads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import PSPNet
 TORCHVISION = "torchvision"
 HUB_FILE = "fcn_resnet50_coco-1167a1af.pth"
 _PREFIX = "backbone."
-_COUNTER = "num_batches_tracked"  # of a batch norm; files older than it lack it, nothing reads it
+_COUNTER = "num_batches_tracked"  # of a batch norm; older files lack it, and nothing reads it
 _ADVICE = (
     "The weights are torchvision.models.segmentation.FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1: "
     "put that file there on a machine with a network connection, name a copy of it, or {unset}."
@@ -21,10 +21,10 @@ _ADVICE = (
 
 
 def weights_file(source: str) -> Path:
-    """Where a source of weights lies.
+    """The file that a source of weights names.
 
     Args:
-        source: a path, or ``torchvision`` for its file in PyTorch's local cache.
+        source: a path, or ``torchvision`` for torchvision's file in PyTorch's local cache.
     """
     if source == TORCHVISION:
         return Path(torch.hub.get_dir()) / "checkpoints" / HUB_FILE
@@ -36,22 +36,23 @@ def load_backbone(
 ) -> Path:
     """Replace the backbone's weights by learned ones; the other parts keep theirs.
 
-    Source: Abulnaga & Rubin 2018, section 4.3. Departure: theirs is a whole PSPNet trained on
-    Pascal VOC, which is not published; this is the ResNet-50 of torchvision's FCN, with the same
+    Source: Abulnaga & Rubin 2018, section 4.3. Departure: they load a whole PSPNet trained on
+    Pascal VOC, which is not published. This is the ResNet-50 of torchvision's FCN, with the same
     dilations, trained on the part of COCO that has the labels of Pascal VOC.
 
     Args:
         network: changed in place.
         source: a path to a ``state_dict``, of torchvision's FCN-ResNet-50 or of a plain ResNet-50;
             or ``torchvision`` (see ``weights_file``).
-        unset: for the messages, how to do without.
+        unset: says in error messages how to train without such weights.
 
     Returns:
         The file that was read.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or lacks a layer of the backbone or has it in another shape.
+        ValueError: the file cannot be read, or a layer of the backbone is missing in it or has
+            another shape.
     """
     path = weights_file(source)
     advice = _ADVICE.format(unset=unset)
@@ -85,7 +86,7 @@ def _read(path: Path, advice: str) -> Mapping[str, torch.Tensor]:
 
 
 def _backbone_of(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The entries under ``backbone.`` without that prefix; all entries if there are none."""
+    """The entries under ``backbone.`` without that prefix, or all entries if there are none."""
     named = {str(name): value for name, value in weights.items()}
     inner = {k.removeprefix(_PREFIX): v for k, v in named.items() if k.startswith(_PREFIX)}
     return inner or named

@@ -56,7 +56,7 @@ class ConvNormReLU(nn.Sequential):
 class PyramidPooling(nn.Module):
     """Average poolings to 1x1, 2x2, 3x3 and 6x6, each reduced, enlarged and concatenated.
 
-    (B, C, y, x) -> (B, C + 4 R, y, x); the input's own channels come first.
+    (B, C, y, x) -> (B, C + 4 R, y, x); the channels of the input come first.
 
     In training, batch norm on the 1x1 map needs more than one sample on a device (PyTorch raises a
     ``ValueError`` otherwise). nnU-Net's batches are always full, eight slices here.
@@ -67,7 +67,7 @@ class PyramidPooling(nn.Module):
     Args:
         in_channels: C.
         branch_features: R.
-        sides: of the pooled maps.
+        sides: sides of the pooled maps.
     """
 
     def __init__(
@@ -129,8 +129,8 @@ class PSPNet(nn.Module):
 class ChannelPSPNet(PSPNet):
     """The PSPNet on some of the channels, with nnU-Net's protocol of heads.
 
-    A subclass and no wrapper, so that its four parts are the network's own: the stages of a
-    training freeze them by name.
+    It is a subclass, not a wrapper, so that its four parts are attributes of the network itself:
+    the stages of a training freeze them by name.
 
     Args:
         indices: the input channels that it sees, in this order.

@@ -22,13 +22,13 @@ class ConvNormReLU3d(nn.Sequential):
 
 
 class UNet3d(SkipNetwork):
-    """Cicek et al.'s 3-D U-Net, by default halved in the plane only; linear output.
+    """Cicek et al.'s 3-D U-Net, by default pooled in the plane only; linear output.
 
     Four levels of (c/2, c), (c, 2c), (2c, 4c), (4c, 8c) features in their two convolutions; the
     up-convolutions keep their input's features; 4c, 2c, c twice on the way up. 17,700,034
-    parameters for 5 -> 2 channels with c = 64. With scales of 2x2x2 and 3 -> 3 channels it has the
-    19,069,955 that Cicek et al. 2016 publish, when the norms' are not counted; that number also
-    says that the convolutions have biases and the up-convolutions none.
+    parameters for 5 -> 2 channels with c = 64. With scales of 2x2x2 and 3 -> 3 channels it has,
+    without those of the norms, the 19,069,955 that Cicek et al. 2016 publish. That number also
+    shows that the convolutions have biases and the up-convolutions none.
 
     Args:
         in_channels: input channels.

@@ -13,10 +13,10 @@ DECODER_CONVS = (3, 3, 2, 1)
 
 
 class ResidualStage(nn.Module):
-    """``n_convs`` 3x3x3 convolutions, each but the last with a PReLU; input added; PReLU.
+    """``n_convs`` 3x3x3 convolutions with PReLUs between them; input added; PReLU.
 
-    The sum takes the stage's input as it is; where the widths differ (the network's first stage), a
-    1x1x1 convolution of it.
+    The stage's input is added unchanged. Where the widths differ, in the network's first stage, a
+    1x1x1 convolution of it is added.
     """
 
     def __init__(self, in_channels: int, out_channels: int, n_convs: int) -> None:

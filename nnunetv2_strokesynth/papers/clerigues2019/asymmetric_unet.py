@@ -19,11 +19,11 @@ class SampledDropout(nn.Module):
     """Dropout that can also be sampled, reproducibly, while the network predicts.
 
     Args:
-        rate: in training.
+        rate: dropout rate in training.
 
     Attributes:
-        prediction_rate: in evaluation; 0 turns the dropout off.
-        generator: what draws the mask in evaluation.
+        prediction_rate: dropout rate in evaluation; 0 turns the dropout off.
+        generator: draws the mask in evaluation.
     """
 
     def __init__(self, rate: float) -> None:
@@ -33,7 +33,7 @@ class SampledDropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, Y, X) of the same shape; what is left is scaled up, as dropout does."""
+        """(B, C, Y, X) -> the same shape; the values that are kept are scaled up."""
         if self.training:
             return F.dropout(x, self.rate)
         if self.prediction_rate == 0:
@@ -133,7 +133,7 @@ class AsymmetricResidualUNet(nn.Module):
 
     @contextmanager
     def sampling(self, rate: float, generator: torch.Generator):
-        """While open, predictions drop features out at ``rate``: one Monte-Carlo sample each."""
+        """Make each prediction within the context one Monte-Carlo sample: dropout at ``rate``."""
         dropouts = [module for module in self.modules() if isinstance(module, SampledDropout)]
         for dropout in dropouts:
             dropout.prediction_rate, dropout.generator = rate, generator

@@ -1,7 +1,8 @@
-"""Patches centred on lesion and on healthy tissue in equal number, drawn for nnU-Net's loader.
+"""As many patches centred on lesion as on healthy tissue, drawn for nnU-Net's loader.
 
 nnU-Net's loader centres a patch on a random voxel of a class that ``properties["class_locations"]``
-lists. The data set here lists one voxel, already drawn, so that the loader stays as it is.
+lists. The data set here draws the voxel itself and lists that one alone, so that the loader need
+not change.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _MOST_VOXELS = 8000
 
 
 class _Voxels(NamedTuple):
-    """Candidates for the centre of a patch, (N, 3) in z, y, x, in regular steps if many."""
+    """Candidates for the centre of a patch, (N, 3) in z, y, x; if many, in regular steps."""
 
     lesion: np.ndarray
     healthy: np.ndarray
@@ -28,12 +29,12 @@ class _Voxels(NamedTuple):
 
 
 class BalancedPatches:
-    """A preprocessed data set whose patches are centred on lesion and healthy tissue alike.
+    """A preprocessed data set with as many patches on lesion as on healthy tissue.
 
     Half of a scan's patches are centred on lesion voxels, moved by a random offset of up to half a
-    patch that keeps the voxel inside; half on healthy voxels of the brain. A scan with fewer lesion
-    voxels than patches to centre on them repeats voxels; these patches are marked, see
-    ``RepeatedPatches``.
+    patch that keeps the voxel inside. The other half are centred on healthy voxels of the brain. A
+    scan with fewer lesion voxels than patches to centre on them repeats voxels; these patches are
+    marked for ``RepeatedPatches``.
 
     Source: Clerigues et al. 2019, section 3.1. Departure: voxels are drawn at random from a regular
     grid, not enumerated, because nnU-Net's loader has several processes that do not know of each
@@ -41,8 +42,8 @@ class BalancedPatches:
 
     Args:
         dataset: the preprocessed cases as nnU-Net reads them.
-        patch_side: in pixels.
-        patches_per_case: how many patches the paper takes of a scan.
+        patch_side: side of the patches in pixels.
+        patches_per_case: patches that the paper takes from each scan.
     """
 
     def __init__(
@@ -94,10 +95,10 @@ def _find_voxels(labels: np.ndarray) -> _Voxels:
 
 
 class RepeatedPatches(BasicTransform):
-    """Takes the mark off the image and deforms the patches that have it.
+    """Removes the mark of ``BalancedPatches`` from the image and deforms the marked patches.
 
     Args:
-        deformation: applied where the mark is set; None leaves all patches as they are.
+        deformation: applied to marked patches; None leaves all patches unchanged.
     """
 
     def __init__(self, deformation: BasicTransform | None = None):
@@ -105,6 +106,7 @@ class RepeatedPatches(BasicTransform):
         self.deformation = deformation
 
     def apply(self, data_dict: dict, **params) -> dict:
+        """The sample without its last channel, deformed if that channel was set."""
         image = data_dict["image"]
         repeated = bool(torch.any(image[-1] > 0))
         data_dict["image"] = image[:-1].contiguous()

@@ -1,7 +1,7 @@
 """Predictions averaged over passes with dropout (Monte-Carlo dropout), inside the network.
 
 nnU-Net's predictor asks a network for logits and averages them over tiles, mirrored passes and
-folds. A network that does its own averaging works under ``nnUNetv2_predict`` without further ado.
+folds. A network that averages its own passes works with ``nnUNetv2_predict`` unchanged.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class MonteCarloSegmenter(ChannelSegmenter):
     """A ``ChannelSegmenter`` whose prediction is the mean of several passes with dropout.
 
     While ``return_heads`` is off, the logits are the logarithm of the mean probability, so that
-    their softmax is that mean. Each call draws the same masks again: a scan's prediction depends
-    neither on the order nor on the number of calls.
+    their softmax is that mean. Each call draws the same masks again, so that a scan's prediction
+    depends neither on the order nor on the number of calls.
 
     Source: Clerigues et al. 2019, section 3.3: 3 passes at 10 % in the deepest levels.
 
     Args:
         segmenter: (B, S, Y, X) -> (B, C, Y, X).
         segmenter_indices: the input channels that it sees.
-        n_passes: 0 predicts once, without dropout.
-        rate: of the dropout in prediction.
-        seed: of its masks.
+        n_passes: number of passes; 0 predicts once, without dropout.
+        rate: dropout rate in prediction.
+        seed: seed of the dropout masks.
         return_heads: see ``ChannelSegmenter``.
     """
 

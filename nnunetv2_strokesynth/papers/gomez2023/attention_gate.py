@@ -7,15 +7,15 @@ from torch import nn
 
 
 class CrossAttention(nn.Module):
-    """``sigmoid(W_s ReLU(W_e x_e + W_d x_d)) * x_e``: what the decoder lets through of a skip.
+    """``sigmoid(W_s ReLU(W_e x_e + W_d x_d)) * x_e``: the decoder weighs the pixels of a skip.
 
     Source: Gomez 2023, section 4.1. The three W are 1x1 convolutions, W_s gives one map that is
     broadcast over all features of x_e. As in the formula, none of them has a bias, and there is no
     batch norm. Choice: half as many features between them as x_e has (the thesis is silent).
 
     Args:
-        skip_channels: features of x_e.
-        decoder_channels: features of x_d.
+        skip_channels: features of x_e, from the encoder.
+        decoder_channels: features of x_d, from the decoder.
     """
 
     def __init__(self, skip_channels: int, decoder_channels: int) -> None:

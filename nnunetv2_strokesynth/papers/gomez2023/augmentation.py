@@ -26,7 +26,7 @@ _ELASTIC_SHIFT = 0.025  # the most that a pixel moves, as a share of the patch's
 
 
 class OpticalDistortion(RadialDistortion):
-    """Radial distortion; what it shows from beyond the image counts as outside the mask (-1)."""
+    """Radial distortion; pixels from outside the image count as outside the mask (-1)."""
 
     def _apply_to_segmentation(self, segmentation: torch.Tensor, grid: torch.Tensor):
         return super()._apply_to_segmentation(segmentation + 1, grid) - 1
@@ -40,8 +40,9 @@ def gomez2023_augmentation(
 ) -> ComposeTransforms:
     """Distortions, rotation, flips, brightness and contrast, in place of nnU-Net's augmentation.
 
-    What is no augmentation stays as nnU-Net has it: the crop to the patch, zeros outside the mask
-    of channels that were normalised within one, and -1 (outside the mask) becoming background.
+    The steps that are no augmentation are nnU-Net's: the crop to the patch, zeros outside the mask
+    of channels that were normalised within one, and the label -1 (outside the mask) turned into
+    background.
 
     Source: Gomez 2023, section 5.2. Choices, since the thesis gives the angles only: every
     probability and strength; brightness is a shift of each channel with a standard deviation of 0.2
@@ -73,7 +74,7 @@ def gomez2023_augmentation(
 def _rotation_and_elastic(
     patch_size: tuple[int, ...], rotation: tuple[float, float]
 ) -> SpatialTransform:
-    """Also cuts the patch out of the larger one that nnU-Net's loader provides."""
+    """Rotation and elastic deformation; it also crops the loader's larger patch to the patch."""
     return SpatialTransform(
         patch_size,
         patch_center_dist_from_border=0,

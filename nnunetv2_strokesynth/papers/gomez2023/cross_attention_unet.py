@@ -19,7 +19,7 @@ class DecoderLevel(nn.Module):
     Args:
         in_channels: features of the level below.
         out_channels: features of this level and of its skip.
-        attention: whether cross-attention refines the skip; without it the skip is taken as it is.
+        attention: whether cross-attention refines the skip; otherwise the skip is used unchanged.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, attention: bool) -> None:

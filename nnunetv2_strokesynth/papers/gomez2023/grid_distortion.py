@@ -14,9 +14,9 @@ _FOLD = 0.25
 
 
 class GridDistortion(GridSampling):
-    """A coarse grid of control points moves at random and takes the pixels between along.
+    """Moves a coarse grid of control points at random, and the pixels between them with it.
 
-    The points on the image's border stay where they are, so nothing from beyond it is shown.
+    The points on the image's border stay in place, so that nothing from outside the image is shown.
 
     Source: Gomez 2023, section 5.2 names "random grid distortions" without a definition. Choices:
     the number of cells, independent uniform shifts, bilinear interpolation between the points.
@@ -50,11 +50,11 @@ class GridDistortion(GridSampling):
 
 
 def control_point_grid(shape: tuple[int, int], shifts: torch.Tensor) -> torch.Tensor:
-    """Where each pixel of a (Y, X) image looks, as ``grid_sample`` wants it: (1, Y, X, 2).
+    """Where each pixel of a (Y, X) image takes its value, for ``grid_sample``: (1, Y, X, 2).
 
     Args:
         shape: Y and X. The outer control points lie on the centres of the outer pixels.
-        shifts: (2, n + 1, m + 1), of each control point along y and x, in cells.
+        shifts: (2, n + 1, m + 1), shift of each control point along y and x, in cells.
     """
     moved = F.interpolate(shifts[None], size=shape, mode="bilinear", align_corners=True)[0]
     n_cells = (shifts.shape[1] - 1, shifts.shape[2] - 1)

@@ -1,4 +1,4 @@
-"""Maps of classes made of the augmented lesion, for ``PackTargets``."""
+"""The classes that Gomez 2023 trains on, made from the augmented lesion by ``PackTargets``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def boundary_classes(lesion: np.ndarray) -> np.ndarray:
         lesion: bool (Y, X).
 
     Returns:
-        float32 (Y, X). All zeros without a lesion; a lesion that is nowhere three pixels thick is
-        boundary alone.
+        float32 (Y, X). All zeros without a lesion; a lesion that is nowhere three pixels thick
+        consists of boundary only.
 
     Source: Gomez 2023, section 4.4, which names the boundary as a class of its own and gives it no
     width. Choice: the lesion pixels that have a pixel outside the lesion among their four
-    neighbours. The image's border is no edge of the lesion: what lies beyond counts as inside.
+    neighbours. The image's border is no edge of the lesion: the area beyond counts as lesion.
     """
     interior = binary_erosion(lesion, _FOUR_NEIGHBOURS, border_value=1)
     return lesion.astype(np.float32) + (lesion & ~interior)

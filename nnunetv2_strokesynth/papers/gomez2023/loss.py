@@ -33,10 +33,11 @@ def softmax_cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.
 
 
 def class_weight_map(classes: torch.Tensor, class_weights: Sequence[float]) -> torch.Tensor:
-    """Each pixel's class replaced by that class's weight: (B, Y, X) -> float32 (B, Y, X).
+    """Replace each pixel's class by that class's weight: (B, Y, X) -> float32 (B, Y, X).
 
-    Source: Gomez 2023, section 4.3 and Fig. 6. Without indexing, which would copy the weights to
-    the GPU in every step and wait.
+    It does not index, since that would copy the weights to the GPU in every step and wait.
+
+    Source: Gomez 2023, section 4.3 and Fig. 6.
     """
     maps = (weight * (classes == index).float() for index, weight in enumerate(class_weights))
     return torch.stack(list(maps)).sum(dim=0)

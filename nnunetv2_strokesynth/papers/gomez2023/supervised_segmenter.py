@@ -21,15 +21,15 @@ def merge_boundary(logits: torch.Tensor) -> torch.Tensor:
 
     The softmax of the result has the sum of the two probabilities as its second class.
 
-    Choice: the thesis does not say what becomes of the auxiliary class in the end. The boundary
-    consists of lesion pixels, so its probability is the lesion's.
+    Choice: the thesis does not say how the auxiliary class enters the prediction. The boundary
+    consists of lesion pixels, so its probability counts as the lesion's.
     """
     lesion = torch.logsumexp(logits[:, 1:], dim=1, keepdim=True)
     return torch.cat((logits[:, :1], lesion), dim=1)
 
 
 class SupervisedSegmenter(nn.Module):
-    """A network with several heads as nnU-Net wants it: two-class logits first.
+    """A network with several heads, with the two-class logits that nnU-Net expects.
 
     Args:
         segmenter: (B, S, Y, X) -> list of (B, K, Y, X), coarse to fine.

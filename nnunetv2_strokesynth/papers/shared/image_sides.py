@@ -1,4 +1,4 @@
-"""The check of image sides that the pooling networks share."""
+"""The check of image sides that all networks with pooling need."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import torch
 
 
 def check_sides(x: torch.Tensor, divisor: int, network: str) -> None:
-    """Refuse images (B, C, Y, X) whose sides cannot be halved down to the deepest level.
+    """Refuse images (B, C, ..., Y, X) whose sides cannot be halved down to the deepest level.
 
     Args:
         x: the network's input.
         divisor: what Y and X must be multiples of.
-        network: its name, for the message.
+        network: the network's name, for the message.
 
     Raises:
         ValueError: Y or X is not a multiple of ``divisor``.

@@ -1,4 +1,4 @@
-"""Radial distortion, one of the augmentations of Song & Huang 2018."""
+"""Radial distortion, an augmentation of Song & Huang 2018 and, as "optical", of Gomez 2023."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 
 class GridSampling(BasicTransform):
-    """Shows each pixel what lies elsewhere in the image; ``get_parameters`` gives the ``grid``.
+    """Resamples images, DWI and labels at the points of a ``grid``, from ``get_parameters``.
 
-    Images and DWI are interpolated linearly and continue with their edge values, labels take their
-    nearest neighbour; outside the image they become 0.
+    Images and DWI are interpolated linearly and continue with their edge values. Labels take their
+    nearest neighbour and become 0 outside the image.
     """
 
     def _apply_to_image(self, img: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
@@ -35,9 +35,9 @@ class GridSampling(BasicTransform):
 
 
 class RadialDistortion(GridSampling):
-    """Barrel or pincushion: a point at radius r shows what was at ``r (1 + k r^2)``.
+    """Barrel or pincushion distortion: a point at radius r shows what was at ``r (1 + k r^2)``.
 
-    r is 1 at the middle of the image's sides.
+    r is 1 at the middle of each side of the image.
 
     Source: Song & Huang 2018 name "radial distortion" without a formula or a range. Choice: the
     first term of Brown's lens model.
@@ -57,7 +57,12 @@ class RadialDistortion(GridSampling):
 
 
 def distortion_grid(shape: tuple[int, int], k: float) -> torch.Tensor:
-    """Where each pixel of a (Y, X) image looks, as ``grid_sample`` wants it: (1, Y, X, 2)."""
+    """Where each pixel of a (Y, X) image takes its value, for ``grid_sample``: (1, Y, X, 2).
+
+    Args:
+        shape: Y and X.
+        k: 0 gives the identity, above 0 a barrel, below 0 a pincushion.
+    """
     rows, columns = (((torch.arange(n) + 0.5) * 2 / n) - 1 for n in shape)
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     scale = 1 + k * (x.square() + y.square())

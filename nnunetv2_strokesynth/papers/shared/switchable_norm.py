@@ -1,4 +1,11 @@
-"""Switchable normalisation: a learned blend of instance, layer and batch normalisation."""
+"""Switchable normalisation: a learned blend of instance, layer and batch normalisation.
+
+SLNet (``unet.py``) is built with it, so the trainers of Wang et al. 2020 and Song & Huang 2018 use
+it. The product's networks have batch norm. On the CPU and on CUDA it runs as one autograd function
+with a backward of its own (``switchable_norm_function.py``) over a few fused passes
+(``switchable_norm_passes.py``), which saves its input and statistics per channel only; elsewhere,
+and under a compiler, it is the plain formula.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +15,7 @@ import torch
 from torch import distributed as dist
 from torch import nn
 
+from nnunetv2_strokesynth.losses.precision import wide
 from nnunetv2_strokesynth.papers.shared.switchable_norm_function import (
     Moments,
     SwitchableNormFunction,
@@ -30,8 +38,8 @@ class _SwitchableNorm(nn.Module):
 
     Source: Luo et al. 2018 (arXiv 1806.10779). Choices: every variance is biased (1/N),
     ``running_var`` starts at 1 and ``momentum`` is the weight of the new value, as in PyTorch. So
-    1x1 maps stay finite and inference is sane after a few steps. In distributed training the batch
-    is that of all processes, as in ``SyncBatchNorm``, unless ``synchronise`` is False.
+    1x1 maps stay finite, and inference works after a few steps already. In distributed training the
+    batch is that of all processes, as in ``SyncBatchNorm``, unless ``synchronise`` is False.
 
     Args:
         num_features: channels C of the input.
@@ -69,7 +77,7 @@ class _SwitchableNorm(nn.Module):
                 f"{type(self).__name__} expects (B, {self.num_features}) plus {self.spatial_dims} "
                 f"spatial axes, found shape {tuple(x.shape)}."
             )
-        # A compiler fuses the formula itself, and looks into no kernel of ours.
+        # A compiler fuses the formula by itself and cannot look into the hand-written function.
         fused = x.device.type in ("cpu", "cuda") and not torch.compiler.is_compiling()
         return self._fused(dense(x)) if fused else self._formula(x)
 
@@ -92,10 +100,9 @@ class _SwitchableNorm(nn.Module):
         )
 
     def _formula(self, x: torch.Tensor) -> torch.Tensor:
-        # Sums of squares overflow in float16: statistics and the affine map are float32 under
-        # autocast.
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        var_in, mean_in = torch.var_mean(wide, dim=tuple(range(2, x.ndim)), correction=0)
+        # Sums of squares overflow in float16, so statistics and the affine map are float32.
+        values = wide(x)
+        var_in, mean_in = torch.var_mean(values, dim=tuple(range(2, x.ndim)), correction=0)
         instance = Moments(mean_in, var_in)
         batch, _ = self._batch_moments(instance, x, self._shares_batch())
         shares = torch.softmax(self.mean_weight, dim=0), torch.softmax(self.var_weight, dim=0)
@@ -107,12 +114,12 @@ class _SwitchableNorm(nn.Module):
         if self.bias is not None:
             shift = shift + self.bias
         per_map = (*mean.shape, *(1,) * self.spatial_dims)
-        return (wide * scale.view(per_map) + shift.view(per_map)).to(x.dtype)
+        return (values * scale.view(per_map) + shift.view(per_map)).to(x.dtype)
 
     def _batch_moments(
         self, instance: Moments, x: torch.Tensor, synchronise: bool
     ) -> tuple[Moments, float | torch.Tensor | None]:
-        """``batch_moments`` in training, the running ones and None otherwise."""
+        """``batch_moments`` in training; otherwise the running statistics and None."""
         if not self.training:
             running = (self.running_mean[None], self.running_var[None])
             return Moments(*(t.to(instance.mean.dtype) for t in running)), None

@@ -25,10 +25,10 @@ class Moments(NamedTuple):
 
 
 def merged_moments(parts: Moments, dim: int) -> Moments:
-    """Of the union of equally large parts along one axis, which stays with length 1.
+    """Moments of the union of equally large parts along one axis, which stays with length 1.
 
-    By the law of total variance, which does not cancel as E[x^2] - E[x]^2 does. Not by
-    ``torch.var_mean``, which takes ten times as long on arrays as small as these.
+    The law of total variance loses no digits, as E[x^2] - E[x]^2 would. ``torch.var_mean`` takes
+    ten times as long on arrays as small as these.
     """
     mean = parts.mean.mean(dim=dim, keepdim=True)
     scatter = parts.var + (parts.mean - mean).square()
@@ -36,18 +36,18 @@ def merged_moments(parts: Moments, dim: int) -> Moments:
 
 
 def layer_moments(instance: Moments) -> Moments:
-    """Over the channels of each sample, (B, 1), from (B, C)."""
+    """Moments over the channels of each sample, (B, 1), from those of the maps, (B, C)."""
     return merged_moments(instance, dim=1)
 
 
 def batch_moments(
     instance: Moments, n_pixels: int, *, synchronise: bool
 ) -> tuple[Moments, float | torch.Tensor]:
-    """Over the samples of each channel, (1, C), and the share of one map in the batch's pixels.
+    """Moments over the samples of each channel, (1, C), and one map's share of the batch's pixels.
 
     Args:
-        instance: of this process' samples, (B, C).
-        n_pixels: of one map.
+        instance: moments of this process' samples, (B, C).
+        n_pixels: pixels of one map.
         synchronise: whether the batch is that of all processes of the default group; they may
             differ in number and size of samples.
     """
@@ -65,13 +65,16 @@ def batch_moments(
 
 
 def _rows_of_all_ranks(row: torch.Tensor) -> torch.Tensor:
-    """(1, K) -> (ranks, K), differentiable: a sum of rows that are zero but for a rank's own."""
+    """Gather a row of each rank, differentiably: (1, K) -> (ranks, K).
+
+    Each rank adds a matrix that is zero except for its own row.
+    """
     before, after = dist.get_rank(), dist.get_world_size() - dist.get_rank() - 1
     return _SumOverRanks.apply(F.pad(row, (0, 0, before, after)))
 
 
 class _SumOverRanks(torch.autograd.Function):
-    """The sum over all processes, on each of them; so is the gradient. Compilers trace it."""
+    """The sum over all processes, on each of them; the gradient is summed alike. Traceable."""
 
     @staticmethod
     def forward(ctx, values: torch.Tensor) -> torch.Tensor:
@@ -101,10 +104,10 @@ def blended(
 
 
 class SwitchableNormFunction(torch.autograd.Function):
-    """The whole normalisation; keeps the input and (B, C) statistics for the backward.
+    """The whole normalisation; it keeps the input and (B, C) statistics for the backward.
 
-    The instance and batch moments come in as constants (``map_moments``, ``batch_moments``), but
-    the gradient with respect to ``x`` goes through them.
+    The instance and batch moments are passed in as constants (``map_moments``, ``batch_moments``),
+    but the gradient with respect to ``x`` takes into account that they depend on ``x``.
     """
 
     @staticmethod
@@ -190,9 +193,9 @@ def _through_moments(
 ) -> Moments:
     """Gradient of the instance moments, (B, C), from that of the blended ones.
 
-    They enter directly, through their means over the channels (layer) and through their means over
-    the batch; the variance of the means about ``layer.mean`` or ``batch.mean`` adds the last term
-    of each.
+    The instance moments enter the blend directly, through their means over the channels (layer) and
+    through their means over the batch. The last term of each comes from the variance of the
+    instance means about ``layer.mean`` or ``batch.mean``.
     """
     layer_mean, layer_var = (
         share[1] * grad.mean(dim=1, keepdim=True)

@@ -13,15 +13,17 @@ from functools import cache
 
 import torch
 
+from nnunetv2_strokesynth.losses.precision import wide
+
 aten = torch.ops.aten
 
 # The CPU's kernel for gradient_sums adds up in single precision, one number per vector lane: over
 # 2 million pixels its sums are off by 1e-3, over 1024 by 1e-6.
 _LONGEST_ROW = 1024
-# Per thread: 4 MiB of float32. Smaller blocks win nothing, and cost more where threads wait for
-# each other after every block; larger ones leave the cache.
+# Per thread: 4 MiB of float32. Larger blocks do not fit in the cache; smaller ones gain nothing and
+# make the threads wait for each other more often.
 _BLOCK_PIXELS = 2**20
-# A scale below this is taken for this: what it adds to the gradient is lost in rounding anyway.
+# A smaller scale is replaced by this one: what it adds to the gradient is lost in rounding anyway.
 _LEAST_SCALE = 1e-20
 
 
@@ -38,9 +40,9 @@ def dense(x: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tensor:
 
 
 def map_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and biased variance per map, (B, C) each, such that a large mean does not cancel."""
+    """Mean and biased variance per map, (B, C) each; a large mean costs no digits."""
     if not x.is_contiguous():
-        var, mean = torch.var_mean(_float(x), dim=tuple(range(2, x.ndim)), correction=0)
+        var, mean = torch.var_mean(wide(x), dim=tuple(range(2, x.ndim)), correction=0)
     elif x.is_cuda:
         mean, var = aten.batch_norm_update_stats(_maps(x), None, None, 0.0)
     else:
@@ -49,10 +51,10 @@ def map_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _map_moments_cpu(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same of (1, maps, pixels), three times as fast as batch normalisation's statistics.
+    """The same for (1, maps, pixels), three times as fast as batch normalisation's statistics.
 
-    By the vectorised Welford loop of group normalisation, one map a group. Its result is thrown
-    away: written block by block, it stays in the cache.
+    It calls group normalisation, each map a group, for its vectorised Welford loop. It discards
+    the normalised image, which stays in the cache because the work is done block by block.
     """
     n_pixels = maps.shape[2]
     block = max(1, torch.get_num_threads() * _BLOCK_PIXELS // max(1, n_pixels))
@@ -60,7 +62,7 @@ def _map_moments_cpu(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     for part in maps.split(block, dim=1):
         n_maps, eps = part.shape[1], 0.0
         _, mean, rstd = aten.native_group_norm(
-            _float(part), None, None, 1, n_maps, n_pixels, n_maps, eps
+            wide(part), None, None, 1, n_maps, n_pixels, n_maps, eps
         )
         moments.append((mean, rstd.pow(-2)))
     return tuple(torch.cat(part, dim=1) for part in zip(*moments, strict=True))
@@ -77,10 +79,12 @@ def scaled_maps(
     """
     if not x.is_contiguous():
         shift = torch.addcmul(shift, mean, scale, value=-1)
-        return (_float(x) * _per_map(scale, x)).add_(_per_map(shift, x)).to(x.dtype)
+        return (wide(x) * _per_map(scale, x)).add_(_per_map(shift, x)).to(x.dtype)
     mean, scale, shift = (t.reshape(-1) for t in (mean, scale, shift))
     one = torch.ones_like(mean)
-    out, _, _ = aten.native_batch_norm(_maps(_wide(x)), scale, shift, mean, one, False, 0.0, 0.0)
+    out, _, _ = aten.native_batch_norm(
+        _maps(_kernel_input(x)), scale, shift, mean, one, False, 0.0, 0.0
+    )
     # In-place activations follow: autograd refuses them on a view made inside a custom function.
     return aten._unsafe_view(out, x.shape).to(x.dtype)
 
@@ -95,14 +99,14 @@ def gradient_sums(
         mean: (B, C).
     """
     if not x.is_contiguous():
-        spatial, grad = tuple(range(2, x.ndim)), _float(grad)
-        product = (_float(x) - _per_map(mean, x)).mul_(grad)
+        spatial, grad = tuple(range(2, x.ndim)), wide(grad)
+        product = (wide(x) - _per_map(mean, x)).mul_(grad)
         return grad.sum(dim=spatial), product.sum(dim=spatial)
     n_rows = 1 if x.is_cuda else _n_rows(math.prod(x.shape[2:]))
-    dy, rows = (_maps(_wide(t), n_rows) for t in (grad, x))
+    dy, rows = (_maps(_kernel_input(t), n_rows) for t in (grad, x))
     centre = mean.reshape(-1, 1).expand(-1, n_rows).reshape(-1)
     one = torch.ones_like(centre)
-    # As the gradients of a batch norm's bias and of its weight, with an invstd of 1.
+    # They are the gradients of a batch norm's bias and of its weight, with an invstd of 1.
     _, products, sums = aten.native_batch_norm_backward(
         dy, rows, one, None, None, centre, one, True, 0.0, (False, True, True)
     )
@@ -126,8 +130,8 @@ def input_gradient(
     """
     if x.is_cuda and x.is_contiguous():
         return _input_gradient_cuda(grad, x, mean, scale, slope, offset)
-    out = scaled_maps(_float(x), mean, slope, offset)
-    return out.addcmul_(_float(grad), _per_map(scale, x)).to(x.dtype)
+    out = scaled_maps(wide(x), mean, slope, offset)
+    return out.addcmul_(wide(grad), _per_map(scale, x)).to(x.dtype)
 
 
 def _input_gradient_cuda(
@@ -165,13 +169,9 @@ def _maps(x: torch.Tensor, n_rows: int = 1) -> torch.Tensor:
     return x.view(1, batch * channels * n_rows, math.prod(spatial) // n_rows)
 
 
-def _float(x: torch.Tensor) -> torch.Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _wide(x: torch.Tensor) -> torch.Tensor:
-    """In float32 at least; CUDA's kernels widen by themselves, pixel by pixel."""
-    return x if x.is_cuda else _float(x)
+def _kernel_input(x: torch.Tensor) -> torch.Tensor:
+    """In float32 at least on the CPU; CUDA's kernels widen by themselves, pixel by pixel."""
+    return x if x.is_cuda else wide(x)
 
 
 def _per_map(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The U-Net of Wang et al. 2020 and SLNet, its switchable-norm and channel-attention variant."""
+"""The U-Net of Wang et al. 2020, SLNet, and what other papers' U-Nets have in common with them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class ConvBlock(nn.Sequential):
 
 
 class SkipNetwork(nn.Module):
-    """The way down and up that the U-Nets share, in 2-D and 3-D; subclasses make the parts.
+    """The way down and up that all U-Nets share, in 2-D and 3-D; subclasses make the parts.
 
     Attributes:
         encoder: one block per level.
-        pool: between the levels; halves Y and X.
-        up: doubles them, one per level but the deepest.
-        decoder: one block per ``up``, on the skip and what comes from below.
-        head: makes the output.
-        name: for the error message.
+        pool: layer between the levels; halves Y and X.
+        up: layers that double Y and X, one per level but the deepest.
+        decoder: one block per ``up``, which sees the skip and the level below.
+        head: last layer.
+        name: name of the network, for the error message.
     """
 
     encoder: nn.ModuleList
@@ -66,9 +66,9 @@ class SkipNetwork(nn.Module):
 
 
 class EncoderDecoder(SkipNetwork):
-    """The shape that the U-Nets share: five levels, max-pooling down, skips concatenated, 1x1 head.
+    """A 2-D U-Net of five levels: max-pooling down, skips concatenated, 1x1 convolution as head.
 
-    Levels have c, 2c, 4c, 8c, 16c features.
+    The levels have c, 2c, 4c, 8c, 16c features.
 
     Args:
         in_channels: input channels.
@@ -77,7 +77,7 @@ class EncoderDecoder(SkipNetwork):
         encoder_block: called with input and output channels, once per level.
         up: called with input and output channels; doubles the sides.
         decoder_block: called with input and output channels, once per level but the deepest.
-        name: for the error message.
+        name: name of the network, for the error message.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from nnunetv2_strokesynth.losses.precision import wide
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.losses.synthesis import (
     context_spread,
@@ -20,32 +21,54 @@ _ROOT_EPS = 1e-8
 
 
 def lesion_l1(feature: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean of |sigmoid(F_h) - lesion| over all pixels: (B, 1, Y, X) each -> scalar.
+    """The extractor's loss L_e: the mean of |sigmoid(F_h) - lesion| over all pixels.
+
+    Args:
+        feature: F_h, (B, 1, Y, X), before the sigmoid.
+        labels: (B, 1, Y, X), above 0 in the lesion.
+
+    Returns:
+        A scalar between 0 and 1; without a lesion, the mean of sigmoid(F_h).
 
     Source: Song & Huang 2018, Eq. 1: the extractor regresses the lesion, not the DWI. Choice: the
     mean in place of the sum.
     """
-    return (torch.sigmoid(feature.float()) - (labels > 0).float()).abs().mean()
+    return (torch.sigmoid(wide(feature)) - (labels > 0).float()).abs().mean()
 
 
 def weighted_norm_per_sample(
     pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """The plain norm ``sqrt(sum((W (DWI_g - DWI_r))^2))``: (B, 1, Y, X) each -> (B,).
+    """The pixel term of L_g: the plain norm ``sqrt(sum((W (DWI_g - DWI_r))^2))``.
+
+    Args:
+        pred: generated DWI, (B, 1, Y, X).
+        target: real DWI, the same shape and units.
+        weight: W, the same shape, positive.
+
+    Returns:
+        (B,), at least 1e-4, in the images' units.
 
     Source: Song & Huang 2018, Eq. 2, first term. A sum over the pixels, so that it grows with the
     image; hence the paper's factor of 0.002. 1e-8 inside the root keeps its gradient finite.
     """
-    error = weight.float() * (pred.float() - target.float())
+    error = wide(weight) * (wide(pred) - wide(target))
     return error.square().flatten(1).sum(dim=1).add(_ROOT_EPS).sqrt()
 
 
 def feature_norm_per_sample(generated: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """``||F_A - F_B||_2`` of two context vectors: (B, K) each -> (B,).
+    """The feature term of L_g: ``||F_A - F_B||_2`` of two context vectors.
+
+    Args:
+        generated: F_A, of the generated DWI, (B, K).
+        real: F_B, of the real DWI, (B, K).
+
+    Returns:
+        (B,), at least 1e-4.
 
     Source: Song & Huang 2018, Eq. 2, second term.
     """
-    return (generated.float() - real.float()).square().sum(dim=1).add(_ROOT_EPS).sqrt()
+    return (wide(generated) - wide(real)).square().sum(dim=1).add(_ROOT_EPS).sqrt()
 
 
 class Song2018Loss(nn.Module):
@@ -55,7 +78,7 @@ class Song2018Loss(nn.Module):
 
     Args:
         encoder_generated: model A, (B, 1, Y, X) -> (B, K): sees the generated DWI. The network's
-            own module: referred to, not registered. None leaves the term out.
+            own module, which the loss does not register. None leaves the term out.
         encoder_real: model B, for the real DWI.
         segmentation: L_s.
         with_extractor: whether there is a feature to supervise.

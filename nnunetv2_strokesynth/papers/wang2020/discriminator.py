@@ -14,8 +14,9 @@ class PatchDiscriminator(nn.Sequential):
 
     4x4 convolutions with padding 2: ``n_layers`` with stride 2, then two with stride 1. LeakyReLU
     between them, preceded by instance norm (no learned parameters) except after the first. A
-    strided layer turns a side n into n // 2 + 1, each of the last two into n + 1. Norms aside, with
-    three strided layers a score depends on 70x70 pixels, and scores are 8 pixels apart.
+    strided layer turns a side n into n // 2 + 1, each of the last two into n + 1. With three
+    strided layers a score depends on 70x70 pixels (besides the norms' statistics), and scores are 8
+    pixels apart.
     """
 
     def __init__(self, in_channels: int, base_features: int, n_layers: int) -> None:

@@ -14,8 +14,8 @@ from nnunetv2_strokesynth.papers.shared.unet import (
 class ResidualBlock(nn.Module):
     """ReLU(body(x) + shortcut(x)): body = conv3, BN, ReLU, conv3, BN; shortcut = conv1, BN.
 
-    The shortcut is a projection in every block: the widths differ in all of them, but for a first
-    block with as many channels as features.
+    The shortcut is a projection in every block, because the widths differ in every block (except a
+    first one with as many input channels as features).
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -45,7 +45,7 @@ class ResUNet(EncoderDecoder):
 
     Departure: Wang et al. 2020, Table 3, print 81.91 M. They do not describe the layers, and no
     public layout gives that number; this is their U-Net with a residual block for each pair of
-    convolutions. Xiao et al.'s weighted attention on the input is not part of it.
+    convolutions. It lacks Xiao et al.'s weighted attention on the input.
 
     Args:
         in_channels: input channels.
