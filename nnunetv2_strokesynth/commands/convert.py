@@ -127,7 +127,7 @@ def _write_plots(made: Conversion) -> None:
     import numpy as np
     from tqdm import tqdm
 
-    from nnunetv2_strokesynth.reporting.curve_plots import plot_curve
+    from nnunetv2_strokesynth.reporting.curve_figure import plot_curve
 
     for case_id, record in tqdm(made.records.items(), desc="curves", unit="plot"):
         row = record["row"]

@@ -114,7 +114,7 @@ def _pairs(args: argparse.Namespace, matched: Matched, *, images: bool) -> list[
 
 def _draw(folder: Path, cases: pd.DataFrame) -> None:
     from nnunetv2_strokesynth.io.figure_file import save_png
-    from nnunetv2_strokesynth.reporting import figures
+    from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 
     save_png(figures.volume_scatter(cases), folder / "volume_scatter.png")
     save_png(figures.bland_altman(cases), folder / "bland_altman.png")

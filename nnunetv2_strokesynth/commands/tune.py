@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.figure_file import save_png
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_file, strict_json
-    from nnunetv2_strokesynth.reporting import figures
+    from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 
     picture = args.output.with_suffix(".png")
     for path in (args.output, picture):

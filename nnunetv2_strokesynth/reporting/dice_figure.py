@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.io.figure_file import figure_style
-from nnunetv2_strokesynth.reporting.figures import COLOURS
+from nnunetv2_strokesynth.reporting.evaluation_figures import COLOURS
 
 OURS, PAPERS = COLOURS[:2]
 

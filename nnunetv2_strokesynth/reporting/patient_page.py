@@ -234,7 +234,8 @@ def _view(mask: np.ndarray, geometry: Geometry) -> _View:
     _, y_mm, x_mm = geometry.spacing_zyx_mm
     flips = (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0))
     order = "from the feet" if direction[2, 2] > 0 else "from the head"
-    return _View(*spans, flips, y_mm / x_mm, order)
+    rows, columns = spans
+    return _View(rows, columns, flips, y_mm / x_mm, order)
 
 
 def _outlines(lesion: np.ndarray, view: _View) -> list[Outline]:

@@ -18,7 +18,7 @@ from nnunetv2_strokesynth.evaluation.tables import (
 )
 from nnunetv2_strokesynth.papers.published import by_source
 from nnunetv2_strokesynth.papers.shared.published import SYSTEM_KEYS, Published, value_cell
-from nnunetv2_strokesynth.reporting import figures
+from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 from nnunetv2_strokesynth.reporting.case_images import (
     HU_WINDOWS,
     OUTLINES,

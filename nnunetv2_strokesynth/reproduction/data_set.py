@@ -1,4 +1,4 @@
-"""A converted data set as nnU-Net sees it: where it lies, its splits, what it says of itself."""
+"""A converted data set as nnU-Net sees it: its folders, its splits and its description."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def nnunet_roots() -> Roots:
 
 
 def find_data_set(number: int, roots: Roots) -> DataSet:
-    """Read what is known about a data set.
+    """Read a data set's description, splits and patients.
 
     Raises:
         FileNotFoundError: it is not in ``nnUNet_raw``, or has no splits.
@@ -108,7 +108,7 @@ def _read_splits(*folders: Path) -> list[dict[str, list[str]]]:
             return json.loads(path.read_text(encoding="utf-8"))
     raise FileNotFoundError(
         f"{SPLITS_FILE} is neither in {folders[0]} nor in {folders[1]}; nnU-Net would draw folds "
-        "that tear patients apart. Convert the data set again."
+        "that put scans of one patient into training and validation. Convert the data set again."
     )
 
 

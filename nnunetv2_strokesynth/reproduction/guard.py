@@ -1,4 +1,4 @@
-"""Refuse to mix results: what was run with other settings is not continued, and not tabulated."""
+"""Checks that keep results apart: a run with other settings is not continued and not shown."""
 
 from __future__ import annotations
 

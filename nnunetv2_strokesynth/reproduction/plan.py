@@ -1,4 +1,4 @@
-"""What a reproduction was asked for: table, data, folds, recipe; and which scans are measured."""
+"""What the user asked for (table, data, folds, recipe), and which scans are measured."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
     @property
     def papers_recipe(self) -> dict[str, str]:
-        """What runs if nothing is set; iterations follow from the data.
+        """The settings if the user sets none; the iterations follow from the data.
 
         The width is left out where the rows differ in it.
         """
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
     @property
     def is_papers_recipe(self) -> bool:
-        """Whether nothing was set to anything but the paper's value."""
+        """Whether every setting has the paper's value."""
         return all(self.papers_recipe.get(name) == value for name, value in self.recipe.items())
 
     def data_of(self, row: TableRow) -> DataSet | None:

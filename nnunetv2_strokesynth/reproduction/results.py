@@ -64,7 +64,7 @@ def measure(cases: pd.DataFrame, key: str) -> Measured:
 
 
 def collect(plan: Plan) -> list[RowResult]:
-    """The results of all rows as far as they are finished."""
+    """The result of every row; a row that is not finished has no values."""
     results = [_row_result(plan, row) for row in plan.table.rows]
     proposed = next(r for r in results if r.row.trainer == plan.table.proposed)
     return [

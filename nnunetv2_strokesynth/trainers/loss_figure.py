@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_strokesynth.io.figure_file import figure_style
 
@@ -91,7 +92,7 @@ def _draw_term(axes: Axes, name: str, runs: Mapping[str, History]) -> None:
     if is_short:
         axes.set_xticks(range(n_epochs))
     else:
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
 

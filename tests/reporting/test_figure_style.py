@@ -19,8 +19,8 @@ from nnunetv2_strokesynth.evaluation.columns import size_group
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.io.figure_file import png_bytes
 from nnunetv2_strokesynth.io.nifti import Geometry
-from nnunetv2_strokesynth.reporting import figures
-from nnunetv2_strokesynth.reporting.curve_plots import draw_curve
+from nnunetv2_strokesynth.reporting import evaluation_figures as figures
+from nnunetv2_strokesynth.reporting.curve_figure import draw_curve
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice, dice_figure
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel, draw_rows
 from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: from measured numbers to matplotlib figures, without files or state.
+"""Figures of an evaluation, drawn from measured numbers.
 
 The functions take the per-case table of ``evaluation.measure`` (or the JSON of ``strokesynth
 tune``) and return a ``Figure``; ``io.figure_file`` writes it.

@@ -7,7 +7,7 @@ import pytest
 
 from nnunetv2_strokesynth.evaluation.columns import size_group
 from nnunetv2_strokesynth.io.figure_file import save_png
-from nnunetv2_strokesynth.reporting import figures
+from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 
 
 def _cases(*names: str) -> pd.DataFrame:
