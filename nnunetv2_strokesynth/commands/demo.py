@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5")
     add("--epochs", type=int, default=20, help="per fold (default: 20)")
     add("--iterations", type=int, default=25, help="per epoch (default: 25)")
-    add("--seed", type=int, default=0, help="of the phantom (default: 0)")
+    add("--seed", type=int, default=0, help="seed of the phantom (default: 0)")
     add("-device", choices=DEVICES, default="cpu", help="default: cpu")
 
 

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, required=True, help="folder for the results")
     add("--allow-missing", action="store_true", help="leave out cases without prediction")
     add("--workers", type=int, default=2, help="processes (default: 2)")
-    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--overwrite", action="store_true", help="replace earlier results")
 
 

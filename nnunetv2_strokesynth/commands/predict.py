@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("case", metavar="CASE", type=Path, help="folder of NIfTI or DICOM files, or a 4-D NIfTI")
     add_model_options(parser)
     add("-o", dest="output", type=Path, required=True, help="output folder")
-    add("--series", metavar="UID", help="SeriesInstanceUID, where DICOM files hold several series")
+    add("--series", metavar="UID", help="SeriesInstanceUID, if the DICOM files hold several series")
     add(
         "--frame-s",
         metavar="S",
         type=float,
-        help="seconds between frames, where the files do not say or say it wrongly",
+        help="seconds between frames, if the files do not say or are wrong",
     )
     for name, vessel in (("--aif", "artery"), ("--vof", "vein")):
         add(
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs=3,
             type=int,
             metavar=("X", "Y", "Z"),
-            help=f"voxel of the {vessel}, counted from 0, where maps are computed",
+            help=f"voxel of the {vessel}, counted from 0, for maps that are computed",
         )
     add("--pdf", action="store_true", help="the picture as PDF, too")
     add("--overwrite", action="store_true", help="replace what this command wrote to the folder")

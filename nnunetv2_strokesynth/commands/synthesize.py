@@ -48,13 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Synthesise every scan of the input folder."""
     from nnunetv2_strokesynth.inference import synthesis
+    from nnunetv2_strokesynth.inference.validation_scans import synthesize_validation
 
     options = {**model_options(args), "uncertainty": args.uncertainty}
     wanted = {"with_feature": args.feature, "overwrite": args.overwrite}
     if args.validation:
-        written = synthesis.synthesize_validation(
-            args.model, args.images, args.output, **wanted, **options
-        )
+        written = synthesize_validation(args.model, args.images, args.output, **wanted, **options)
     else:
         predictor = synthesis.build_predictor(args.model, **options)
         written = synthesis.synthesize_folder(predictor, args.images, args.output, **wanted)

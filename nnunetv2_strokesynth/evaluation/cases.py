@@ -93,7 +93,7 @@ def _gather_folds(
     try:
         return _collect(numbered, endings, wanted)
     except ValueError:
-        # Five folds and one more, as the converter writes it: the paper's split, on the same cases.
+        # The converter adds the paper's split, of the same cases, as a sixth fold.
         if wanted is not None or N_FOLDS not in numbered or not set(range(N_FOLDS)) & set(numbered):
             raise
         logger.info("%s: folds 0 to %d, without the later ones", model_folder, N_FOLDS - 1)

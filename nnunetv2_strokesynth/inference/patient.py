@@ -41,7 +41,7 @@ class Prepared(NamedTuple):
     Attributes:
         images: CT, maps and series.
         made: channels, brain mask, curve and window; the channels are masked as the model's are.
-        computed: what was computed from the series; None where all was given.
+        computed: what was computed from the series; None if all images were given.
         notes: a sentence for each image that was computed, and each warning.
     """
 
@@ -52,12 +52,12 @@ class Prepared(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a model says. (Z, Y, X) each.
+    """A model's prediction, arrays of (Z, Y, X).
 
     Attributes:
         lesion: bool.
-        probability: of lesion, float32.
-        pseudo_dwi: float32; None for a network that never learned from a DWI.
+        probability: probability of lesion, float32.
+        pseudo_dwi: float32; None for a network that has not learned from a DWI.
     """
 
     lesion: np.ndarray
@@ -99,7 +99,7 @@ def prepare(
         study: the images.
         preset: of the model.
         brain_mask: whether everything outside the brain becomes 0, as in the model's data set.
-        aif_at, vof_at: voxels (x, y, z) of artery and vein, where maps are computed.
+        aif_at, vof_at: voxels (x, y, z) of artery and vein, if maps are computed.
 
     Raises:
         ValueError: the images cannot be used.
@@ -123,7 +123,9 @@ def prepare(
     return Prepared(images, made, computed, notes)
 
 
-def predict(lesion_model: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]):
+def predict(
+    lesion_model: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Lesion and probability of channels (C, Z, Y, X), as ``nnUNetv2_predict`` makes them.
 
     Returns:
@@ -138,10 +140,11 @@ def predict(lesion_model: nnUNetPredictor, channels: np.ndarray, spacing: Sequen
 def predict_patient(
     predictor: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]
 ) -> Prediction:
-    """Lesion, probability and pseudo-DWI by one trained model; its network is changed on the way.
+    """Lesion, probability and pseudo-DWI of a patient by one trained model.
 
     Args:
-        predictor: with the model in it.
+        predictor: with the model in it; afterwards it returns the pseudo-DWI in place of the lesion
+            if the model has one.
         channels: (C, Z, Y, X).
         spacing: voxel sizes (z, y, x) in mm.
     """

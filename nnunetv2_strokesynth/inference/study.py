@@ -39,7 +39,7 @@ from nnunetv2_strokesynth.io.series import (
 
 _WORDS = {"ct": CT, "ncct": CT, "ctp": CTP, "4dpwi": CTP, "pwi": CTP, "perfusion": CTP}
 _WORDS |= {name.lower(): name for name in PERFUSION_MAPS}
-# What may lie beside them and is no input.
+# Words of files that may lie beside the inputs and are ignored.
 _OTHERS = ("cta", "dwi", "adc", "ot", "lesion", "msk", "mask", "mip", "label", "seg")
 _BIDS_ENTITY = re.compile(r"(sub|ses|space|acq|run|desc|rec)-", re.IGNORECASE)
 _EXPECTED = (
@@ -56,9 +56,9 @@ class Study(NamedTuple):
         series_name: what to call it in messages.
         shape_zyx: of a frame.
         geometry: of all that is written.
-        times_s: (T,) of the frames, from 0; None where the file does not say.
+        times_s: (T,) of the frames, from 0; None if the file does not say.
         orientation_known: whether the geometry tells left from right.
-        files: CT, CBF, CBV, MTT and Tmax, as far as they exist; of the series' shape.
+        files: those of CT, CBF, CBV, MTT and Tmax that exist; all have the series' shape.
         notes: sentences for the user.
     """
 
@@ -80,8 +80,8 @@ def find_study(
     Args:
         source: a folder with NIfTI files or a DICOM series, searched through recursively, or a 4-D
             NIfTI file.
-        series_uid: of the DICOM series, where the folder has several.
-        frame_s: seconds between frames, where the file does not say or says it wrongly.
+        series_uid: SeriesInstanceUID, if the folder has several DICOM series.
+        frame_s: seconds between frames, if the file does not say or is wrong.
 
     Raises:
         FileNotFoundError: there is no such file or folder.

@@ -18,8 +18,8 @@ from nnunetv2_strokesynth.inference.synthesis import (
     build_predictor,
     synthesize_case,
     synthesize_folder,
-    synthesize_validation,
 )
+from nnunetv2_strokesynth.inference.validation_scans import synthesize_validation
 from nnunetv2_strokesynth.papers.clerigues2019.trainers import Clerigues2019Trainer
 from nnunetv2_strokesynth.papers.shared.network_plans import adapted_plans
 from nnunetv2_strokesynth.papers.wang2020.table_trainers import StrokeSynthTrainer_SynthL1
