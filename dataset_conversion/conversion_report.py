@@ -1,4 +1,4 @@
-"""``conversion_report.csv``: what the converter found in every scan, and what it made of it."""
+"""``conversion_report.csv``: a line per scan with what the converter found and wrote."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def write_report(
     folds: dict[str, int],
     paper: dict[str, list[str]],
 ) -> None:
-    """Write one line per scan, in the order of ``scans``; a cell is empty where there is no value.
+    """Write one line per scan, in the order of ``scans``; a cell without a value is empty.
 
     Args:
         path: the CSV file.
         scans: the scans.
         records: case id -> record of ``convert_case``.
         patients: case id -> patient.
-        folds: case id -> the fold that validates on it, for training scans.
-        paper: ``paper_split``'s groups of training scans; empty if there are none.
+        folds: case id -> the fold that validates on the case, for training scans.
+        paper: the groups of ``splits.paper_split``; empty if there are none.
     """
     groups = {case_id: group for group, case_ids in paper.items() for case_id in case_ids}
     text = io.StringIO()

@@ -48,12 +48,15 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
 
 
 def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> list[Scan]:
-    """The scans to convert: those with a DWI where the preset reads it, else all of them.
+    """The scans to convert: those with a DWI if the preset reads it, else all of them.
 
     Args:
         found: the scans.
         args: the options; with ``--compute-maps`` a scan may lack the perfusion maps.
-        hint: where a DWI could come from, for the error.
+        hint: where a DWI could come from, for the error message.
+
+    Raises:
+        ValueError: an option cannot be used, or no scan has the DWI that the preset reads.
     """
     if args.downsample < 1:
         raise ValueError(f"--downsample {args.downsample}: expected at least 1")

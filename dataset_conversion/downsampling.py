@@ -1,4 +1,4 @@
-"""Fewer pixels in plane, for large scans: blocks of pixels become one; slices stay as they are."""
+"""Fewer pixels in plane, for large scans: a block of pixels becomes one; slices do not change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def block_mean(volume: np.ndarray, factor: int) -> np.ndarray:
     """The mean of each block of ``factor`` x ``factor`` pixels.
 
     Args:
-        volume: (..., Y, X). Where a side is no multiple of ``factor``, its last pixel is repeated.
-        factor: 1 or more; 1 gives the volume itself.
+        volume: (..., Y, X). If a side is not a multiple of ``factor``, its last pixel is repeated.
+        factor: 1 or more; 1 returns the volume itself.
 
     Returns:
         (..., ceil(Y / factor), ceil(X / factor)), float32.
 
-    Source: our choice. A mean also lowers the noise, as thicker pixels of the scanner would;
+    Source: our choice. A mean also lowers the noise, as larger pixels of the scanner would;
     interpolation at single points would not.
     """
     if factor == 1:
@@ -30,12 +30,12 @@ def block_mean(volume: np.ndarray, factor: int) -> np.ndarray:
 
 
 def block_majority(lesion: np.ndarray, factor: int) -> np.ndarray:
-    """True where at least half of a block is; bool as ``block_mean``, whose edges it shares."""
+    """True where at least half of a block is lesion, bool; blocks are those of ``block_mean``."""
     return lesion if factor == 1 else block_mean(lesion, factor) >= 0.5
 
 
 def coarser(geometry: Geometry, factor: int) -> Geometry:
-    """The geometry of ``block_mean``'s voxels: the first one's centre moves into its block."""
+    """Geometry of ``block_mean``'s voxels: the origin moves to the centre of the first block."""
     z_mm, y_mm, x_mm = geometry.spacing_zyx_mm
     shift = np.array([x_mm, y_mm, 0.0]) * (factor - 1) / 2
     origin = np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ shift

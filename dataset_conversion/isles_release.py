@@ -1,8 +1,8 @@
-"""Finding the scans of a challenge's release on disk: folders of one scan, a file per modality.
+"""Finding the scans of ISLES 2017 and ISLES 2018 on disk: a folder per scan, a file per modality.
 
-ISLES 2017 and ISLES 2018 are laid out alike: a folder per split, in it a folder per scan, in that
-a folder per modality that holds one file, and only the names of the first two differ. Letter case,
-litter of archives and one folder more on top are put up with.
+Both releases have a folder per split, in it a folder per scan, and in that a folder per modality
+that holds one file; only the names of the first two differ. Letter case does not matter. Hidden
+files and ``__MACOSX`` are left out, and the splits may lie one folder further down.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Release(NamedTuple):
 
     Attributes:
         split_folders: split -> its folder's name as released, for messages.
-        case_names: split -> what comes before the number in a scan's folder: ``case_``.
-        modalities: our name of each modality; in file names CT_ or MR_ may stand before it.
+        case_names: split -> text before the number in the name of a scan's folder: ``case_``.
+        modalities: our name of each modality; file names may have CT_ or MR_ before it.
         required: the modalities that every scan must have.
-        reference: the modality whose grid and voxel sizes count.
+        reference: the modality whose grid and voxel sizes are used.
     """
 
     split_folders: dict[str, str]
@@ -52,8 +52,7 @@ def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[str]]:
     """Find all scans below a folder.
 
     Args:
-        src: the folder that holds the splits' folders (any letter case, up to one folder further
-            down), or one of those two itself.
+        src: the folder that holds the splits' folders, or one of these two folders itself.
         release: the names.
 
     Returns:
@@ -61,8 +60,8 @@ def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[str]]:
         two folders of one number, two files of one modality.
 
     Raises:
-        FileNotFoundError: ``src`` does not exist, or holds none of the two folders.
-        ValueError: a folder is there twice, or holds no scan.
+        FileNotFoundError: ``src`` does not exist, or holds neither of the two folders.
+        ValueError: a split's folder is there twice, or holds no scan.
     """
     scans: list[Scan] = []
     problems: list[str] = []
@@ -84,7 +83,7 @@ def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[str]]:
 
 
 def _split_folders(src: Path, release: Release) -> dict[str, Path]:
-    """{"train": .../TRAINING, "test": .../TESTING}, whichever exist, training first."""
+    """{"train": .../TRAINING, "test": .../TESTING}, those that exist, training first."""
     training, testing = (release.split_folders[split] for split in (TRAIN, TEST))
     if not src.is_dir():
         raise FileNotFoundError(f"{src}: no such folder; name the one that holds {training}")
@@ -111,8 +110,8 @@ def _split_folders(src: Path, release: Release) -> dict[str, Path]:
 def _splits_inside(folder: Path, release: Release) -> dict[str, Path]:
     """The splits whose scans lie in a folder itself.
 
-    Where both splits name their scans alike, the folder's own name tells which it is, and a folder
-    of another name counts as training.
+    Where both splits name their scans alike, the folder's own name tells which split it is; a
+    folder of another name counts as training.
     """
     match = _SPLIT_FOLDER.fullmatch(folder.name)
     own = _SPLITS[match[2].lower()] if match else None
@@ -143,7 +142,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _visible(parent: Path) -> list[Path]:
-    """Entries of a folder without what archives of macOS bring along."""
+    """Entries of a folder, without hidden ones and what archives made on macOS add."""
     return sorted(
         p for p in parent.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX"
     )

@@ -17,11 +17,11 @@ def is_phantom(scans: list[Scan]) -> bool:
 
 
 def describe(description: dict[str, str], scans: list[Scan]) -> dict[str, str]:
-    """A kind's part of ``dataset.json``, changed to say so where the scans are simulated.
+    """A kind's part of ``dataset.json``; it says that the scans are simulated if they are.
 
     Args:
-        description: at least ``description`` and ``origin``.
-        scans: with files.
+        description: has at least the keys ``description`` and ``origin``.
+        scans: the scans, with their files.
     """
     if not is_phantom(scans):
         return description
@@ -30,7 +30,7 @@ def describe(description: dict[str, str], scans: list[Scan]) -> dict[str, str]:
 
 
 def _top_folder(scan: Scan) -> Path:
-    """The folder that a scan's ``source``, like TRAINING/case_1, is relative to."""
+    """The folder to which a scan's ``source``, like TRAINING/case_1, is relative."""
     source = Path(scan.source).parts
     for folder in next(iter(scan.files.values())).parents:
         if folder.parts[-len(source) :] == source:

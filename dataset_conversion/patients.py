@@ -29,9 +29,14 @@ def assign_patients(
 ) -> dict[str, str]:
     """Find each scan's patient and log where the answer came from.
 
-    The first source that covers every scan of a split is used for the whole split: the JSON
-    sidecars, then ``patients_file``, then the built-in map if the case names are exactly its own,
-    then none (each scan counts as a patient, with a warning).
+    The first source that covers every scan of a split is used for the whole split. The sources are
+    the JSON sidecars; ``patients_file``; and the built-in map, if the cases are exactly its own. If
+    none does, each scan counts as another patient, with a warning.
+
+    Args:
+        scans: all scans.
+        patients_file: what ``read_patients_file`` reads; None without one.
+        built_in_file: the map of the complete release.
 
     Returns:
         case id -> patient. Training and testing patients never share a name: ISLES numbers both
@@ -54,7 +59,7 @@ def assign_patients(
 
 
 def one_patient_each(scans: list[Scan]) -> dict[str, str]:
-    """case id -> patient where every scan is of another patient: the case id itself."""
+    """case id -> patient, if every scan is of another patient: the case id itself."""
     return {scan.case_id: scan.case_id for scan in scans}
 
 
@@ -165,8 +170,9 @@ def _assign(
         return _prefixed(built_in, scans)
     if label == "training":
         logger.warning(
-            "warning: the patients of the %d training scans are unknown, so each counts as its own "
-            "one. Two slabs of one patient may be on both sides of a fold: give --patients FILE",
+            "warning: the patients of the %d training scans are unknown, so each scan counts as "
+            "another patient. Two slabs of one patient may be on both sides of a fold: give "
+            "--patients FILE",
             len(scans),
         )
     return one_patient_each(scans)
@@ -177,7 +183,7 @@ def _prefixed(names: dict[str, str], scans: list[Scan]) -> dict[str, str]:
 
 
 def _sidecar_patient(scan: Scan) -> str | None:
-    """The patient that the sidecars of a scan name; None where there is none, or they disagree."""
+    """The patient that the sidecars of a scan name; None if there is none, or they disagree."""
     names = {name for path in scan.files.values() if (name := _read_sidecar(path))}
     if len(names) > 1:
         logger.warning("%s: its sidecars name the patients %s", scan.case_id, sorted(names))

@@ -1,4 +1,4 @@
-"""What a converter knows of a scan before it reads a voxel, and the checks of headers."""
+"""What a converter knows about a scan before it reads a voxel, and the checks of headers."""
 
 from __future__ import annotations
 
@@ -39,12 +39,11 @@ class Scan:
         case_id: name in the nnU-Net data set, ``case_001`` or ``test_001``.
         split: ``train`` or ``test``.
         source: folder of the scan, relative to the folder that was searched.
-        files: modality -> file, e.g. ``CBF``; those of ``required``, and where they exist ``OT``
-            (the lesion) and ``DWI``.
-        reference: the modality whose grid and voxel sizes count.
+        files: modality, such as ``CBF`` -> file. There may be ``OT`` (the lesion) and ``DWI``
+            besides the required ones.
+        reference: the modality whose grid and voxel sizes are used.
         required: the modalities without which the scan cannot be used.
-        keeps_geometry: whether the reference's orientation and origin can be trusted, so that they
-            are kept.
+        keeps_geometry: whether the reference's orientation and origin can be trusted and are kept.
     """
 
     case_id: str
@@ -61,7 +60,7 @@ def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
 
     Args:
         scans: the scans.
-        hint: where a DWI could come from, for the error.
+        hint: where a DWI could come from, for the error message.
 
     Raises:
         ValueError: no training scan has one, or, without training scans, no testing scan.
@@ -86,7 +85,8 @@ def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
 def without_maps(scan: Scan, maps: tuple[str, ...]) -> Scan:
     """The scan with its perfusion maps no longer required; without any where one is missing.
 
-    Maps of one scan come from one software: three released ones and a computed one would not fit.
+    The maps of a scan must come from one software: three released maps and a computed one would not
+    fit together.
     """
     required = tuple(name for name in scan.required if name not in maps)
     if all(name in scan.files for name in maps):
@@ -96,7 +96,7 @@ def without_maps(scan: Scan, maps: tuple[str, ...]) -> Scan:
 
 
 def missing_modalities(scan: Scan) -> list[str]:
-    """The modalities that a scan must have and has not."""
+    """The modalities that a scan must have and lacks."""
     expected = (*scan.required, LESION) if scan.split == TRAIN else scan.required
     return [modality for modality in expected if modality not in scan.files]
 
@@ -107,7 +107,7 @@ def read_headers(scan: Scan) -> dict[str, VolumeHeader]:
 
 
 def header_problems(scan: Scan) -> list[str]:
-    """Everything that a scan's folder and headers show to be wrong; empty when nothing is."""
+    """Everything that is wrong with a scan's folder and headers; empty if nothing is."""
     problems = _missing(scan)
     headers = {}
     for modality, path in scan.files.items():
@@ -139,9 +139,9 @@ def spacing_warnings(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
 
 
 def position_warnings(scan: Scan) -> list[str]:
-    """A line for each file that lies elsewhere than the reference by more than half a pixel.
+    """A line for each file that lies more than half a pixel away from the reference.
 
-    Only where the reference's geometry counts: other releases' headers say nothing of position.
+    It is empty where the scan's geometry is not kept: those headers say nothing about positions.
     """
     if not scan.keeps_geometry:
         return []
@@ -157,14 +157,14 @@ def position_warnings(scan: Scan) -> list[str]:
         if apart > min(header.spacing_zyx_mm) / 2:
             warnings.append(
                 f"{scan.case_id}: by its header {path.name} lies up to {apart:.1f} mm from where "
-                f"the {scan.reference} does; its voxels are taken as the {scan.reference}'s all "
-                "the same"
+                f"the {scan.reference} does; its voxels are used as if they lay where the "
+                f"{scan.reference}'s lie"
             )
     return warnings
 
 
 def raise_problems(problems: Iterable[str]) -> None:
-    """Raise one ``ValueError`` that shows the first few problems; do nothing if there is none."""
+    """Raise one ``ValueError`` that names the first few problems; do nothing if there is none."""
     problems = list(problems)
     if not problems:
         return

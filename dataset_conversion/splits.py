@@ -15,9 +15,9 @@ def patient_folds(
 ) -> dict[str, int]:
     """Assign every scan to the fold that validates on it.
 
-    Patients are ranked by lesion volume (the sum over their scans) and dealt out in blocks of
-    ``n_folds``, one to each fold at random, so that every fold gets small, medium and large
-    lesions. Of 200 such deals the most even one in scans and in lesion volume is kept.
+    Patients are ranked by lesion volume (the sum over their scans). Each block of ``n_folds``
+    patients is dealt out at random, one to each fold, so that every fold gets small, medium and
+    large lesions. Of 200 such deals, the most even one in scans and in lesion volume is kept.
 
     Args:
         lesion_volume_ml: case id -> lesion volume.
@@ -61,9 +61,9 @@ def paper_split(
     """Training, validation and test scans in the proportions of Wang et al. 2020, section 4.2.
 
     The paper splits the 94 training scans of ISLES 2018 at patient level into 65, 6 and 23, and
-    does not say which. We: of 1000 random draws of patients, among those that come closest to
-    these sizes, the one whose groups are most alike in lesion volume. Other numbers of scans are
-    split in the same proportions.
+    does not say which. Our choice: of 1000 random draws of patients, those that come closest to
+    these sizes are compared, and the one whose groups are most alike in lesion volume is kept.
+    Other numbers of scans are split in the same proportions.
 
     Args:
         lesion_volume_ml: case id -> lesion volume.
@@ -71,8 +71,8 @@ def paper_split(
         seed: the same seed gives the same split.
 
     Returns:
-        ``train``, ``val`` and ``test`` -> sorted case ids, at least one patient in each; empty for
-        fewer than 3 patients.
+        ``train``, ``val`` and ``test`` -> sorted case ids, with at least one patient in each; empty
+        if there are fewer than 3 patients.
     """
     case_ids = sorted(lesion_volume_ml)
     names = sorted({patients[case_id] for case_id in case_ids})
@@ -117,7 +117,7 @@ def _deal(order: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarr
 def _unevenness(
     folds: np.ndarray, n_scans: np.ndarray, volumes: np.ndarray, *, n_folds: int
 ) -> float:
-    """Range over the folds of scan count and lesion volume, each relative to its mean."""
+    """How uneven folds are: the ranges of scan count and lesion volume, relative to their means."""
     total = 0.0
     for weights in (n_scans, volumes):
         sums = np.bincount(folds, weights=weights, minlength=n_folds)
@@ -135,8 +135,8 @@ def _paper_sizes(n_scans: int) -> np.ndarray:
 def _draw_groups(n_scans: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One random draw: the group of each patient, 0 training, 1 validation, 2 test.
 
-    Validation and then test take patients in random order as long as that brings them closer to
-    their size; the others train. A patient is left for each group that is still empty.
+    First validation, then test takes patients in random order, as long as that brings the group
+    closer to its size; the others train. One patient is kept for each group that is still empty.
     """
     groups = np.zeros(n_scans.size, dtype=int)
     order = rng.permutation(n_scans.size)
@@ -152,7 +152,7 @@ def _draw_groups(n_scans: np.ndarray, sizes: np.ndarray, rng: np.random.Generato
 
 
 def _group_difference(groups: np.ndarray, volumes: np.ndarray) -> float:
-    """How far the groups are from all scans: shares of the paper's size classes, mean volume."""
+    """How far the groups are from all scans, in shares of the size classes and in mean volume."""
     classes = np.digitize(volumes, _SIZE_CLASSES_ML)
     shares = np.bincount(classes, minlength=3) / classes.size
     difference = 0.0

@@ -30,7 +30,7 @@ def users_environment() -> dict[str, str]:
 
 
 def environment(base: Path, **extra: str) -> dict[str, str]:
-    """The same with nnU-Net's folders in ``base``.
+    """``users_environment`` with nnU-Net's folders in ``base``.
 
     Args:
         base: holds (or will hold) nnUNet_raw, nnUNet_preprocessed and nnUNet_results.
@@ -61,10 +61,11 @@ def run_command(
     Args:
         command: name and arguments.
         variables: the environment.
+        log_file: where the output goes.
         shown: variables to print in front of the command, so that it can be repeated.
 
     Raises:
-        ValueError: it failed; gives the last line that it wrote.
+        ValueError: the command failed; the message gives the last line that it wrote.
     """
     prefix = "".join(f"{name}={shlex.quote(value)} " for name, value in shown.items())
     logger.info("$ %s%s", prefix, shlex.join(command))

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check the input, compute, write the folder, and say what was found."""
+    """Check the input, compute the maps, write them, and say what was found."""
     import numpy as np
     from tqdm import tqdm
 

@@ -18,14 +18,14 @@ _CHUNK = 16384
 _VENOUS_LAG_S = (1.0, 12.0)
 """Choice: 6.3 s with a standard deviation of 1.5 s between the peaks measured on ISLES 2018."""
 _BLOOD_HU = (15.0, 90.0)
-"""Without contrast; bone that moves into a voxel enhances more than any vein."""
+"""Choice: before the contrast. Bone that moves into a voxel enhances more than any vein."""
 _LEAST_HEIGHT, _LEAST_WIDTH = 0.5, 0.8
-"""Of the artery's. A jolt of the head lasts a few frames only."""
+"""Choice: of the artery's height and width. A jolt of the head lasts a few frames only."""
 LEAST_AREA = 0.8
-"""Of the artery's: equal but for noise and for what the recording leaves out."""
+"""Choice: of the artery's area. They would be equal without noise and with a longer recording."""
 _LEAST_VEIN_VOXELS = 3
 LARGEST_SCALE = 3.0
-"""Choice: an artery that fills less than a third of its voxel is a wrong pick, to be made anew."""
+"""Choice: an artery that fills less than a third of its voxel is a wrong pick; choose another."""
 
 
 class Vessel(NamedTuple):
@@ -51,7 +51,7 @@ class _Candidates(NamedTuple):
         return _Candidates(*(values[chosen] for values in self))
 
     def mean(self) -> Vessel:
-        """Voxels lie in rising order of their height."""
+        """Their vessel; the voxels must be in rising order of their height."""
         voxels = tuple((int(z), int(y), int(x)) for z, y, x in self.voxels[::-1])
         return Vessel(self.curves.mean(axis=0), voxels)
 
@@ -62,7 +62,7 @@ def _rise(curves: np.ndarray) -> np.ndarray:
 
 
 def _heights(curves: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """How much each of the given rows of (N, T) enhances, HU."""
+    """Enhancement of the given rows of (N, T), HU."""
     chunks = np.array_split(rows, max(1, -(-len(rows) // _CHUNK)))
     return np.concatenate([_rise(curves[chunk]).max(axis=1) for chunk in chunks])
 
@@ -73,7 +73,7 @@ def _candidates(curves: np.ndarray, mask: np.ndarray, rows: np.ndarray) -> _Cand
 
 
 def _bolus_like(rise: np.ndarray) -> np.ndarray:
-    """Which curves (N, T) are smooth and peak before the end."""
+    """Whether each curve (N, T) is smooth and peaks before the end, bool (N,)."""
     jump = np.abs(np.diff(rise, n=2, axis=1)).max(axis=1)
     return (rise.argmax(axis=1) < rise.shape[1] - 3) & (jump < 0.35 * rise.max(axis=1))
 
@@ -91,11 +91,13 @@ def _half_rise(rise: np.ndarray) -> np.ndarray:
 def find_aif(curves: np.ndarray, brain: np.ndarray, *, pixel_mm: float) -> Vessel:
     """An artery picked from the data, for the arterial input function (AIF).
 
-    Among the voxels that enhance most (away from the skull, whose edge moves), those whose curve is
-    smooth and peaks before the end are kept; the AIF is the mean of the highest of the earliest.
+    Voxels near the skull are left out, because its edge moves. Of those that enhance most, the ones
+    whose curve is smooth and peaks before the end are kept. The AIF is the mean of the highest
+    among the earliest.
 
     Args:
-        curves: (N, T), HU or anything else that is proportional to concentration up to a constant.
+        curves: (N, T), in HU or any other unit that is proportional to concentration up to a
+            constant.
         brain: (Z, Y, X) bool, with N voxels.
         pixel_mm: in-plane voxel size.
 
@@ -127,10 +129,11 @@ def find_vof(
 ) -> Vessel | None:
     """A vein picked from the data, for the venous output function (VOF).
 
-    Voxels at the rim of the brain count too, where the sagittal sinus runs. A vein has the density
-    of blood before the contrast, enhances at least half as much as the artery (which may be thinner
-    than a voxel), rises and peaks 1 to 12 s after it, smoothly and for no shorter a time, and has
-    no smaller an area. The VOF is the mean of the highest such voxels, six at most.
+    Voxels at the rim of the brain count too, because the sagittal sinus runs there. A vein has the
+    density of blood before the contrast. It enhances at least half as much as the artery (which may
+    be thinner than a voxel), and it rises and peaks 1 to 12 s later. Its curve is smooth; its width
+    is at least 0.8 of the artery's, and so is its area. The VOF is the mean of the highest such
+    voxels, six at most.
 
     Args:
         regions: curves (N, T) HU and mask (Z, Y, X) of the brain, and of what surrounds it.
@@ -139,7 +142,7 @@ def find_vof(
         frame_s: time between frames, s.
 
     Returns:
-        None where there are fewer than three such voxels.
+        None if there are fewer than three such voxels.
     """
     artery = _rise(aif[None])
     parts = []
@@ -161,14 +164,14 @@ def find_vof(
 
 
 def _late(rise: np.ndarray, artery: np.ndarray, frame_s: float) -> np.ndarray:
-    """Which curves (N, T) follow the artery's (1, T) as a vein's do, bool (N,)."""
+    """Whether each curve (N, T) follows the artery's (1, T) as a vein's does, bool (N,)."""
     least, most = (lag_s / frame_s for lag_s in _VENOUS_LAG_S)
     risen, peaked = _half_rise(rise) - _half_rise(artery), rise.argmax(axis=1) - artery.argmax()
     return (least <= risen) & (risen <= most) & (least <= peaked) & (peaked <= most)
 
 
 def _width(rise: np.ndarray) -> np.ndarray:
-    """Frames in which each curve (N, T) is over half of its maximum."""
+    """Number of frames in which each curve (N, T) is over half of its maximum."""
     return np.count_nonzero(rise >= 0.5 * rise.max(axis=1, keepdims=True), axis=1)
 
 
@@ -179,10 +182,11 @@ def _area(curves: np.ndarray, baseline: slice) -> np.ndarray:
 def partial_volume_scale(aif: np.ndarray, vof: np.ndarray, *, baseline: slice) -> float:
     """Factor by which the AIF's enhancement is too low because its artery is thinner than a voxel.
 
-    What flows in flows out: without partial volume the areas under AIF and VOF are equal, and a
-    sinus is wide enough to have none. So the factor is the ratio of the areas (Fieselmann et al.,
-    Int J Biomed Imaging 2011:467563, on partial volume). Both are summed over equally many frames
-    from their half rise on (our departure: the recording ends earlier for the vein).
+    All contrast that flows in flows out. So the areas under AIF and VOF are equal without partial
+    volume, and a sinus is wide enough to have none: the factor is the ratio of the areas
+    (Fieselmann et al., Int J Biomed Imaging 2011:467563, on partial volume). Our departure: both
+    are summed over equally many frames from their half rise on, because the recording ends earlier
+    for the vein.
 
     Args:
         aif, vof: (T,) HU.

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 
 def find_onset(curve: np.ndarray) -> int:
-    """Number of frames before contrast arrives (at least 1) in an arterial curve (T,)."""
+    """Number of frames before the contrast arrives, at least 1, in an arterial curve (T,)."""
     smooth = ndimage.gaussian_filter1d(curve.astype(np.float64), 1.0)
     peak = int(np.argmax(smooth))
     low = smooth[: peak + 1].min()

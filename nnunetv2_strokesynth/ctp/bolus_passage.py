@@ -1,4 +1,4 @@
-"""What a reader of perfusion maps must know: the vessels in numbers, and what is doubtful."""
+"""The bolus as the vessels saw it: the numbers and warnings that a reader of the maps needs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from nnunetv2_strokesynth.ctp.baseline import find_onset
 LEAST_PEAK_HU = 15.0
 """Choice: the arterial curves measured on ISLES 2018 peak at 35 to 265 HU."""
 _TRUNCATED = 0.4
-"""Choice: of the peak; recirculating contrast reaches about as much, and harms little."""
-
-
+"""Choice: of the peak; recirculating contrast reaches about as much, and does little harm."""
 _STEEPEST_PER_S = 0.5
 """Choice: of the peak; a bolus 4 s wide, narrower than any measured, rises by 0.35 of it."""
 
@@ -29,10 +27,10 @@ class Passage(NamedTuple):
 
     Attributes:
         aif, vof: curves of T frames; ``vof`` is None where no vein was found.
-        given: whether the user chose AIF and VOF.
+        given: whether the user chose AIF, and VOF.
         baseline: the frames without contrast.
         frame_s: time between frames, s.
-        scale: by which the AIF's enhancement was multiplied.
+        scale: factor of the AIF's enhancement in the deconvolution.
     """
 
     aif: Vessel
@@ -53,7 +51,7 @@ class Passage(NamedTuple):
 
 
 def check_bolus(passage: Passage) -> None:
-    """Raise ``ValueError`` unless the artery enhances as one does."""
+    """Raise ``ValueError`` unless the artery enhances by at least ``LEAST_PEAK_HU``."""
     peak_hu = _smooth(passage.enhancement(passage.aif)).max()
     if peak_hu < LEAST_PEAK_HU:
         x, y, z = passage.aif.voxels[0][::-1]
@@ -65,11 +63,11 @@ def check_bolus(passage: Passage) -> None:
 
 
 def list_warnings(passage: Passage, times_s: np.ndarray) -> list[str]:
-    """Sentences on what makes the maps doubtful.
+    """Sentences about what makes the maps doubtful.
 
     Args:
         passage: of the series at even steps.
-        times_s: (T,) of the frames as recorded.
+        times_s: (T,) times of the frames as recorded.
     """
     found = []
     steps = np.diff(times_s)
@@ -114,7 +112,7 @@ def _vein_warnings(passage: Passage) -> list[str]:
 
 
 def describe(passage: Passage) -> dict[str, float | int | str]:
-    """Plain numbers and strings, for a table or JSON."""
+    """The passage as plain numbers and strings, for a table or JSON."""
     row: dict[str, float | int | str] = {
         "frame_s": round(passage.frame_s, 4),
         "onset_frame": passage.onset,

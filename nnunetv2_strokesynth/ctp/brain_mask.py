@@ -8,7 +8,7 @@ from scipy import ndimage
 CLOSING_PX = 3
 """Bridges gaps up to 6 voxels wide, about 5 mm: sulci and vessels that the software leaves out."""
 
-# HU. The mean of a series lies a few HU over a plain CT; a sinus with contrast reaches 150 to 200.
+# In HU. The mean of a series lies a few HU over a plain CT; a sinus with contrast reaches 150-200.
 _TISSUE_HU = (0.0, 90.0)
 _BONE_HU = 250.0
 _AIR_HU = -200.0
@@ -28,14 +28,14 @@ _SMALLEST_SHARE = 0.05
 def brain_of_maps(maps: np.ndarray) -> np.ndarray:
     """Mask of the voxels where any perfusion map is not 0, closed and hole-filled slice by slice.
 
-    The software writes 0 outside the brain, and often in ventricles and vessels: closing and
-    filling give those back.
+    The perfusion software writes 0 outside the brain, and often in ventricles and vessels, too.
+    Closing and filling put those back into the mask.
 
     Args:
         maps: (M, Z, Y, X), the perfusion maps.
 
     Returns:
-        (Z, Y, X), bool; empty where all maps are zero.
+        (Z, Y, X), bool; empty if all maps are zero.
 
     Source: our choice. Wang et al. 2020 do not mask; Clerigues et al. 2019 strip the skull of the
     CT by the sum of the maps.
@@ -56,13 +56,14 @@ def brain_of_maps(maps: np.ndarray) -> np.ndarray:
 def brain_of_series(mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]) -> np.ndarray:
     """Mask of the brain with its ventricles, from the mean of a CTP series or a plain CT.
 
-    Slice by slice, since slices may be 10 mm thick: what lies inside the skull, at the density of
-    brain and CSF, opened so that thin bridges break, closed and hole-filled. Small pieces go, the
-    others stay: slices of a tilted or truncated head need not hang together. Where no skull
-    surrounds the slice (stripped, or the skull base), everything that is not air counts as inside.
+    The mask is made slice by slice, because slices may be 10 mm thick. It holds what lies inside
+    the skull and has the density of brain or CSF; it is opened, so that thin bridges break, then
+    closed and hole-filled. Small pieces are removed. Several large ones may stay, because slices of
+    a tilted or truncated head need not be connected. Where no skull surrounds the slice (stripped
+    images, the skull base), everything that is not air counts as inside.
 
     Args:
-        mean_hu: (Z, Y, X), HU. Outside a stripped brain 0 or any value under -200.
+        mean_hu: (Z, Y, X), HU. Outside a stripped brain it is 0 or any value under -200.
         spacing_zyx_mm: voxel sizes.
 
     Returns:
@@ -97,7 +98,7 @@ def brain_of_series(mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, flo
 
 
 def _inside_skull(plane: np.ndarray, in_plane_mm: tuple[float, float]) -> np.ndarray:
-    """What the skull encloses in a slice (Y, X), or what is left of a slice without one."""
+    """What the skull encloses in a slice (Y, X); without a skull, what is neither air nor bone."""
     bone = plane > _BONE_HU
     wall = _erode(_dilate(bone, _SKULL_GAP_MM, in_plane_mm), _SKULL_GAP_MM, in_plane_mm) | bone
     enclosed = ndimage.binary_fill_holes(wall) & ~bone
@@ -105,7 +106,7 @@ def _inside_skull(plane: np.ndarray, in_plane_mm: tuple[float, float]) -> np.nda
         return enclosed
     # A stripped image is 0 outside; -1000 and -1024 are air.
     soft = (plane != 0) & (plane > _AIR_HU) & ~bone
-    # What reaches a corner of the image is the air of a file that does not hold HU.
+    # A region that reaches a corner of the image is air, in a file that does not hold HU.
     labels, _ = ndimage.label(soft)
     soft &= ~np.isin(labels, labels[[0, 0, -1, -1], [0, -1, 0, -1]])
     if not bone.any():
@@ -127,16 +128,16 @@ def _dilate(plane: np.ndarray, radius_mm: float, in_plane_mm: tuple[float, float
 
 
 def _erode(plane: np.ndarray, radius_mm: float, in_plane_mm: tuple[float, float]) -> np.ndarray:
-    # The edge of the image is no edge of the brain.
+    # The edge of the image does not count as an edge of the brain.
     return ~_dilate(~plane, radius_mm, in_plane_mm)
 
 
 def tissue_of_brain(
     brain: np.ndarray, mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
 ) -> np.ndarray:
-    """The brain without CSF and the largest vessels, (Z, Y, X) bool: where maps mean something.
+    """The brain without CSF and the largest vessels, (Z, Y, X) bool: where maps are meaningful.
 
-    The whole brain where nothing of it has the density of tissue.
+    If no voxel has the density of tissue, it is the whole brain.
     """
     sigma = (0, *(_TISSUE_SMOOTHING_MM / size for size in spacing_zyx_mm[1:]))
     smooth = ndimage.gaussian_filter(np.clip(mean_hu, -100, _BONE_HU), sigma)
@@ -148,6 +149,6 @@ def tissue_of_brain(
 def rim_of_brain(
     brain: np.ndarray, mean_hu: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
 ) -> np.ndarray:
-    """Soft tissue within 5 mm of the brain in its slice, where the sinuses run, (Z, Y, X) bool."""
+    """Soft tissue within 5 mm of the brain in its slice, where sinuses run, (Z, Y, X) bool."""
     near = np.stack([_dilate(plane, _RIM_MM, spacing_zyx_mm[1:]) for plane in brain])
     return near & ~brain & (mean_hu < _BONE_HU) & (mean_hu > _RIM_LOWEST_HU)

@@ -51,10 +51,11 @@ class ComputedMaps(NamedTuple):
     """What ``compute_maps`` finds. Volumes are (Z, Y, X); T frames at even steps.
 
     Attributes:
-        maps: CBF mL/100 g/min, CBV mL/100 g, MTT s, Tmax s; volumes float32, 0
-            outside the brain and in its CSF.
+        maps: CBF in mL/100 g/min, CBV in mL/100 g, MTT and Tmax in s; float32, 0 outside the brain
+            and in its CSF.
         brain: bool.
-        aif: the artery as measured, before any scaling. vof: the vein, None where none was found.
+        aif: the artery as measured, before any scaling.
+        vof: the vein; None if none was found.
         baseline_hu: mean of the frames without contrast, float32; serves as a plain CT.
         warnings: sentences for the reader of the maps.
         row: plain numbers and strings for a report.
@@ -89,27 +90,27 @@ def compute_maps(
 ) -> ComputedMaps:
     """Brain mask, AIF, VOF, CBF, CBV, MTT and Tmax of a CTP series.
 
-    The series is never held as a whole: it is walked through once for its mean and maximum, once
-    for the curves of the brain and its rim, and once up to the contrast's arrival for the baseline
-    (once more for each vessel that is given). The peak is 4 N T bytes for the N voxels of brain and
-    rim, about ten volumes, and 200 MB of work space: 0.6 GB measured with N = 1.5 million, T = 60.
+    The series is never in memory as a whole. It is read once for its mean and maximum, once for the
+    curves of the brain and its rim, once up to the contrast's arrival for the baseline, and once
+    more for each vessel that is given. The peak is 4 N T bytes for the N voxels of brain and rim,
+    about ten volumes, and 200 MB of work space: 0.6 GB measured with N = 1.5 million, T = 60.
 
     Args:
-        series: frames (Z, Y, X) in HU, as often as asked for; an array (T, Z, Y, X) will do.
+        series: frames (Z, Y, X) in HU; an array (T, Z, Y, X) will do.
         spacing_zyx_mm: voxel sizes.
-        times_s: (T,) of the frames; where they are uneven, frames are interpolated linearly to the
-            median step.
+        times_s: (T,) times of the frames; if they are uneven, frames are interpolated linearly to
+            the median step.
         brain: (Z, Y, X) bool; None to find it.
         aif_at, vof_at: 0-based voxel x, y, z of artery and vein; None to find them.
-        scale_aif: correct the AIF for partial volume by the VOF, see ``partial_volume_scale``. On
-            the phantom this brings CBV near the truth and both CBF and CBV of different scans
-            nearer to each other; CBF, which the deconvolution underestimates, falls (see
-            docs/explanation/perfusion-maps.md).
+        scale_aif: whether the AIF is corrected for partial volume by the VOF, see
+            ``partial_volume_scale``. On the phantom this brings CBV near the truth, and CBF and CBV
+            of different scans nearer to each other; CBF, which the deconvolution underestimates,
+            falls (see docs/explanation/perfusion-maps.md).
 
     Raises:
-        ValueError: fewer than 10 frames or 20 s, times that do not increase, frames that differ in
-            shape or hold NaN or infinity, nothing changes over time, no brain, no bolus in the
-            artery, a voxel outside the image.
+        ValueError: there are fewer than 10 frames or 20 s; the times do not increase; frames differ
+            in shape or hold NaN or infinity; nothing changes over time; no brain is found; the
+            artery has no bolus; or a given voxel lies outside the image.
     """
     times = check_times(times_s, len(series))
     mean_hu, highest_hu = _survey(series)
@@ -143,7 +144,7 @@ def compute_maps(
 
 
 def _survey(series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and maximum over time, (Z, Y, X) float32 each, of frames that can be used."""
+    """Check all frames; mean and maximum over time, (Z, Y, X) float32 each."""
     total = lowest = highest = np.empty(0)  # until the first frame
     for index, frame in enumerate(series):
         if frame.ndim != 3 or (index > 0 and frame.shape != total.shape):
@@ -184,7 +185,7 @@ def _find_vessels(
     pixel_mm: float,
     frame_s: float,
 ) -> Passage:
-    """AIF and VOF: given voxels, or found in the curves of the brain and its rim."""
+    """AIF and VOF, at the given voxels or found in the curves of the brain and its rim."""
     aif_at, vof_at = at
     given = (aif_at is not None, vof_at is not None)
     if aif_at is not None:
@@ -217,7 +218,7 @@ def _deconvolved(
 
 
 def _mean_of(series: Series, frames: slice) -> np.ndarray:
-    """Mean of some frames, (Z, Y, X) float32; the walk ends after the last of them."""
+    """Mean of some frames, (Z, Y, X) float32; reading stops after the last of them."""
     wanted = range(len(series))[frames]
     total: np.ndarray = np.zeros(())
     for index, frame in enumerate(series):

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import fft
 
 BRAIN_DENSITY_G_PER_ML = 1.05
-# (1 - arterial haematocrit 0.45) / (1 - capillary haematocrit 0.25): contrast stays in the plasma.
+# k_H = (1 - arterial haematocrit) / (1 - capillary haematocrit), as contrast stays in the plasma.
 HAEMATOCRIT_FACTOR = (1 - 0.45) / (1 - 0.25)
 SECONDS_100G = 6000.0
 """mL/100 g/min in one mL/g/s."""

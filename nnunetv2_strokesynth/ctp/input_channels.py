@@ -1,6 +1,7 @@
 """From the images of a CT perfusion scan to the channels of a preset.
 
-One way for the converters and for a single patient, so that a network sees the same in both.
+The converters and the prediction of a single patient both use this module, so that a network sees
+the same channels in both.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class CtpImages(NamedTuple):
         ct: (Z, Y, X), HU.
         maps: (4, Z, Y, X), in the order of ``PERFUSION_MAPS``; 0 outside the brain.
         series: the CTP, frames (Z, Y, X) in HU.
-        series_name: for errors.
+        series_name: name of the series in error messages.
         spacing_zyx_mm: voxel sizes.
-        dwi: (Z, Y, X), as measured, where there is one.
+        dwi: (Z, Y, X), as measured; None without one.
     """
 
     ct: np.ndarray
@@ -55,7 +56,7 @@ class CtpImages(NamedTuple):
 
 
 class CtpChannels(NamedTuple):
-    """What a network gets of a scan.
+    """What a network reads of a scan.
 
     Attributes:
         channels: (C, Z, Y, X), float32, in the preset's order, not masked.
@@ -75,10 +76,15 @@ class CtpChannels(NamedTuple):
 
 
 def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
-    """The input channels of a preset; the series is walked through twice at most.
+    """The input channels of a preset; the series is read twice at most.
+
+    Args:
+        preset: one that is ``made_from_ctp``.
+        images: the scan.
 
     Raises:
-        ValueError: there is no brain, the series does not change or holds NaN or infinity.
+        ValueError: there is no brain, or the series does not change over time or holds NaN or
+            infinity.
     """
     mask = brain_of_maps(images.maps)
     if not mask.any():
@@ -106,7 +112,7 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
 
 
 def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
-    """A network normalises the CT by fixed numbers, so that another unit would pass unnoticed."""
+    """A warning if the CT is not in HU: a network normalises it by fixed numbers in HU."""
     median = float(np.median(ct[mask]))
     low, high = _BRAIN_HU
     if low <= median <= high:
@@ -120,7 +126,7 @@ def _laying_over(
     mirror: Mirror, mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
 ) -> Callable[[np.ndarray], np.ndarray]:
     def lay_over(volume: np.ndarray) -> np.ndarray:
-        """Skull-stripped first, or the skull of one side would lie on the other's brain."""
+        """Strip the skull first, or the skull of one side would lie on the other side's brain."""
         return mirrored(np.where(mask, volume, 0), mirror.transform, spacing_zyx_mm)
 
     return lay_over

@@ -1,7 +1,7 @@
-"""Mirrored channels: the other hemisphere laid over each one, so that a network can compare them.
+"""Mirrored channels: each hemisphere laid over the other, so that a network can compare them.
 
-A head is hardly ever upright in the middle of its image: the flipped CT is registered to the CT,
-and what is found moves all flipped channels.
+A head is rarely upright in the middle of its image. So the left-right flipped CT is registered to
+the CT, and the transform that is found moves all flipped channels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Mirror(NamedTuple):
             plane, with the origin in the middle of the image.
         rotation_deg: its rotation, twice the tilt of the head.
         shift_mm: length of its translation, at the middle of the brain.
-        correlation_before: between CT and flipped CT, over voxels where both have brain.
+        correlation_before: correlation of CT and flipped CT over the voxels where both have brain.
         correlation_after: the same with the transform applied.
     """
 
@@ -63,13 +63,14 @@ def find_mirror(
         spacing_zyx_mm: voxel sizes.
 
     Returns:
-        The plain flip where the registration fails or does not improve the correlation.
+        The plain flip if the registration fails or does not improve the correlation.
 
-    Source: Clerigues et al. 2019, section 2.1.1, an axial affine transform found by FSL FLIRT; the
-    authors' released code is rigid, and so is ours. Choices: mean squared difference of the brain's
-    CT averaged over the slices, since a head is one rigid body, with the brain's median outside,
-    since outlines of skew heads mislead; a search over angles first, at 6 mm resolution, because
-    sulci trap a plain descent, then descent at 6 and 3 mm.
+    Source: Clerigues et al. 2019, section 2.1.1: an axial affine transform found by FSL FLIRT. The
+    authors' released code is rigid, and so is ours. Our choices: the measure is the mean squared
+    difference of the brain's CT, averaged over the slices because a head is one rigid body. Outside
+    the brain, the image has the brain's median, because the outline of a rotated head misleads the
+    search. Angles are searched first, at 6 mm resolution, because sulci trap a plain descent; then
+    follows gradient descent at 6 and 3 mm.
     """
     plain = sitk.Euler2DTransform()
     before = _correlation(ct, mask, plain, spacing_zyx_mm)
@@ -92,7 +93,7 @@ def mirrored(
 ) -> np.ndarray:
     """The flipped volume laid over the volume: (Z, Y, X) -> float32 (Z, Y, X).
 
-    Linear interpolation; 0 where nothing of the flipped image lies.
+    Interpolation is linear; voxels outside the flipped image are 0.
     """
     moved = np.empty(volume.shape, dtype=np.float32)
     for index, image in enumerate(volume):
@@ -114,7 +115,7 @@ def _image(array: np.ndarray, spacing_zyx_mm: Sequence[float]) -> sitk.Image:
 
 
 def _brain_ct(ct: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The CT relative to the brain's median, 0 outside the brain: no edge at its border."""
+    """The CT minus the brain's median, 0 outside the brain, so that its border is no edge."""
     clipped = np.clip(ct, *_BRAIN_HU)
     return np.where(mask, clipped - np.median(clipped[mask]), 0.0)
 
@@ -148,7 +149,7 @@ def _centred(mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float]) -> si
 def _pair(
     projection: np.ndarray, resolution_mm: float, spacing_zyx_mm: Sequence[float]
 ) -> tuple[sitk.Image, sitk.Image]:
-    """The projection and its flip, smoothed; the first with pixels of about that size."""
+    """The smoothed projection, with pixels of about ``resolution_mm``, and its smoothed flip."""
     smooth = gaussian_filter(projection, [resolution_mm / size for size in spacing_zyx_mm[1:]])
     shrink = [max(1, int(resolution_mm / size)) for size in spacing_zyx_mm[:0:-1]]
     fixed = sitk.Shrink(_image(smooth, spacing_zyx_mm), shrink)
@@ -156,7 +157,7 @@ def _pair(
 
 
 def _method(transform: sitk.Euler2DTransform) -> sitk.ImageRegistrationMethod:
-    """A registration that changes ``transform``; with all pixels and one thread, reproducible."""
+    """A registration that changes ``transform``; all pixels and one thread make it reproducible."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMeanSquares()
     method.SetMetricSamplingStrategy(method.NONE)
@@ -192,10 +193,10 @@ def _correlation(
     transform: sitk.Transform,
     spacing_zyx_mm: tuple[float, float, float],
 ) -> float:
-    """Between the smoothed CT and its mirror image, where both have brain; 0 if it is undefined.
+    """Correlation of the smoothed CT and its mirror image where both have brain; 0 if undefined.
 
-    Smoothed first: linear interpolation averages noise, which alone would raise the correlation of
-    a registered image above that of a plain flip.
+    The CT is smoothed first: linear interpolation averages noise, which alone would raise the
+    correlation of a registered image above that of a plain flip.
     """
     sigma = [0.0, *(_FINE_MM / size for size in spacing_zyx_mm[1:])]
     smooth = gaussian_filter(_brain_ct(ct, mask), sigma)

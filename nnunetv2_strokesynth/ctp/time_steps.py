@@ -1,4 +1,4 @@
-"""Times of the frames: the deconvolution needs them at even steps."""
+"""Times of a series' frames, and the series at even steps, as the deconvolution needs it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nnunetv2_strokesynth.io.series import Series
 LEAST_FRAMES = 10
 LEAST_DURATION_S = 20.0
 FRAME_S_RANGE = (0.3, 10.0)
-# The part of a NIfTI header's xyzt_units that is about time, and its codes.
+# The bits of a NIfTI header's xyzt_units that tell the unit of time, and the units' codes.
 TIME_UNITS, _SECONDS = 0x38, {8: 1.0, 16: 1e-3, 24: 1e-6}
 _JITTER = 0.05
-"""Departure from even steps, as a part of one, that is left as it is."""
+"""Times that depart from even steps by at most this part of a step count as even."""
 
 
 def frame_s_of(path: Path, given_s: float | None = None) -> float:
@@ -24,10 +24,10 @@ def frame_s_of(path: Path, given_s: float | None = None) -> float:
 
     Args:
         path: a file that passes ``nifti.read_header``.
-        given_s: what the user says; the header is not asked then.
+        given_s: the time that the user gives; the header is then not read.
 
     Raises:
-        ValueError: the time is not within 0.3 to 10 s, is absent or has a unit that is no time.
+        ValueError: the time is absent, is not within 0.3 to 10 s, or its unit is not one of time.
     """
     low, high = FRAME_S_RANGE
     if given_s is not None:
@@ -38,7 +38,7 @@ def frame_s_of(path: Path, given_s: float | None = None) -> float:
     shape = header.get_data_shape()
     axis = next((k for k in range(3, len(shape)) if shape[k] != 1), 3)
     stored, unit = float(header["pixdim"][axis + 1]), int(header["xyzt_units"]) & TIME_UNITS
-    # Without a unit seconds are meant; the range below tells if they are not.
+    # Without a unit, seconds are assumed; the range below tells whether that is wrong.
     frame_s = stored * {0: 1.0, **_SECONDS}.get(unit, float("nan"))
     if not low <= frame_s <= high:
         raise ValueError(
@@ -52,7 +52,8 @@ def check_times(times_s: Sequence[float], n_frames: int) -> np.ndarray:
     """The times as float64, (T,), counted from the first frame.
 
     Raises:
-        ValueError: they do not fit the frames, do not increase, or the recording is too short.
+        ValueError: their number is not that of the frames, they do not increase, or the recording
+            is too short.
     """
     times = np.asarray(times_s, np.float64)
     if n_frames < LEAST_FRAMES:
@@ -78,8 +79,8 @@ class EvenlySampled:
 
     Args:
         series: frames (Z, Y, X).
-        times_s: (T,) of its frames, from 0 on, increasing.
-        step_s: time between the frames that come out; they end within the recording.
+        times_s: (T,) times of its frames, from 0 on, increasing.
+        step_s: time between the interpolated frames, of which the last lies within the recording.
     """
 
     def __init__(self, series: Series, times_s: np.ndarray, step_s: float):
@@ -103,11 +104,15 @@ class EvenlySampled:
 
 
 def evenly_sampled(series: Series, times_s: np.ndarray) -> tuple[Series, float]:
-    """A series at the median step of its times, and that step in s; as it is where it is even.
+    """A series at even steps, and the step in s.
 
     Args:
         series: frames (Z, Y, X).
         times_s: (T,) from ``check_times``.
+
+    Returns:
+        The series itself and its mean step if its times are even; otherwise the series interpolated
+        at the median step, and that step.
     """
     step_s = float(np.median(np.diff(times_s)))
     mean_step_s = times_s[-1] / (len(times_s) - 1)

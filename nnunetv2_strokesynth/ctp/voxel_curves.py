@@ -28,8 +28,8 @@ def smooth_in_plane(
     Args:
         curves: (N, T) float32, a row for each voxel of the brain.
         brain: (Z, Y, X) bool.
-        sigma_px: in pixels; voxels outside the mask have no weight.
-        tissue: (Z, Y, X) bool, the voxels of the brain that have a weight; None for all.
+        sigma_px: width of the Gaussian in pixels; voxels outside the mask have no weight.
+        tissue: (Z, Y, X) bool, the voxels of the brain that have a weight; None for all of them.
     """
     sigma = (0, sigma_px, sigma_px)
     weighed = brain if tissue is None else tissue & brain
@@ -52,8 +52,8 @@ def time_to_peak_s(curves: np.ndarray, frame_s: float) -> np.ndarray:
     """Time of each curve's maximum after the first frame, (N,) float32 in s.
 
     Args:
-        curves: (N, T), T at least 3; a parabola through the highest frame and its neighbours tells
-            the time between frames. A maximum in the first or last frame is taken as it is.
+        curves: (N, T), T at least 3. A parabola through the highest frame and its neighbours gives
+            the time between frames; a maximum in the first or last frame is at that frame.
         frame_s: time between frames, s.
     """
     top = np.argmax(curves, axis=1)

@@ -46,8 +46,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; rename it on success, delete it on failure.
 
-    An existing ``path`` is replaced: the caller has asked the user by then. It is moved aside
-    whole and deleted last, so that a kill never leaves half of it.
+    An existing ``path`` is replaced, so the caller must have asked the user. It is moved aside as a
+    whole and deleted last: a killed process never leaves half of it.
     """
     path = Path(path)
     temporary, replaced = _sibling(path), _sibling(path)
@@ -63,12 +63,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, older_than_s: float = 0.0, *, and_folders: bool = False) -> None:
-    """Delete the temporary files of a folder that a killed process left.
+    """Delete the temporary files that a killed process left in a folder.
 
     Args:
         folder: where they lie; it may be absent.
-        older_than_s: younger ones stay; for folders that several processes write to at a time.
-        and_folders: temporary subfolders, too; otherwise they stay.
+        older_than_s: younger files stay, because another process may be writing them.
+        and_folders: whether temporary subfolders are deleted, too.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
         with suppress(FileNotFoundError):  # another process was faster
@@ -83,8 +83,8 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0, *, and_folders: bo
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` in UTF-8, completely or not at all.
 
-    Bytes of a file name that are no UTF-8 (Python holds them as lone surrogates) become escapes
-    like ``\\udcff``, which JSON turns back into the same name.
+    A file name may hold bytes that are not UTF-8; Python keeps them as lone surrogates. They become
+    escapes like ``\\udcff``, which JSON turns back into the same name.
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -100,7 +100,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def holds_json(path: Path, content: object) -> bool:
-    """Whether ``write_json`` wrote this file with this content; not if it is missing or damaged."""
+    """Whether the file is what ``write_json`` writes for this content; False if it is missing."""
     try:
         return path.read_bytes() == _as_json(content).encode("utf-8", errors="backslashreplace")
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Image files by SimpleITK, without its two traps.
+"""Writing images with SimpleITK, without its two traps.
 
-SimpleITK 2.5 writes to a full disk without an error and leaves a file that ends early; reading that
-file raises no error either. So what was written is read back and compared. And a file name that is
-no UTF-8 ends the whole process.
+SimpleITK 2.5 reports no error when the disk is full: it leaves a file that ends early, and reading
+that file raises no error either. So every written file is read back and compared. A file name that
+is not UTF-8 makes SimpleITK end the whole process. So such names are refused.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from nnunetv2_strokesynth.io.atomic import atomic_file
 
 
 def simpleitk_name(path: str | Path) -> str:
-    """A path as SimpleITK takes it.
+    """A path as text for SimpleITK.
 
     Raises:
-        OSError: it holds bytes that are no UTF-8.
+        OSError: it holds bytes that are not UTF-8.
     """
     name = str(path)
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
         raise OSError(
-            errno.EILSEQ, "this name is no UTF-8, which SimpleITK cannot take; rename it", name
+            errno.EILSEQ, "this name is not UTF-8, which SimpleITK cannot use; rename it", name
         ) from None
     return name
 
@@ -40,11 +40,11 @@ def write_image(path: Path, image: sitk.Image, *, compressed: bool = True) -> No
     Args:
         path: the file.
         image: the image.
-        compressed: has no effect on NIfTI, whose suffix decides.
+        compressed: whether other formats than NIfTI are compressed; NIfTI's suffix decides.
 
     Raises:
-        OSError: it cannot be written, its name is no UTF-8, or it reads back with other voxels,
-            as on a full disk.
+        OSError: it cannot be written, its name is not UTF-8, or it reads back with other voxels,
+            as happens when the disk is full.
     """
     simpleitk_name(path)
     with atomic_file(path) as temporary:
@@ -60,14 +60,14 @@ def write_image(path: Path, image: sitk.Image, *, compressed: bool = True) -> No
 
 
 def _holds(path: Path, image: sitk.Image) -> bool:
-    """Whether the voxels in the file are those of the image."""
+    """Whether the file holds the voxels of the image."""
     if path.suffix == ".gz" and image.GetNumberOfComponentsPerPixel() == 1:
         return _ends_with_voxels(path, sitk.GetArrayViewFromImage(image))
     return _reads_back(path, image)
 
 
 def _ends_with_voxels(path: Path, voxels: np.ndarray) -> bool:
-    """The same for compressed NIfTI, which ends with its voxels: 3 times as fast as to read it."""
+    """The same for compressed NIfTI, which ends with its voxels: 3 times as fast as reading it."""
     try:
         content = gzip.decompress(path.read_bytes())  # checks length and checksum
     except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -77,7 +77,7 @@ def _ends_with_voxels(path: Path, voxels: np.ndarray) -> bool:
 
 
 def _reads_back(path: Path, image: sitk.Image) -> bool:
-    """Whether all finite voxels are as in the image: SimpleITK reads NaN in NIfTI as 0."""
+    """Whether the finite voxels equal those of the image; SimpleITK reads NaN in NIfTI as 0."""
     try:
         read = sitk.ReadImage(str(path))
     except RuntimeError:  # not even a whole header

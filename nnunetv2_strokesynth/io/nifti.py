@@ -1,9 +1,9 @@
-"""Reading scans whose NIfTI headers cannot be trusted, and writing them with one plain geometry.
+"""Reading scans whose NIfTI headers cannot always be trusted, and writing volumes.
 
-In ISLES 2018 the voxel sizes of the header are right and its orientation is not: ``sform`` is an
-identity matrix, ``qform_code`` is 0. So only the voxel sizes are read, and every file of a scan is
-written with them, identity directions and the origin at 0. Arrays are (Z, Y, X) and (T, Z, Y, X),
-as SimpleITK orders the axes.
+In ISLES 2018 the header's voxel sizes are right and its orientation is wrong: ``sform`` is an
+identity matrix, ``qform_code`` is 0. So ``read_header`` reads the voxel sizes alone, and such a
+scan is written with identity directions and the origin at 0. ``read_geometry`` is for releases
+whose headers are right. Arrays are (Z, Y, X) and (T, Z, Y, X), as SimpleITK orders the axes.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _HEADER_BYTES = 348
 _DAMAGED = (OSError, EOFError, ValueError, zlib.error, HeaderDataError, ImageFileError)
 _NIFTI_MAGIC = (b"n+1", b"ni1")
 _SHEAR_TOLERANCE = 0.01
-_MOST_COMPRESSION = 1032  # of gzip: no file unpacks to more than so many times its size
+_MOST_COMPRESSION = 1032  # no gzip file unpacks to more than this many times its size
 
 
 class Geometry(NamedTuple):
-    """Where voxels lie, as SimpleITK has it (LPS).
+    """Where voxels lie, in SimpleITK's coordinates (LPS).
 
     Attributes:
         spacing_zyx_mm: voxel sizes.
         origin_xyz_mm: centre of the first voxel.
-        direction: 3 x 3 direction cosines, row by row; a column for each of x, y and z.
+        direction: 3 x 3 direction cosines, row by row; each column is the direction of an axis, x,
+            y and z.
     """
 
     spacing_zyx_mm: tuple[float, float, float]
@@ -53,7 +54,7 @@ class VolumeHeader(NamedTuple):
         path: the file.
         disk_shape: (X, Y, Z, ...) as stored.
         shape_zyx: spatial shape.
-        n_frames: frames along the time axis, singleton axes left out; 1 for a 3-D file.
+        n_frames: frames along the time axis; 1 for a 3-D file. Singleton axes do not count.
         spacing_zyx_mm: voxel sizes.
     """
 
@@ -73,11 +74,11 @@ def strip_suffix(name: str) -> str:
 
 
 def read_header(path: Path) -> VolumeHeader:
-    """Read and check one file's header, and that an uncompressed file is as long as it says.
+    """Read and check one file's header; an uncompressed file must be as long as its header says.
 
     Raises:
-        ValueError: the file is empty, not NIfTI-1, truncated, not 3-D or 4-D, has voxels that are
-            not plain numbers, or voxel sizes that are not positive.
+        ValueError: the file is empty, truncated, or neither 3-D nor 4-D NIfTI-1; its voxels are not
+            plain numbers, or its voxel sizes are not positive.
         OSError: the file cannot be opened.
     """
     header = raw_header(path)
@@ -101,8 +102,8 @@ def read_header(path: Path) -> VolumeHeader:
 def read_volume(path: Path) -> np.ndarray:
     """Read the voxels of a file that passed ``read_header``, without its singleton axes.
 
-    An uncompressed float32 file, as the perfusion series is, is mapped and not copied, so that a
-    series needs about its own size of memory.
+    An uncompressed float32 file, such as a perfusion series of ISLES 2018, is mapped and not
+    copied, so that a series needs about its own size of memory.
 
     Returns:
         float32 (Z, Y, X), or (T, Z, Y, X) for a series.
@@ -141,8 +142,8 @@ def require_finite(name: str, volume: np.ndarray) -> np.ndarray:
 def read_geometry(path: Path) -> Geometry:
     """Where the voxels of a file lie, for releases whose headers can be trusted.
 
-    The axes are taken as orthogonal, as SimpleITK needs them: single-precision headers are so only
-    roughly.
+    SimpleITK needs orthogonal axes, and those of single-precision headers are so only roughly: the
+    nearest orthogonal ones are returned.
 
     Raises:
         ValueError: the affine's voxel sizes are not those of ``pixdim``, the axes are sheared by
@@ -182,9 +183,10 @@ def read_geometry(path: Path) -> Geometry:
 
 
 def orientation_is_known(path: Path) -> bool:
-    """Whether a header's affine has the voxel sizes that the header itself gives.
+    """Whether a header's affine has the voxel sizes of its ``pixdim``.
 
-    ISLES 2018's has not: its affine is an identity matrix, and says nothing of the head's position.
+    In ISLES 2018 it has not: the affine is an identity matrix and says nothing about the head's
+    position.
     """
     header = raw_header(path)
     affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
@@ -193,7 +195,7 @@ def orientation_is_known(path: Path) -> bool:
 
 
 def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
-    """Where the centre of a voxel lies, (x, y, z) in mm, LPS."""
+    """Position of a voxel's centre, (x, y, z) in mm, LPS."""
     offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
     return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
 
@@ -201,9 +203,9 @@ def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np
 def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:
     """Write (Z, Y, X) as compressed NIfTI.
 
-    The bytes depend on the arguments only: SimpleITK leaves the time out of the gzip header. Its
-    ``compressionLevel`` has no effect on NIfTI (1 to 9 gave the same file, in 0.05 s for 8 slices
-    of 256 x 256), so it is left alone.
+    The bytes depend on the arguments only, because SimpleITK leaves the time out of the gzip
+    header. Its ``compressionLevel`` has no effect on NIfTI (1 to 9 gave the same file, in 0.05 s
+    for 8 slices of 256 x 256), so it is not set.
     """
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume))
     image.SetSpacing(geometry.spacing_zyx_mm[::-1])
@@ -213,7 +215,12 @@ def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:
 
 
 def raw_header(path: Path) -> nibabel.Nifti1Header:
-    """The header as stored: nibabel's own loader repairs negative voxel sizes silently."""
+    """The header as stored; nibabel's own loader repairs negative voxel sizes silently.
+
+    Raises:
+        ValueError: the file is empty or not NIfTI-1, or its voxels are not plain numbers.
+        OSError: the file cannot be opened.
+    """
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty (0 bytes); copy it again")
     opener = gzip.open if path.suffix.lower() == ".gz" else open
@@ -232,7 +239,7 @@ def raw_header(path: Path) -> nibabel.Nifti1Header:
 
 
 def _check_length(path: Path, header: nibabel.Nifti1Header) -> None:
-    """Refuse files that are shorter than their header says, before anything is allocated."""
+    """Refuse a file that is shorter than its header says, before any memory is allocated."""
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= 0):
         raise ValueError(f"{path}: vox_offset {offset:g} in the header, expected 352 or more")

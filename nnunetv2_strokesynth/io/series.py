@@ -1,7 +1,7 @@
-"""A CT perfusion series as its frames, read one at a time: a series can be larger than the memory.
+"""A CT perfusion series, read one frame at a time, because it can be larger than the memory.
 
-Whatever can be walked through more than once, has a length and gives float32 frames (Z, Y, X) in HU
-serves as a series: a ``NiftiSeries``, a DICOM series, or an array (T, Z, Y, X).
+A series has a length, can be iterated more than once, and gives float32 frames (Z, Y, X) in HU: a
+``NiftiSeries``, a ``DicomSeries``, or an array (T, Z, Y, X).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nnunetv2_strokesynth.io.nifti import (
 
 
 class Series(Protocol):
-    """Frames in the order of time; each walk through them reads the files anew."""
+    """Frames in the order of time; each iteration reads the files anew."""
 
     def __len__(self) -> int: ...
 
@@ -34,11 +34,11 @@ class NiftiSeries:
 
     Args:
         path: a file that passes ``read_header``; compressed or not.
-        change: applied to each frame as it is read, such as a down-sampling.
+        change: function applied to each frame as it is read, such as down-sampling.
 
     Raises:
-        ValueError: the header cannot be used; while the frames are read: the file ends early or
-            is damaged.
+        ValueError: the header cannot be used; or, while the frames are read, the file ends early
+            or is damaged.
         OSError: the file cannot be opened.
     """
 

@@ -1,4 +1,4 @@
-"""The writers of tiny scans and the damages, for data sets that nobody should have to convert."""
+"""Fixtures of the reliability tests: tiny scans, damages done to them, and processes to kill."""
 
 import hashlib
 import os

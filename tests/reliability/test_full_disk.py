@@ -1,4 +1,4 @@
-"""A full disk: one line that says what and where, nothing half written, and a second run repairs.
+"""A full disk: one line says what and where, nothing is left half written, a second run repairs it.
 
 SimpleITK writes to a full disk without an error, so these tests fail with bare ``sitk.WriteImage``.
 """
@@ -22,10 +22,10 @@ NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class FillingDisk:
-    """Takes so many writes and no more: the calls by which a conversion writes, replaced.
+    """Replaces the calls by which a conversion writes, and fails after a number of writes.
 
-    Texts end half written with an error that does not name the file, as ``write`` has it; images
-    end half written without any error, as SimpleITK has it; renames are refused.
+    A text is then left half written with an error that does not name the file, as by ``write``. An
+    image is left half written without any error, as by SimpleITK. Renames are refused.
     """
 
     def __init__(self, monkeypatch, n_writes):
@@ -162,7 +162,7 @@ def test_image_that_cannot_be_written_says_why(tmp_path):
 
 
 def test_image_with_nan_is_written(tmp_path):
-    """SimpleITK reads NaN as 0, which is no sign of a full disk."""
+    """SimpleITK reads NaN as 0, which is not a sign of a full disk."""
     array = np.array([[[np.nan, np.inf, 1.0]]], dtype=np.float32)
     write_image(tmp_path / "a.nii.gz", sitk.GetImageFromArray(array))
     stored = nibabel.load(tmp_path / "a.nii.gz").get_fdata().ravel()

@@ -1,4 +1,4 @@
-"""The converters on damaged data sets: one line and exit code 2, or a data set that is whole.
+"""The converters on damaged data sets: one line and exit code 2, or a complete data set.
 
 ``STROKESYNTH_FUZZ_CASES`` sets how many data sets are drawn.
 """

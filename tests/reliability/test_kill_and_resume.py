@@ -1,6 +1,6 @@
-"""SIGKILL in the middle, then the same command again: the result of a run that nobody disturbed.
+"""A command that is killed and run again gives the result of a run that was not disturbed.
 
-``STROKESYNTH_KILL_ROUNDS`` sets how often each test does so.
+``STROKESYNTH_KILL_ROUNDS`` sets how often each test kills.
 """
 
 import csv

@@ -59,13 +59,13 @@ def test_scans_in_a_folder_that_is_no_utf8(tmp_path, convert, digests):
 def test_output_in_a_folder_that_is_no_utf8(tmp_path, convert, leftovers):
     """SimpleITK would end the process."""
     code, lines = convert(tmp_path / "scans", tmp_path / NO_UTF8)
-    assert code == 2 and len(lines) == 1 and "this name is no UTF-8" in lines[0]
+    assert code == 2 and len(lines) == 1 and "this name is not UTF-8" in lines[0]
     assert leftovers(tmp_path) == []
 
 
 def test_label_that_is_no_utf8(tmp_path):
     (tmp_path / f"{NO_UTF8}.nii.gz").write_bytes(b"x")
-    with pytest.raises(OSError, match="this name is no UTF-8"):
+    with pytest.raises(OSError, match="this name is not UTF-8"):
         read_image(tmp_path / f"{NO_UTF8}.nii.gz")
 
 

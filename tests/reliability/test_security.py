@@ -57,7 +57,7 @@ def found_in(source: str) -> list[tuple[str, ast.AST]]:
         if isinstance(node, ast.Call):
             dotted = _dotted(node.func)
             short = dotted.rsplit(".", 1)[-1]
-            # re.compile and torch.compile are no compile; x.extract alone is no archive.
+            # re.compile and torch.compile do not run text; x.extract alone unpacks no archive.
             names = {dotted} if short in ("compile", "eval", "exec", "load") else {dotted, short}
             found += [(name, node) for name in sorted(names & FORBIDDEN_CALLS)]
             shell = [word.value for word in node.keywords if word.arg == "shell"]

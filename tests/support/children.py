@@ -1,7 +1,7 @@
-"""Child processes that are killed: by the test at a chosen sight, or by themselves in some call.
+"""Child processes that are killed: by the test at a chosen moment, or by themselves in some call.
 
-A process that kills itself in the middle of a rename or of a write dies at the worst moments, which
-a kill from outside meets by luck only.
+A process that kills itself in the middle of a rename or of a write dies at the worst moment, which
+a kill from outside meets only by luck.
 """
 
 from __future__ import annotations

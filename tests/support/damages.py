@@ -54,7 +54,7 @@ _NAMES = (
     "'; rm -rf $HOME; '",
     "%s%d{0}",
     "x" * 255,
-    "\udcff\udcfe",  # bytes that are no UTF-8
+    "\udcff\udcfe",  # bytes that are not UTF-8
     "..",
     "CON",
     "case_1",
@@ -125,7 +125,7 @@ def huge(path, side, compressed):
 
 
 def voxels(path, value, position, dtype):
-    """One voxel, or with another dtype all of them, that is no finite number."""
+    """A voxel that is not a finite number; with another dtype, all voxels are affected."""
     data = bytearray(path.read_bytes())
     n_bytes = np.dtype(dtype).itemsize
     start = 352 + int(position * max(0, len(data) - 352 - n_bytes))

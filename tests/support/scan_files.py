@@ -106,7 +106,7 @@ class MriScans(Scans):
     modalities = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 
     def add(self, number, split="training", *, lesion=4):
-        """Write one scan; its series is no NIfTI file, so that reading it would fail."""
+        """Write one scan; its series is not a NIfTI file, so that reading it would fail."""
         arrays = self.arrays(number, lesion=lesion)
         if split.lower().startswith("test"):
             arrays.pop("OT")

@@ -81,7 +81,7 @@ def _candidate(folder: Path, uids: tuple[str, ...], headers: list[SliceHeader]) 
 
 
 def only_perfusion_series(folder: Path, candidates: list[Candidate]) -> Candidate:
-    """The one series that may be a perfusion series; the most likely one if all are broken.
+    """The one series that may be a perfusion series; the most likely one if none is complete.
 
     Raises:
         ValueError: there are several, or only plain CTs.
@@ -105,7 +105,7 @@ def only_perfusion_series(folder: Path, candidates: list[Candidate]) -> Candidat
 
 
 def named_series(folder: Path, candidates: list[Candidate], uid: str) -> Candidate:
-    """The series that the user asked for, or the joined one that it is a frame of.
+    """The series that the user asked for, or the joined series of which it is one frame.
 
     Raises:
         ValueError: there is no CT series of that UID.
@@ -122,7 +122,8 @@ def named_series(folder: Path, candidates: list[Candidate], uid: str) -> Candida
 def _joined(folder: Path, candidates: list[Candidate]) -> list[Candidate]:
     """Perfusion series of which each frame was exported as a series of its own.
 
-    A series that lacks positions of the others is joined as well: ``check_counts`` finds it.
+    A series that lacks positions of the others is joined as well, so that ``check_counts`` reports
+    it.
     """
     joined = []
     for alike in _alike(candidates):

@@ -1,7 +1,8 @@
 """A folder of DICOM files as a CT perfusion series: hospital scanners export one file per slice.
 
-The files' names and order mean nothing. Slices are sorted by their position, frames by the time at
-which they were taken; what cannot be a perfusion series is refused with the reason.
+The names and the order of the files mean nothing. Slices are sorted by their position, frames by
+the time at which they were taken. A folder that cannot be a perfusion series is refused, with the
+reason.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DicomSeries:
         shape_zyx: shape of a frame.
         times_s: (T,) from 0, increasing, steps may differ.
         description: modality, scanner and kernel; nothing about the patient.
-        warnings: what the user should know.
+        warnings: sentences for the user.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class DicomSeries:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether a folder, or one inside it, has a DICOM file; looks no further than the first."""
+    """Whether there is a DICOM file below a folder; the search ends at the first one."""
     return any(is_dicom(path) for path in walk_files(folder))
 
 
@@ -94,8 +95,8 @@ def read_ctp_series(
     """Find the perfusion series in a folder and read its headers, not its voxels.
 
     Args:
-        folder: searched through recursively; files that are not DICOM are left out.
-        series_uid: SeriesInstanceUID of the series to take, if there are several.
+        folder: searched recursively; files that are not DICOM are left out.
+        series_uid: SeriesInstanceUID of the series to read, if there are several.
         frame_s: seconds between frames, for images that have no time.
 
     Raises:
@@ -136,7 +137,7 @@ def read_ctp_series(
 
 
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], list[str]]:
-    """Headers of all DICOM images below a folder, copies of one image left out; warnings."""
+    """Headers of all DICOM images below a folder, without copies of one image; and warnings."""
     reader = gdcm_reader()
     found: dict[tuple[str | Path, str], SliceHeader] = {}
     n_ignored, n_copies = 0, 0

@@ -43,8 +43,8 @@ def stack_slices(headers: list[SliceHeader], name: str) -> Stack:
     """Sort the images of one series by slice position.
 
     Raises:
-        ValueError: an image has several frames, colours, or no position; the images differ in
-            matrix, voxel size or orientation; the slices are not axial.
+        ValueError: an image has several frames, colours, or no position; or the images differ in
+            matrix, voxel size or orientation; or the slices are not axial.
     """
     _check_images(headers, name)
     assert headers[0].orientation is not None
@@ -71,7 +71,7 @@ def check_counts(stack: Stack) -> None:
     """Check that every position has the same number of images, and more than one.
 
     Raises:
-        ValueError: it is a plain CT, or images are missing.
+        ValueError: the series is a plain CT, or images are missing.
     """
     counts = stack.counts
     if max(counts) == 1:
@@ -101,8 +101,8 @@ def stack_geometry(stack: Stack) -> tuple[Geometry, list[str]]:
         geometry, warnings.
 
     Raises:
-        ValueError: slices are not evenly spaced, or are shifted against each other at random; a
-            single slice does not say how thick it is.
+        ValueError: slices are not evenly spaced, or are shifted against each other at random; or
+            a single slice does not say how thick it is.
     """
     first = stack.images[0][0]
     assert first.pixel_yx_mm is not None and first.position_xyz_mm is not None

@@ -117,7 +117,7 @@ def gdcm_reader() -> sitk.ImageFileReader:
 
 
 def read_slice_header(reader: sitk.ImageFileReader, path: Path) -> SliceHeader | None:
-    """Read one file's tags; GDCM finds a truncated file by the way.
+    """Read one file's tags; GDCM notices at the same time whether the file is truncated.
 
     Returns:
         None for a file without a CT image that GDCM cannot read, such as a dose report.
@@ -200,7 +200,7 @@ def _loaded(reader: sitk.ImageFileReader, path: Path) -> bool:
 
 
 def _sop_class(path: Path) -> str:
-    """What kind of object a file says it is, from its first bytes, where GDCM gives up."""
+    """The kind of object that a file says it is, from its first bytes, where GDCM gives up."""
     with open(path, "rb") as file:
         start = file.read(_META_BYTES)
     _, found, rest = start.partition(_SOP_CLASS_ELEMENT)
@@ -209,7 +209,7 @@ def _sop_class(path: Path) -> str:
 
 
 def _text(reader: sitk.ImageFileReader, tag: str) -> str:
-    """A tag's text on one line, empty if absent; SimpleITK hands bytes over that are not UTF-8."""
+    """A tag's text on one line, empty if absent; SimpleITK returns bytes that are not UTF-8."""
     if not reader.HasMetaDataKey(tag):
         return ""
     stored = reader.GetMetaData(tag).encode("utf-8", "surrogateescape")

@@ -43,8 +43,8 @@ def sort_frames(stack: Stack, frame_s: float | None) -> Frames:
         frame_s: seconds between frames, for images that have no time.
 
     Raises:
-        ValueError: two images of one position have the same time; nothing tells the order, or the
-            time between frames.
+        ValueError: two images of one position have the same time; or no tag gives the order of the
+            frames, or the time between them.
     """
     for clock, values in _clocks(stack):
         if _all_differ(values):
@@ -69,11 +69,11 @@ def tells_frames_apart(stack: Stack) -> bool:
     return any(numbers is not None and _all_differ(numbers) for numbers in rows)
 
 
-def clock_us(stack: Stack, clock: str) -> list[np.ndarray] | None:
+def _clock_us(stack: Stack, clock: str) -> list[np.ndarray] | None:
     """Microseconds of each image at each position by one of ``CLOCKS``; None if an image has none.
 
-    Without a date, or with the same date throughout, a time that is more than 12 hours before
-    another is taken as past midnight.
+    Where there is no date, or all images have the same one, a time that is more than 12 hours
+    before another counts as past midnight.
     """
     images = [image for place in stack.images for image in place]
     if not all(clock in image.times for image in images):
@@ -89,10 +89,10 @@ def clock_us(stack: Stack, clock: str) -> list[np.ndarray] | None:
 
 
 def check_same_time(stack: Stack) -> None:
-    """Refuse two images of one place and time, as of a series that was reconstructed twice.
+    """Refuse two images of one place and time, as in a series that was reconstructed twice.
 
     Raises:
-        ValueError: by the best clock that runs at every position, two images have the same time,
+        ValueError: two images have the same time by the best clock that runs at every position,
             and no other tag says which frame they belong to.
     """
     if tells_frames_apart(stack):
@@ -116,12 +116,12 @@ def check_same_time(stack: Stack) -> None:
 def _clocks(stack: Stack) -> Iterator[tuple[str, list[np.ndarray]]]:
     """The clocks that all images have, the best one first.
 
-    A second reconstruction of a frame has its time of acquisition and another ContentTime: that
-    does not count where a time of acquisition runs.
+    A second reconstruction of a frame has the frame's time of acquisition and another ContentTime.
+    So ContentTime does not count where a time of acquisition runs.
     """
     acquisition_runs = False
     for clock in CLOCKS:
-        values = clock_us(stack, clock)
+        values = _clock_us(stack, clock)
         if values is None or (clock == _DOUBTFUL_CLOCK and acquisition_runs):
             continue
         acquisition_runs = acquisition_runs or _runs(values)
