@@ -1,6 +1,6 @@
 """What converting a scan costs next to reading its files and writing the same bytes by SimpleITK.
 
-    OMP_NUM_THREADS=1 python benchmarks/converter.py [--quick] [--gzip] [--json FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks.converter [--quick] [--gzip] [--json FILE]
 
 Phantom scans of ISLES 2018's size. Time is processor time of one process, medians of turns. Memory
 is the peak of a large scan's conversion above what its process held before, over the size of the
@@ -27,8 +27,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 import torch
-from machine import report, row
 
+from benchmarks.machine import report, row
 from nnunetv2_strokesynth.channels import CTP
 from nnunetv2_strokesynth.dataset_conversion import Dataset018_ISLES2018 as isles2018
 from nnunetv2_strokesynth.dataset_conversion.job import (

@@ -1,6 +1,6 @@
 """GPU memory of a training step: does StrokeSynthTrainer's default batch train within 11 GiB?
 
-    python benchmarks/gpu_memory.py [--device cuda] [--quick] [--batch N] [--json FILE]
+    python -m benchmarks.gpu_memory [--device cuda] [--quick] [--batch N] [--json FILE]
 
 The default batch is nnU-Net's for slices of ISLES 2018, (25, 12, 256, 256), the networks are the
 trainers' own, and the steps are ``training_step``'s: nnU-Net's with SGD.
@@ -32,8 +32,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import report, row
-from memory_peaks import Step, estimated_gib, peak_within_limit
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
@@ -41,8 +39,17 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 from torch.nn import functional as F
-from training_step import Loss, architecture, bare_loss, bare_networks, make_batch, make_step
 
+from benchmarks.machine import report, row
+from benchmarks.memory_peaks import Step, estimated_gib, peak_within_limit
+from benchmarks.training_step import (
+    Loss,
+    architecture,
+    bare_loss,
+    bare_networks,
+    make_batch,
+    make_step,
+)
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.networks.channel_segmenter import ChannelSegmenter

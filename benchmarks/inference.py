@@ -1,6 +1,6 @@
 """What predicting a case costs next to the forward passes that it needs.
 
-    OMP_NUM_THREADS=1 python benchmarks/inference.py [--device cuda] [--quick] [--data FOLDER]
+    OMP_NUM_THREADS=1 python -m benchmarks.inference [--device cuda] [--quick] [--data FOLDER]
 
 A line through the wall times of ``nnUNetv2_predict`` for few and for many cases gives the seconds
 of one case more (its slope) and of the start-up (its constant): imports, processes, weights. Few
@@ -32,13 +32,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import machine
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from loader import DATASET_ID, make_data
-from machine import report
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from benchmarks import machine
+from benchmarks.loader import DATASET_ID, make_data
+from benchmarks.machine import report
 from nnunetv2_strokesynth.channels import CTP
 from nnunetv2_strokesynth.dataset_conversion import Dataset018_ISLES2018 as isles2018
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan

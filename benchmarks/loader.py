@@ -1,6 +1,6 @@
 """Batches per second of StrokeSynthTrainer's loader next to stock nnU-Net's, same 12 channels.
 
-    OMP_NUM_THREADS=1 python benchmarks/loader.py [--quick] [--data FOLDER] [--patch Y X]
+    OMP_NUM_THREADS=1 python -m benchmarks.loader [--quick] [--data FOLDER] [--patch Y X]
 
 Both are what ``trainer.get_dataloaders`` returns, in this process (``nnUNet_n_proc_DA=0``): ours
 for StrokeSynthTrainer, which adds the DWI and the weight map (a distance transform), nnU-Net's for
@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from batchgenerators.utilities.file_and_folder_operations import load_json
-from machine import report, row
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from benchmarks.machine import report, row
 from nnunetv2_strokesynth.nnunet_commands import (
     environment,
     run_command,

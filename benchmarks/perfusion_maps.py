@@ -1,6 +1,6 @@
 """Perfusion maps against the phantom's truth: the table of docs/explanation/perfusion-maps.md.
 
-    python benchmarks/perfusion_maps.py --cases 12 --size 128 --max-slices 4 --seed 21
+    python -m benchmarks.perfusion_maps --cases 12 --size 128 --max-slices 4 --seed 21
 
 Compared within grey and white matter that both masks cover: the phantom's own maps (same
 deconvolution, brain known) and ``compute_maps`` without any knowledge, with and without the AIF's

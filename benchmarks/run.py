@@ -1,6 +1,6 @@
 """All claims about speed and memory, measured: one table of ratios.
 
-    OMP_NUM_THREADS=1 python benchmarks/run.py [--device cuda] [--quick] [--only loader] [--data D]
+    OMP_NUM_THREADS=1 python -m benchmarks.run [--device cuda] [--quick] [--only loader] [--data D]
 
 Every script named in ``SCRIPTS`` has ``measure(device, quick=...)``, which returns rows with
 ``claim``, ``ours``, ``yardstick``, ``ratio``, ``target`` and ``unit``. A target is "<= 1.15", ">=
@@ -19,8 +19,8 @@ import sys
 from pathlib import Path
 
 import torch
-from machine import machine_facts
 
+from benchmarks.machine import machine_facts
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.io.atomic import write_json
 

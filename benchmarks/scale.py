@@ -1,6 +1,6 @@
 """Does the cost grow with the number of cases, and with nothing more? Conversion and DWI targets.
 
-    OMP_NUM_THREADS=1 python benchmarks/scale.py [--quick] [--data FOLDER] [--json FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks.scale [--quick] [--data FOLDER] [--json FILE]
 
 Small phantom scans (48 px, at most 2 slices), so that what grows with the number of cases shows
 next to their voxels. A line through the smallest number of cases and the last one before N (10 and
@@ -31,10 +31,10 @@ from typing import NamedTuple
 
 import torch
 from batchgenerators.utilities.file_and_folder_operations import load_json
-from loader import make_data
-from machine import report, row
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from benchmarks.loader import make_data
+from benchmarks.machine import report, row
 from nnunetv2_strokesynth.dataloading.targets import (
     TARGETS_RAW_FOLDER,
     prepare_targets,

@@ -1,6 +1,6 @@
 """How long the paper's full schedule takes on a GPU: StrokeSynthTrainer_Wang2020 on 94 scans.
 
-    python benchmarks/schedule.py --device cuda [--quick] [--json FILE]
+    python -m benchmarks.schedule --device cuda [--quick] [--json FILE]
 
 The trainers are real ones and the steps are their ``train_step``: their networks, loss and
 optimiser, autocast, gradient scaling and, unless ``nnUNet_compile`` says otherwise,
@@ -29,11 +29,11 @@ from typing import NamedTuple
 from unittest import mock
 
 import torch
-from gpu_memory import BATCH, N_CHANNELS, SIZE, trainer_plans
-from machine import report, row
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from training_step import PRESET, make_batch, medians
 
+from benchmarks.gpu_memory import BATCH, N_CHANNELS, SIZE, trainer_plans
+from benchmarks.machine import report, row
+from benchmarks.training_step import PRESET, make_batch, medians
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.nnunet_commands import environment
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020

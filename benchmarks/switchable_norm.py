@@ -1,6 +1,6 @@
 """What switchable normalisation costs next to ``InstanceNorm2d(affine=True)``.
 
-    OMP_NUM_THREADS=1 python benchmarks/switchable_norm.py [--device cuda] [--compile] [--json FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks.switchable_norm [--device cuda] [--compile] [--json FILE]
 
 Forward and backward at three shapes of a 2-D U-Net. The norms take turns, so that other jobs slow
 all of them; every figure is a median. ``time`` is wall time; ``cpu`` is processor time, which other
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from machine import report
 from torch import nn
 
+from benchmarks.machine import report
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 
 SHAPES = ((5, 64, 256, 256), (5, 256, 64, 64), (5, 1024, 16, 16))

@@ -1,6 +1,6 @@
 """A training step of StrokeSynthTrainer next to the bare sum of its three U-Nets.
 
-    OMP_NUM_THREADS=1 python benchmarks/training_step.py [--device cuda] [--full] [--quick]
+    OMP_NUM_THREADS=1 python -m benchmarks.training_step [--device cuda] [--full] [--quick]
 
 Ours: extractor, generator and segmenter as the trainer makes them (squeeze-and-excitation in the
 segmenter, context encoder), the joint loss. The yardstick: three PlainConvUNets of the same
@@ -26,10 +26,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from machine import report, row
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.machine import report, row
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet

@@ -1,4 +1,4 @@
-"""The arena's data: a phantom, converted, planned and preprocessed by the commands of a user."""
+"""The arena's data: a phantom that is converted, planned and preprocessed as a user does it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from settings import RESENC_PLANS, STOCK_PLANS, Settings
-
+from benchmarks.arena.settings import RESENC_PLANS, STOCK_PLANS, Settings
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.nnunet_commands import (
     environment,
@@ -78,12 +77,12 @@ def _make_phantom(root: Path, settings: Settings) -> None:
 
 
 def truth_folder(root: Path) -> Path:
-    """Of the held-out scans: ``labels`` and ``dwi``."""
+    """The folder with ``labels`` and ``dwi`` of the held-out scans."""
     return root / "phantom" / "TESTING_truth"
 
 
 def plans_name(name: str) -> str:
-    """Of the arena's version of nnU-Net's plans."""
+    """The name of the arena's version of nnU-Net's plans."""
     return f"{name}Arena"
 
 

@@ -1,7 +1,7 @@
 """A command of nnU-Net on one processor core: ``python one_thread.py nnUNetv2_train ...``.
 
-With ``-device cpu`` nnU-Net takes all cores, whatever OMP_NUM_THREADS says. Two trainings on two
-cores then take three times as long as on a core each.
+With ``-device cpu`` nnU-Net takes all cores, whatever OMP_NUM_THREADS says. Two trainings that
+share two cores take three times as long as two trainings on one core each.
 """
 
 import multiprocessing

@@ -1,10 +1,10 @@
-"""Dice and HD of the arena's finished bouts by the probability from which on a voxel is lesion.
+"""Dice and HD of the arena's finished methods at several thresholds of the lesion probability.
 
-    python benchmarks/arena/probabilities.py ARENA_FOLDER [--methods stock strokesynth]
+    python -m benchmarks.arena.probabilities ARENA_FOLDER [--methods stock strokesynth]
 
-A row per method and way: the mean over the folds, and the ensemble of the folds, as a user would
-predict. The probabilities are those of the last checkpoint; where a trainer has moved its decision,
-0.5 is the moved one.
+The table has a row for each fold, for the mean over the folds, and for the ensemble of the folds,
+which is what a user predicts with. The probabilities are those of the last checkpoint. Where a
+trainer has calibrated its threshold, 0.5 stands for the calibrated one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from contest import begun_bouts
-from data import truth_folder
-from methods import METHODS
-from settings import Settings
 
+from benchmarks.arena.data import truth_folder
+from benchmarks.arena.fold_run import begun_runs
+from benchmarks.arena.methods import METHODS
+from benchmarks.arena.settings import Settings
 from nnunetv2_strokesynth.evaluation.cases import case_files
 from nnunetv2_strokesynth.evaluation.metrics import (
     dice,
@@ -34,9 +34,9 @@ from nnunetv2_strokesynth.evaluation.volumes import (
 )
 from nnunetv2_strokesynth.io.process_pool import map_cases
 
-CUTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ENSEMBLE = "ensemble"
-HEADER = ("method", "of", "measure", *(f"{cut:g}" for cut in CUTS))
+HEADER = ("method", "of", "measure", *(f"{threshold:g}" for threshold in THRESHOLDS))
 
 
 class _Job(NamedTuple):
@@ -57,19 +57,19 @@ def _measured(job: _Job) -> list[dict]:
         {
             "case_id": job.case_id,
             "of": way,
-            "cut": cut,
-            "dice": 100 * dice(label.array, lesion := probability > cut),
+            "threshold": threshold,
+            "dice": 100 * dice(label.array, lesion := probability > threshold),
             "hausdorff_mm": hausdorff_mm(label.array, lesion, label.spacing_mm),
         }
         for way, probability in ways.items()
-        for cut in CUTS
+        for threshold in THRESHOLDS
     ]
 
 
 def measured(root: Path, method: str) -> pd.DataFrame:
-    """A row per scan, fold (or ensemble) and cut; empty where no probabilities are stored."""
-    bouts = begun_bouts(root, Settings(), METHODS[method])
-    folders = tuple(b.folder / "final" for b in bouts if any(b.folder.glob("final/*.npz")))
+    """A row for each scan, fold (or ensemble) and threshold; empty without probabilities."""
+    runs = begun_runs(root, Settings(), METHODS[method])
+    folders = tuple(run.folder / "final" for run in runs if any(run.folder.glob("final/*.npz")))
     if not folders:
         return pd.DataFrame()
     labels = case_files(truth_folder(root) / "labels")
@@ -79,13 +79,13 @@ def measured(root: Path, method: str) -> pd.DataFrame:
 
 
 def table(found: pd.DataFrame, method: str) -> Iterator[list[str]]:
-    """Rows of the table: folds one by one, their mean, the ensemble."""
+    """Rows of the table: each fold, their mean, the ensemble."""
     single = found[found["of"] != ENSEMBLE]
     ways = [*single.groupby("of"), ("mean", single), (ENSEMBLE, found[found["of"] == ENSEMBLE])]
     for way, frame in ways:
         for measure in ("dice", "hausdorff_mm"):
-            means = frame.groupby("cut")[measure].mean()
-            yield [method, way, measure, *(f"{means[cut]:.1f}" for cut in CUTS)]
+            means = frame.groupby("threshold")[measure].mean()
+            yield [method, way, measure, *(f"{means[threshold]:.1f}" for threshold in THRESHOLDS)]
 
 
 def main() -> None:

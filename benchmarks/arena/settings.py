@@ -1,4 +1,4 @@
-"""What an arena is made of: its phantom, its length, its methods."""
+"""Settings of an arena, and what describes a method."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ OURS = "StrokeSynthTrainer"
 
 
 class Settings(NamedTuple):
-    """Of one arena; stored in its folder, so that every later run into it agrees.
+    """Settings of one arena; they are stored in its folder, so that every later run agrees.
 
     Attributes:
         cases: training scans of the phantom; nnU-Net's folds train on four fifths of them.
         test_cases: held-out scans, of other patients.
         size: pixels along x and y.
-        seed: of the phantom.
+        seed: the phantom's.
         physics: key of ``data.PHYSICS``.
         features: factor on the features of every planned stage.
-        batch_size: slices, in all plans alike.
-        epochs: of each training.
-        iterations: per epoch.
+        batch_size: slices in a batch, the same in all plans.
+        epochs: of a training.
+        iterations: batches in an epoch.
     """
 
     cases: int = 94
@@ -40,12 +40,12 @@ class Method(NamedTuple):
     """One competitor.
 
     Attributes:
-        name: of its folder and row.
-        trainer: for ``-tr``.
-        plans: for ``-p``.
-        length: factor on the epochs; the learning rate's schedule is stretched along.
-        what: in a few words, for ``--help``.
-        synthesises: a DWI, which is then compared with the true one.
+        name: of its folder and its row.
+        trainer: for nnU-Net's option ``-tr``.
+        plans: for nnU-Net's option ``-p``.
+        length: factor on the epochs and on the learning rate's schedule.
+        what: a few words for ``--help``.
+        synthesises: whether it makes a pseudo-DWI, which is then compared with the DWI.
     """
 
     name: str
@@ -57,5 +57,5 @@ class Method(NamedTuple):
 
 
 def method_folder(root: Path, method: Method) -> Path:
-    """Everything about one method that is not nnU-Net's."""
+    """The folder of one method: models, predictions, measurements."""
     return root / "methods" / method.name

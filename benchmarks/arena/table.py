@@ -1,4 +1,4 @@
-"""From the bouts to one row per method: means over scans, differences to stock nnU-Net."""
+"""One row for each method: means over scans, and differences to stock nnU-Net."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ HEADER = (
 )
 
 
-def mean_over_folds(bouts: pd.DataFrame, checkpoint: str, column: str) -> pd.DataFrame:
-    """Scans down, methods across; each cell the mean over the folds, NaN left out."""
-    chosen = bouts[bouts["checkpoint"] == checkpoint]
+def mean_over_folds(scans: pd.DataFrame, checkpoint: str, column: str) -> pd.DataFrame:
+    """A row for each scan, a column for each method; means over the folds without NaN."""
+    chosen = scans[scans["checkpoint"] == checkpoint]
     return chosen.pivot_table(index="case_id", columns="predictions", values=column)
 
 
-def rows(bouts: pd.DataFrame) -> list[dict[str, str]]:
+def rows(scans: pd.DataFrame) -> list[dict[str, str]]:
     """The table, methods in order of appearance.
 
     Args:
-        bouts: ``contest.read_bout`` of all finished bouts. Methods are compared with the baseline
+        scans: ``fold_run.read_run`` of all finished runs. Methods are compared with the baseline
             over the folds that both have finished.
     """
-    methods = bouts["predictions"].drop_duplicates()
-    return [_row(bouts, method) for method in methods]
+    methods = scans["predictions"].drop_duplicates()
+    return [_row(scans, method) for method in methods]
 
 
-def _row(bouts: pd.DataFrame, method: str) -> dict[str, str]:
-    own = bouts[bouts["predictions"] == method]
+def _row(scans: pd.DataFrame, method: str) -> dict[str, str]:
+    own = scans[scans["predictions"] == method]
     folds = sorted(set(own["fold"]))
-    baseline = bouts[bouts["predictions"] == BASELINE]
+    baseline = scans[scans["predictions"] == BASELINE]
     shared = sorted(set(folds) & set(baseline["fold"]))
     cells: list[str] = [method, ", ".join(map(str, folds))]
     for checkpoint in ("final", "best"):
         dice = 100 * mean_over_folds(own, checkpoint, "dice")[method]
         cells.append(f"{dice.mean():.1f} ± {spread(dice.to_numpy()).sd:.1f}")
-        cells.append(_difference(bouts[bouts["fold"].isin(shared)], method, checkpoint))
+        cells.append(_difference(scans[scans["fold"].isin(shared)], method, checkpoint))
     distance = mean_over_folds(own, "final", "hausdorff_mm")[method]
     cells.append(f"{distance.mean():.1f} ({distance.notna().sum()})")
     cells.append(_mean(own, "ssim_local"))
@@ -60,27 +60,27 @@ def _row(bouts: pd.DataFrame, method: str) -> dict[str, str]:
     return dict(zip(HEADER, cells, strict=True))
 
 
-def _difference(bouts: pd.DataFrame, method: str, checkpoint: str) -> str:
-    if method == BASELINE or BASELINE not in set(bouts["predictions"]):
+def _difference(scans: pd.DataFrame, method: str, checkpoint: str) -> str:
+    if method == BASELINE or BASELINE not in set(scans["predictions"]):
         return ""
-    dice = 100 * mean_over_folds(bouts, checkpoint, "dice")
+    dice = 100 * mean_over_folds(scans, checkpoint, "dice")
     found = paired_difference(dice[method].to_numpy(), dice[BASELINE].to_numpy())
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
 
 
-def _mean(bouts: pd.DataFrame, column: str) -> str:
-    """Over scans, of the last checkpoint; empty for what has no such column."""
-    final = bouts[bouts["checkpoint"] == "final"]
+def _mean(scans: pd.DataFrame, column: str) -> str:
+    """Mean over scans of the last checkpoint; empty for a method without such values."""
+    final = scans[scans["checkpoint"] == "final"]
     values = final.get(column, pd.Series(dtype=float)).dropna()
     return f"{values.mean():.2f}" if len(values) else ""
 
 
-def _seconds(bouts: pd.DataFrame) -> float:
-    """Mean over the folds."""
-    per_fold = bouts.groupby("fold")["seconds"].first()
+def _seconds(scans: pd.DataFrame) -> float:
+    """Seconds of a training, the mean over the folds."""
+    per_fold = scans.groupby("fold")["seconds"].first()
     return float(per_fold.mean()) if len(per_fold) else np.nan
 
 
 def markdown(table: list[dict[str, str]]) -> str:
-    """As a GitHub table."""
+    """The rows as a GitHub table."""
     return markdown_grid(HEADER, ([*row.values()] for row in table))

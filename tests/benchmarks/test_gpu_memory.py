@@ -1,12 +1,12 @@
 """Peaks of memory known by hand, and the time of a schedule from the time of a step."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks import gpu_memory, memory_peaks, schedule, training_step
 from nnunetv2_strokesynth.papers.shared.switchable_norm import SwitchableNorm2d
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
 
@@ -15,34 +15,10 @@ SCALARS = 2048  # bytes: the loss and its gradient, a block of 512 bytes each, a
 
 
 @pytest.fixture
-def gpu_memory(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    import gpu_memory
-
-    return gpu_memory
-
-
-@pytest.fixture
-def shallow(gpu_memory, monkeypatch):
+def shallow(monkeypatch):
     """U-Nets of three stages and a few features: what counts is that all the code runs."""
-    import training_step
-
     monkeypatch.setattr(training_step, "FEATURES", (32, 64, 128))
     monkeypatch.setenv(BASE_FEATURES, "4")  # of the paper's networks
-
-
-@pytest.fixture
-def peaks(gpu_memory):  # which makes benchmarks/ importable
-    import memory_peaks
-
-    return memory_peaks
-
-
-@pytest.fixture
-def schedule(gpu_memory):
-    import schedule
-
-    return schedule
 
 
 def chain(leak: bool = False):
@@ -61,22 +37,24 @@ def chain(leak: bool = False):
     return step
 
 
-def test_peak_of_a_chain(peaks):
+def test_peak_of_a_chain():
     """Input, weights and both of their gradients, and what the first Linear's output gets."""
     activation = 64 * 256 * 4
     expected = activation * (1 + 2 * 4 + 2 * 4 + 1)
-    found = peaks.estimated_gib(chain) * peaks.GIB
+    found = memory_peaks.estimated_gib(chain) * memory_peaks.GIB
     assert expected < found <= expected + SCALARS
 
 
-def test_a_leak_raises_the_peak(peaks):
+def test_a_leak_raises_the_peak():
     """By what the first step left and what the second one adds."""
-    found, leaking = (peaks.estimated_gib(lambda leak=leak: chain(leak)) for leak in (False, True))
-    assert (leaking - found) * peaks.GIB == 2 * 64 * 256 * 4
+    found, leaking = (
+        memory_peaks.estimated_gib(lambda leak=leak: chain(leak)) for leak in (False, True)
+    )
+    assert (leaking - found) * memory_peaks.GIB == 2 * 64 * 256 * 4
 
 
-def test_views_and_changes_in_place_take_nothing(peaks):
-    with peaks.LiveMemory() as memory:
+def test_views_and_changes_in_place_take_nothing():
+    with memory_peaks.LiveMemory() as memory:
         x = torch.ones(1000)  # 4000 bytes: 8 blocks
         x[2:].view(2, -1).add_(1)
         assert memory.now == memory.peak == 4096
@@ -86,14 +64,14 @@ def test_views_and_changes_in_place_take_nothing(peaks):
 
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", ["StrokeSynthTrainer", "nnU-Net's own U-Net"])
-def test_fake_tensors_take_what_real_ones_do(gpu_memory, peaks, name):
+def test_fake_tensors_take_what_real_ones_do(name):
     def build():
         return gpu_memory.half_step(name, (2, 12, 64, 64), CPU, 1 / 8)
 
-    assert peaks.estimated_gib(build) * peaks.GIB == peaks.peak_bytes(build)
+    assert memory_peaks.estimated_gib(build) * memory_peaks.GIB == memory_peaks.peak_bytes(build)
 
 
-def test_fake_switchable_norm_takes_what_the_real_one_does(peaks):
+def test_fake_switchable_norm_takes_what_the_real_one_does():
     """Its backward asks a kernel for some of the gradients only."""
 
     def build():
@@ -106,20 +84,20 @@ def test_fake_switchable_norm_takes_what_the_real_one_does(peaks):
 
         return step
 
-    assert peaks.estimated_gib(build) * peaks.GIB == peaks.peak_bytes(build)
+    assert memory_peaks.estimated_gib(build) * memory_peaks.GIB == memory_peaks.peak_bytes(build)
 
 
 @pytest.mark.usefixtures("shallow")
-def test_every_system_keeps_weights_gradients_and_momentum(gpu_memory, peaks):
+def test_every_system_keeps_weights_gradients_and_momentum():
     for name, networks_and_loss in gpu_memory.SYSTEMS.items():
         network, _ = networks_and_loss(gpu_memory.trainer_plans(1, 32, 1.0))
         weights = sum(parameter.nbytes for parameter in network.parameters())
         (gib,) = gpu_memory.estimated_peaks(name, (1, 12, 32, 32), CPU).values()
-        assert gib * peaks.GIB > 3 * weights, name
+        assert gib * memory_peaks.GIB > 3 * weights, name
 
 
 @pytest.mark.usefixtures("shallow")
-def test_images_are_in_half_precision(gpu_memory, peaks):
+def test_images_are_in_half_precision():
     shape, name = (16, 12, 64, 64), "nnU-Net's own U-Net"
 
     def wide():
@@ -127,10 +105,10 @@ def test_images_are_in_half_precision(gpu_memory, peaks):
         return gpu_memory.make_step(network, loss, CPU, gpu_memory.make_batch(shape, CPU))
 
     (half,) = gpu_memory.estimated_peaks(name, shape, CPU).values()
-    assert peaks.estimated_gib(wide) > 1.7 * half
+    assert memory_peaks.estimated_gib(wide) > 1.7 * half
 
 
-def test_rows_name_the_estimate(gpu_memory, monkeypatch):
+def test_rows_name_the_estimate(monkeypatch):
     asked = {}
 
     def estimate(name, shape, device):
@@ -150,43 +128,43 @@ def test_rows_name_the_estimate(gpu_memory, monkeypatch):
 @pytest.mark.parametrize(
     ("gib", "expected"), [({12: 6.0, 25: 12.5}, 22), ({4: 1.0, 8: 1.5}, 84), ({1: 6.0, 2: 11.0}, 2)]
 )
-def test_largest_batch(gpu_memory, gib, expected):
+def test_largest_batch(gib, expected):
     assert gpu_memory.largest_batch(gib, 11) == expected
 
 
-def test_no_largest_batch_of_what_never_fitted(gpu_memory):
+def test_no_largest_batch_of_what_never_fitted():
     assert math.isnan(gpu_memory.largest_batch({12: 6.0, 25: math.nan}, 11))
 
 
 @pytest.mark.parametrize(("needed", "fits"), [(9, True), (30, False), (50, False)])
-def test_too_little_memory_is_reported_with_what_it_took(peaks, monkeypatch, needed, fits):
+def test_too_little_memory_is_reported_with_what_it_took(monkeypatch, needed, fits):
     """A card of 44 GiB; the limit must be off again afterwards."""
     limits = []
-    card = type("Properties", (), {"total_memory": 44 * peaks.GIB})
+    card = type("Properties", (), {"total_memory": 44 * memory_peaks.GIB})
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limits.append)
 
     def cuda_peak(build, device, *, eager):
         if needed > 44 * limits[-1]:
             raise torch.OutOfMemoryError
-        return peaks.Peak(needed, needed + 1)
+        return memory_peaks.Peak(needed, needed + 1)
 
-    monkeypatch.setattr(peaks, "cuda_peak", cuda_peak)
-    peak, within = peaks.peak_within_limit(chain, CPU, 11, eager=True)
+    monkeypatch.setattr(memory_peaks, "cuda_peak", cuda_peak)
+    peak, within = memory_peaks.peak_within_limit(chain, CPU, 11, eager=True)
     assert within is fits
     assert math.isnan(peak.allocated) if needed > 44 else peak == (needed, needed + 1)
     assert limits[0] == 0.25
     assert limits[-1] == 1
 
 
-def test_steps_of_the_schedule(schedule, monkeypatch):
+def test_steps_of_the_schedule(monkeypatch):
     """Scans of 2 slices: 20 of them have 40, 32 of which train in 7 batches of 5."""
     plan = type("Plan", (), {"grid": type("Grid", (), {"n_slices": 2})})
     monkeypatch.setattr(schedule, "plan_scans", lambda seed, split, n, size: [plan] * n)
     assert schedule.schedule_steps(20) == 300 * 7
 
 
-def test_time_of_the_schedule(schedule):
+def test_time_of_the_schedule():
     minutes, images, used = schedule.schedule_rows(schedule.Speed(0.06, 80), 30_000)
     assert minutes["ours"] == pytest.approx(30)
     assert minutes["ratio"] == images["yardstick"] / images["ours"] == pytest.approx(2)
@@ -195,7 +173,7 @@ def test_time_of_the_schedule(schedule):
     assert used["ratio"] == 0.8
 
 
-def test_nothing_is_measured_on_the_cpu(schedule):
+def test_nothing_is_measured_on_the_cpu():
     rows = schedule.measure(CPU, True)
     assert len(rows) == 5
     assert all(math.isnan(row["ratio"]) for row in rows)
@@ -204,7 +182,7 @@ def test_nothing_is_measured_on_the_cpu(schedule):
 @pytest.mark.parametrize(
     "name", ["StrokeSynthTrainer", "StrokeSynthTrainer_Stock", "StrokeSynthTrainer_Wang2020"]
 )
-def test_timed_steps_train_the_trainers_network(schedule, monkeypatch, tmp_path, name):
+def test_timed_steps_train_the_trainers_network(monkeypatch, tmp_path, name):
     monkeypatch.setenv(BASE_FEATURES, "4")
     shape = (2, 12, 64, 64)
     trainer = schedule.initialised(getattr(schedule, name), shape, CPU, 1 / 16, tmp_path)
@@ -216,7 +194,7 @@ def test_timed_steps_train_the_trainers_network(schedule, monkeypatch, tmp_path,
     assert len(changed) > len(before) / 2
 
 
-def test_speed_of_a_trainer_leaves_the_environment_alone(schedule, monkeypatch):
+def test_speed_of_a_trainer_leaves_the_environment_alone(monkeypatch):
     monkeypatch.delenv("nnUNet_results", raising=False)
     cls = schedule.StrokeSynthTrainer_Stock
     found = schedule.speed_of(cls, (2, 12, 64, 64), CPU, repetitions=1, width=1 / 16)
@@ -225,7 +203,7 @@ def test_speed_of_a_trainer_leaves_the_environment_alone(schedule, monkeypatch):
     assert "nnUNet_results" not in schedule.os.environ
 
 
-def test_utilisation_is_sampled_while_the_steps_run(schedule, monkeypatch):
+def test_utilisation_is_sampled_while_the_steps_run(monkeypatch):
     monkeypatch.setattr(schedule, "SAMPLE_S", 0.001)
     monkeypatch.setattr(torch.cuda, "utilization", lambda device: 70)
     with schedule.sampled_utilisation(CPU) as samples:

@@ -9,15 +9,9 @@ import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from benchmarks import inference
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def inference(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    import inference
-
-    return inference
 
 
 class Recorder(torch.nn.Module):
@@ -44,7 +38,7 @@ def predictor_of(image: torch.Tensor, patch_size: tuple[int, int]) -> nnUNetPred
     return predictor
 
 
-def setting_of(inference, tmp_path):
+def setting_of(tmp_path):
     scan = SimpleNamespace(case_id="case_001", source="TRAINING/case_1")
     raw = tmp_path / "data" / "nnUNet_raw" / inference.DATASET / "imagesTr"
     raw.mkdir(parents=True)
@@ -54,7 +48,7 @@ def setting_of(inference, tmp_path):
     return inference.Setting(tmp_path / "data", scan, CPU, tmp_path / "work", 1)
 
 
-def test_tiles_are_those_that_nnunet_feeds_to_the_network(inference):
+def test_tiles_are_those_that_nnunet_feeds_to_the_network():
     image = torch.arange(2 * 3 * 12 * 6, dtype=torch.float32).reshape(2, 3, 12, 6)
     predictor = predictor_of(image, (8, 8))  # two tiles a slice, padded from 6 to 8
     predictor.predict_sliding_window_return_logits(image)
@@ -65,7 +59,7 @@ def test_tiles_are_those_that_nnunet_feeds_to_the_network(inference):
 
 
 @pytest.mark.parametrize(("axes", "mirrored"), [((0, 1), 4), ((1,), 2), (None, 1)])
-def test_as_many_passes_as_nnunet_makes(inference, monkeypatch, tmp_path, axes, mirrored):
+def test_as_many_passes_as_nnunet_makes(monkeypatch, tmp_path, axes, mirrored):
     image = torch.rand(2, 3, 12, 6)
     predictor = predictor_of(image, (8, 8))
     predictor.allowed_mirroring_axes = axes
@@ -73,7 +67,7 @@ def test_as_many_passes_as_nnunet_makes(inference, monkeypatch, tmp_path, axes, 
     assert len(predictor.network.given) == 6 * mirrored
     predictor.network.given.clear()
     monkeypatch.setattr(inference, "load_predictor", lambda *_, **__: predictor)
-    setting = setting_of(inference, tmp_path)
+    setting = setting_of(tmp_path)
     count, run = inference.passes_of(setting, inference.OURS)
     assert count == 6 * mirrored
     predictor.network.given.clear()
@@ -81,17 +75,17 @@ def test_as_many_passes_as_nnunet_makes(inference, monkeypatch, tmp_path, axes, 
     assert len(predictor.network.given) == 6 * mirrored
 
 
-def test_line_through_two_numbers_of_cases(inference):
+def test_line_through_two_numbers_of_cases():
     assert inference.line({3: 10.0, 11: 26.0}) == (4.0, 2.0)
     assert inference.line({11: 26.0, 3: 10.0}) == (4.0, 2.0)
 
 
-def test_a_line_that_falls_has_no_ratio(inference):
+def test_a_line_that_falls_has_no_ratio():
     assert inference.row("x", 3.0, 2.0)["ratio"] == 1.5
     assert math.isnan(inference.row("x", -0.1, 2.0)["ratio"])
 
 
-def test_calls_take_turns_and_the_median_counts(inference):
+def test_calls_take_turns_and_the_median_counts():
     order, values = [], iter([5.0, 50.0, 1.0, 10.0, 2.0, 20.0])
 
     def call(key):
@@ -103,15 +97,15 @@ def test_calls_take_turns_and_the_median_counts(inference):
     assert "".join(order) == "ababab"
 
 
-def test_cases_are_copies_of_the_scan_by_name_only(inference, tmp_path):
-    setting = setting_of(inference, tmp_path)
+def test_cases_are_copies_of_the_scan_by_name_only(tmp_path):
+    setting = setting_of(tmp_path)
     folder = [inference.link_cases(setting, 3) for _ in range(2)][1]  # of every turn
     names = [f"copy_{case:03d}_{channel:04d}.nii.gz" for case in range(3) for channel in range(2)]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert (folder / "copy_002_0001.nii.gz").read_text() == "case_001 1"
 
 
-def test_the_scan_of_most_slices_is_taken(inference, monkeypatch, tmp_path):
+def test_the_scan_of_most_slices_is_taken(monkeypatch, tmp_path):
     scans = [SimpleNamespace(case_id=str(n), files={inference.CTP: n}) for n in (2, 8, 4)]
     shape = {n: SimpleNamespace(disk_shape=(64, 64, n, 40 - n)) for n in (2, 8, 4)}
     monkeypatch.setattr(inference.isles2018, "find_scans", lambda folder: (scans, []))
@@ -120,9 +114,9 @@ def test_the_scan_of_most_slices_is_taken(inference, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def commands(inference, monkeypatch, tmp_path):
+def commands(monkeypatch, tmp_path):
     """Runs of commands that only leave their output behind; and their cases' number."""
-    setting, ran = setting_of(inference, tmp_path), []
+    setting, ran = setting_of(tmp_path), []
 
     def run_command(command, variables, *, log_file, shown):
         ran.append((command, variables))
@@ -142,9 +136,7 @@ def commands(inference, monkeypatch, tmp_path):
     return setting, ran
 
 
-def test_every_claim_has_a_row_and_every_command_device_and_threads(
-    inference, commands, monkeypatch
-):
+def test_every_claim_has_a_row_and_every_command_device_and_threads(commands, monkeypatch):
     setting, ran = commands
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
     rows = inference.measure(CPU, True, data=setting.data)
@@ -162,7 +154,7 @@ def test_every_claim_has_a_row_and_every_command_device_and_threads(
     assert all(variables["nnUNet_def_n_proc"] == "5" for _, variables in ran)
 
 
-def test_models_are_trained_for_one_iteration_and_once(inference, commands):
+def test_models_are_trained_for_one_iteration_and_once(commands):
     setting, ran = commands
     for _ in range(2):
         inference.measure(CPU, True, data=setting.data)
@@ -172,13 +164,13 @@ def test_models_are_trained_for_one_iteration_and_once(inference, commands):
         assert all(v[f"strokesynth_num_{name}"] == "1" for _, v in trained)
 
 
-def test_a_case_that_was_not_written_is_no_measurement(inference, commands, monkeypatch):
+def test_a_case_that_was_not_written_is_no_measurement(commands, monkeypatch):
     monkeypatch.setattr(inference, "run_command", lambda *_, **__: None)
     with pytest.raises(ValueError, match="wrote 0 cases, expected 3"):
         inference.predict_s(commands[0], inference.OURS, 3)
 
 
-def test_every_figure_reaches_its_row(inference, commands, monkeypatch):
+def test_every_figure_reaches_its_row(commands, monkeypatch):
     setting, _ = commands
     monkeypatch.setattr(inference, "predict_s", lambda _, trainer, count: 4.0 + 6 * count)
     monkeypatch.setattr(inference, "patient_s", lambda _: 5.0)

@@ -1,18 +1,11 @@
 """The table of benchmarks: targets in both directions, and what could not be measured."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
-
-@pytest.fixture
-def run(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    import run
-
-    return run
+from benchmarks import run
 
 
 def row(ratio: float, target: object) -> dict:
@@ -33,27 +26,27 @@ def row(ratio: float, target: object) -> dict:
         (math.nan, "<= 1.15", "not measured"),
     ],
 )
-def test_target_met(run, ratio, target, expected):
+def test_target_met(ratio, target, expected):
     assert run.target_met(row(ratio, target)) == expected
 
 
-def test_an_estimate_is_called_one(run):
+def test_an_estimate_is_called_one():
     estimated = row(0.5, "<= 1") | {"claim": "memory, estimated"}
     assert run.target_met(estimated) == "yes (estimated)"
 
 
-def test_target_of_another_form_is_refused(run):
+def test_target_of_another_form_is_refused():
     with pytest.raises(ValueError, match="'< 2', expected"):
         run.target_met(row(1.0, "< 2"))
 
 
-def test_markdown_has_the_targets_as_written(run):
+def test_markdown_has_the_targets_as_written():
     lines = run.markdown([row(0.5, 1.5)]).splitlines()
     assert lines[0].startswith("| claim | ours | yardstick")
     assert lines[2] == "| x | 1 | 2 |  | 0.5 | <= 1.5 | yes |"
 
 
-def test_a_script_that_fails_is_named_and_not_measured(run):
+def test_a_script_that_fails_is_named_and_not_measured():
     (found,) = run.measured("no_such_script", torch.device("cpu"), True)
     assert "no_such_script" in found["claim"]
     assert run.target_met(found) == "not measured"

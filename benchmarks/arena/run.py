@@ -1,16 +1,16 @@
-"""A fair arena: methods trained alike on a phantom, measured on held-out scans of other patients.
+"""The arena: methods trained alike on a phantom, measured on held-out scans of other patients.
 
-    python benchmarks/arena/arena.py FOLDER [--methods stock ...] [--folds 0 1 2] [--device cpu]
+    python -m benchmarks.arena.run FOLDER [--methods stock ...] [--folds 0 1 2] [--device cpu]
 
 Every method trains on the same folds (four fifths of the training scans) with the same number of
-batches of the same size; a fold is a seed, too, since nnU-Net draws weights and batches anew. The
-held-out scans are predicted with the last and with the best checkpoint (nnU-Net's, chosen on the
-fold's own validation scans). ``stock_long`` is for equal time in place of equal batches.
+batches of the same size. A fold also stands for a seed, because nnU-Net draws weights and batches
+anew. The held-out scans are predicted with the last and with the best checkpoint (nnU-Net's choice
+on the fold's own validation scans). ``stock_long`` compares at about equal time instead of equal
+batches.
 
-The arena can be run in pieces, and by several processes at once as long as they have different
-methods or folds: what is finished is not done again. On the CPU each of them takes one core. Into
-FOLDER go ``cases.csv`` (a row per scan, method, fold and checkpoint, with the commit) and
-``arena.md``. ``voxels.py`` measures what single voxels tell, in minutes.
+The arena can be run in pieces, and by several processes at once if they have different methods or
+folds; what is finished is not repeated. On the CPU each process takes one core. FOLDER gets
+``cases.csv`` (a row for each scan, method, fold and checkpoint, with the commit) and ``arena.md``.
 """
 
 from __future__ import annotations
@@ -23,18 +23,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from contest import Bout, begun_bouts, fight, read_bout
-from data import PHYSICS, make_data
-from methods import METHODS
-from settings import Settings
-from table import markdown, rows
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.io.atomic import (
-    atomic_file,
-    write_json,
-    write_text,
-)
+from benchmarks.arena.data import PHYSICS, make_data
+from benchmarks.arena.fold_run import FoldRun, begun_runs, finish, read_run
+from benchmarks.arena.methods import METHODS
+from benchmarks.arena.settings import Settings
+from benchmarks.arena.table import markdown, rows
+from nnunetv2_strokesynth.io.atomic import atomic_file, write_json, write_text
 
 COMPETITION = ("stock", "stock_long", "resenc_m", "strokesynth", "no_dwi", "slnet")
 
@@ -42,7 +38,7 @@ METHODS_HELP = "; ".join(f"{name}: {method.what}" for name, method in METHODS.it
 
 
 def settings_of(root: Path, wanted: dict[str, int | float | str | None]) -> Settings:
-    """The arena's settings: as stored, or new ones, which are stored.
+    """The arena's stored settings; where there are none, the wanted ones, which are then stored.
 
     Raises:
         ValueError: an option differs from what the arena was made with.
@@ -65,24 +61,24 @@ def settings_of(root: Path, wanted: dict[str, int | float | str | None]) -> Sett
 
 
 def commit() -> str:
-    """Of the code that is measured, with a mark if it was changed since; empty without git."""
+    """The measured code's commit, marked if files differ from it; empty without git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.stdout.strip()
 
 
 def write_results(root: Path, settings: Settings) -> str:
-    """``cases.csv`` and ``arena.md`` of all finished bouts; returns the table."""
+    """Write ``cases.csv`` and ``arena.md`` of all finished runs; returns the table."""
     found = []
     for method in METHODS.values():
-        found += [read_bout(bout) for bout in begun_bouts(root, settings, method)]
+        found += [read_run(run) for run in begun_runs(root, settings, method)]
     found = [frame for frame in found if frame is not None]
     if not found:
-        return "no bout is finished\n"
-    bouts = pd.concat(found, ignore_index=True)
+        return "no method has finished a fold\n"
+    scans = pd.concat(found, ignore_index=True)
     with atomic_file(root / "cases.csv") as temporary:
-        bouts.assign(commit=commit()).to_csv(temporary, index=False)
-    page = markdown(rows(bouts))
+        scans.assign(commit=commit()).to_csv(temporary, index=False)
+    page = markdown(rows(scans))
     write_text(root / "arena.md", page)
     return page
 
@@ -96,7 +92,7 @@ def main() -> None:
     )
     parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--device", default="cuda", help="default: %(default)s")
-    parser.add_argument("--table", action="store_true", help="run nothing, write the table")
+    parser.add_argument("--table", action="store_true", help="train nothing, write the table")
     options = parser.add_argument_group("settings, of a new arena")
     for name, default in Settings()._asdict().items():
         choices = sorted(PHYSICS) if name == "physics" else None
@@ -108,13 +104,13 @@ def main() -> None:
     settings = settings_of(root, {name: getattr(args, name) for name in Settings._fields})
     if not args.table:
         make_data(root, settings)
-        bouts = [
-            Bout(root, settings, METHODS[name], fold, args.device)
+        runs = [
+            FoldRun(root, settings, METHODS[name], fold, args.device)
             for fold in args.folds
             for name in args.methods
         ]
-        for bout in tqdm(bouts, desc="arena", unit="training"):
-            fight(bout)
+        for run in tqdm(runs, desc="arena", unit="training"):
+            finish(run)
     sys.stdout.write(write_results(root, settings))
 
 

@@ -1,0 +1,1 @@
+"""Methods trained alike on a phantom and measured on held-out scans."""
