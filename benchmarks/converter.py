@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.converter [--quick] [--gzip] [--json FILE]
 
-Phantom scans of ISLES 2018's size. Time is processor time of one process, medians of turns. Memory
-is the peak of a large scan's conversion above what its process held before, over the size of the
-series as float32; a tiny scan, converted first, takes the imports out of it. With ``--gzip``
-instead: size and time of the images at other levels of compression, over SimpleITK's.
+The scans are phantoms of ISLES 2018's size. Times are processor times of one process, medians over
+several turns. Memory is the peak of a large scan's conversion above what its process held before,
+over the size of the series as float32; a tiny scan is converted first, so that imports do not
+count. ``--gzip`` instead compares other levels of compression with SimpleITK's, in size and time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PROCESS = Path("/proc/self")  # Linux
 
 
 def measure(device: torch.device, *, quick: bool) -> list[dict]:
-    """Rows for the table of ``run.py``; the device makes no difference."""
+    """Rows for the table of ``run.py``; the device does not matter."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         scans = _full_scans(root, quick)
@@ -112,7 +112,7 @@ def _memory(scan: Scan, root: Path) -> dict:
     size = "x".join(str(side) for side in shape)
     series_mb = 4 * math.prod(shape) / 1e6
     (tiny,) = _phantom(root / "tiny", 1, TINY_SIZE)
-    context = multiprocessing.get_context("spawn")  # nothing of this process counts
+    context = multiprocessing.get_context("spawn")  # so that nothing of this process counts
     jobs = ((tiny, root / "memory"), (scan, root / "memory"))
     with ProcessPoolExecutor(1, context) as pool:
         used = pool.submit(peak_mb, _convert, *jobs).result()
@@ -124,13 +124,12 @@ def _memory(scan: Scan, root: Path) -> dict:
 def peak_mb(job: Callable[..., None], first: tuple, measured: tuple) -> float:
     """Most memory that a job takes on top of what its process held before, MB.
 
-    Pages of files that are mapped count, those of other processes do not. NaN where there is no
-    ``/proc``.
+    Pages of mapped files count, those of other processes do not. NaN where there is no ``/proc``.
 
     Args:
-        job: is run twice in this process.
-        first: arguments that are not measured: imports, buffers of libraries.
-        measured: arguments that are.
+        job: runs twice in this process.
+        first: arguments of the first run, which loads libraries and is not measured.
+        measured: arguments of the second run.
     """
     job(*first)
     gc.collect()
@@ -144,7 +143,7 @@ def peak_mb(job: Callable[..., None], first: tuple, measured: tuple) -> float:
 
 
 def _reset_peak() -> bool:
-    """Make the peak what is held now; False where that is not allowed or has no effect."""
+    """Set the peak to what is held now; False where that is not allowed or has no effect."""
     try:
         (PROCESS / "clear_refs").write_text("5")  # man 5 proc
     except OSError:
@@ -160,7 +159,7 @@ def _highest_mb() -> float:
 
 
 def _sampled_peak_mb(job: Callable[..., None], measured: tuple) -> float:
-    """As ``peak_mb``, by looking once a millisecond: shorter peaks are missed."""
+    """``peak_mb`` by a look each millisecond; shorter peaks are missed."""
     before, done = _held_mb(), threading.Event()
     samples = [before]
 
@@ -185,10 +184,10 @@ def _held_mb() -> float:
 
 
 def measure_gzip(quick: bool) -> list[dict]:
-    """Rows for other levels of compression than SimpleITK's, which it does not let one choose.
+    """Rows for other levels of compression than SimpleITK's, whose level cannot be chosen.
 
-    The images of one scan, compressed in memory by Python's zlib; SimpleITK's time is that of
-    writing them compressed less that of writing them as they are.
+    The images of one scan are compressed in memory by Python's zlib. SimpleITK's time is that of
+    writing them compressed less that of writing them uncompressed.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -5,21 +5,21 @@
 The default batch is nnU-Net's for slices of ISLES 2018, (25, 12, 256, 256), the networks are the
 trainers' own, and the steps are ``training_step``'s: nnU-Net's with SGD.
 
-On CUDA five steps run while PyTorch may take 11 GiB only; if that is too little, the figure is that
-of a run without a limit, and the row says so. The CUDA context comes on top, as does what another
-process holds. Both figures are PyTorch's peaks: ``allocated`` is what tensors and workspaces took,
-``reserved`` what PyTorch held of the card, so the one that has to fit.
+On CUDA five steps run while PyTorch may take only 11 GiB. If that is too little, the figure comes
+from a run without a limit, and the row says so. The CUDA context and other processes take memory
+besides. Both figures are PyTorch's peaks: ``allocated`` is what tensors and workspaces took,
+``reserved`` is what PyTorch held of the card, and this has to fit.
 
 On the CPU the peak is estimated with fake tensors, which have a shape and no memory
-(``memory_peaks.py``). It is the second step's, when the momentum exists. What the estimate leaves
-out is in the name of every row. How its step differs from CUDA's:
+(``memory_peaks.py``). It is the peak of the second step, when the momentum exists. The name of each
+row says what the estimate leaves out. The estimated step differs from CUDA's in two points:
 
-- Autocast to float16 is the CPU's. Convolutions come out as float16, and instance norm, LeakyReLU
-  and concatenation keep that, as on CUDA, whose further float32 operations (softmax, sums) act on
-  our losses alone, which are in float32 anyway. Tried with a fake CUDA device, on which only the
-  forward runs without a GPU: network and loss kept 5.295 GiB there, 5.294 GiB here.
-- Switchable norm takes its kernels for the CPU, which make float32 copies of one image at a time.
-  CUDA's make none, and with them the peak was 2 % lower: the estimate is on the high side.
+- Autocast to float16 is the CPU's. Convolutions return float16, and instance norm, LeakyReLU and
+  concatenation keep it, as on CUDA. CUDA's further float32 operations (softmax, sums) occur only in
+  our losses, which are in float32 anyway. On a fake CUDA device, which runs the forward alone,
+  network and loss kept 5.295 GiB; the CPU's estimate was 5.294 GiB.
+- Switchable norm uses its kernels for the CPU, which make float32 copies of one image at a time.
+  CUDA's kernels make none, and with them the peak was 2 % lower, so the estimate is a little high.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ ESTIMATED = "estimated, eager, without the allocator's reserve and cuDNN's works
 
 
 def measure(device: torch.device, quick: bool, *, batch: int = BATCH) -> list[dict]:
-    """One row per claim: GiB against the limit, then the largest batch.
+    """A row for each claim: GiB against the limit, then the largest batch.
 
     Args:
         device: CUDA to measure; the CPU to estimate.
-        quick: StrokeSynthTrainer's step alone.
-        batch: slices in a batch of all but StrokeSynthTrainer_Wang2020.
+        quick: only StrokeSynthTrainer's step.
+        batch: slices in a batch, except for StrokeSynthTrainer_Wang2020, which has its own size.
     """
     peaks = cuda_peaks if device.type == "cuda" else estimated_peaks
     rows = []
@@ -88,7 +88,7 @@ def measure(device: torch.device, quick: bool, *, batch: int = BATCH) -> list[di
 
 
 def largest_batch_row(batch: int, device: torch.device) -> dict:
-    """How many slices fit, by the line through this batch and half of it; needs 2 or more."""
+    """How many slices fit, by the line through this batch (2 or more) and half of it."""
     peaks = cuda_peaks if device.type == "cuda" else estimated_peaks
     found: dict[int, float] = {}
     for n in (batch // 2, batch):
@@ -111,7 +111,7 @@ def _batch_of(name: str, batch: int) -> int:
 
 
 def trainer_plans(batch: int, size: int, width: float) -> dict[str, Any]:
-    """What trainers read of nnU-Net's plans, for slices of size x size; see ``architecture``."""
+    """The part of nnU-Net's plans that trainers read, for slices of size x size."""
     configuration = {
         "data_identifier": "nnUNetPlans_2d",
         "batch_size": batch,
@@ -145,7 +145,7 @@ def joint(cls: type[StrokeSynthTrainer], plans: dict[str, Any]) -> tuple[nn.Modu
 
 
 def bare(plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
-    """``training_step``'s yardstick."""
+    """The yardstick of ``training_step``: three U-Nets and plain losses."""
     return bare_networks(plans["configurations"]["2d"]["architecture"]), bare_loss
 
 
@@ -165,7 +165,7 @@ def stock(plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
 
 
 def alone(part: str, plans: dict[str, Any]) -> tuple[nn.Module, Loss]:
-    """One network of StrokeSynthTrainer; channel 0 stands for what the one before it makes."""
+    """One network of StrokeSynthTrainer; channel 0 stands for the preceding network's output."""
     networks = trainer_network(StrokeSynthTrainer, plans)
     indices = {
         "extractor": networks.frame_indices,
@@ -192,12 +192,12 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], tuple[nn.Module, Loss]]] = {
 def estimated_peaks(
     name: str, shape: tuple[int, int, int, int], device: torch.device, *, width: float = 1.0
 ) -> dict[str, float]:
-    """GiB of a system's step, by what the figure is; no memory is taken.
+    """Kind of the figure -> estimated GiB of a system's step; takes no memory itself.
 
     Args:
         name: a key of ``SYSTEMS``.
         shape: of the batch, square slices.
-        device: the CPU, on which the fake tensors are said to be.
+        device: of the fake tensors; the CPU.
         width: factor on the features of the plans.
     """
     return {ESTIMATED: estimated_gib(partial(half_step, name, shape, device, width))}
@@ -206,7 +206,7 @@ def estimated_peaks(
 def half_step(
     name: str, shape: tuple[int, int, int, int], device: torch.device, width: float
 ) -> Step:
-    """As ``make_step`` on CUDA, not compiled, on the CPU."""
+    """The step that ``make_step`` makes on CUDA, but on the CPU and not compiled."""
     half = torch.autocast(device.type, dtype=torch.float16)
     network, loss = SYSTEMS[name](trainer_plans(shape[0], shape[-1], width))
     network.forward = half(network.forward)
@@ -216,7 +216,7 @@ def half_step(
 def cuda_peaks(
     name: str, shape: tuple[int, int, int, int], device: torch.device
 ) -> dict[str, float]:
-    """GiB of a system's step, by what the figure is; ours without ``torch.compile``, too."""
+    """Kind of the figure -> measured GiB of a system's step; ours also without compilation."""
 
     def build() -> Step:
         network, loss = SYSTEMS[name](trainer_plans(shape[0], shape[-1], 1.0))

@@ -3,20 +3,20 @@
     OMP_NUM_THREADS=1 python -m benchmarks.inference [--device cuda] [--quick] [--data FOLDER]
 
 A line through the wall times of ``nnUNetv2_predict`` for few and for many cases gives the seconds
-of one case more (its slope) and of the start-up (its constant): imports, processes, weights. Few
-are three at least, because nnU-Net starts a reading process for each case up to the third, and 20
-on CUDA, which is done with a few before the writing processes are up. The cases are links to one
-phantom scan, the one of most slices.
+for one more case (its slope) and for the start-up (its constant): imports, processes, weights. Few
+cases are at least three, because nnU-Net starts a reading process for each of the first three, and
+20 on CUDA, which would finish fewer before the writing processes have started. The cases are links
+to the phantom scan with most slices.
 
-The yardstick is the trained network in this process: as many passes of nnU-Net's own tiles of that
-scan as its sliding window and its mirroring make, in inference mode, under autocast on CUDA, with
-the same number of threads. StrokeSynthTrainer_Stock, nnU-Net's own network, has the same rows: what
-it needs beyond its passes is nnU-Net's. Rows of one scan are whole commands, start-up included;
-``strokesynth predict`` makes channels, pseudo-DWI and a picture besides.
+The yardstick is the trained network in this process. It makes as many passes over nnU-Net's own
+tiles of that scan as the sliding window and the mirroring need, in inference mode, under autocast
+on CUDA, with the same number of threads. StrokeSynthTrainer_Stock, nnU-Net's own network, has the
+same rows; they show what nnU-Net itself needs beyond the passes. Rows of one scan are whole
+commands with their start-up; ``strokesynth predict`` also makes channels, pseudo-DWI and a picture.
 
-All times are wall times, because these commands work in several processes: they need an idle
-machine. Passes and commands take turns, figures are means of two. Models are trained for one
-iteration, and again only where ``--data`` holds none.
+All times are wall times, because these commands work in several processes, so they need an idle
+machine. Passes and commands take turns, and figures are means of two. Models are trained for one
+iteration, unless ``--data`` holds them already.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ class Setting(NamedTuple):
 
 
 def measure(device: torch.device, quick: bool, *, data: Path | None = None) -> list[dict]:
-    """One row per claim; none has a target.
+    """A row for each claim; none has a target.
 
     Args:
         device: where commands and passes run.
-        quick: 64 px and one turn in place of 256 px and two. A case then costs less than the
-            start-up varies: it shows that everything runs and no more.
-        data: folder to make data and models in, or that holds them already; None: a temporary one.
+        quick: 64 px and one turn instead of 256 px and two. A case then costs less than the
+            start-up varies, so this shows only that everything runs.
+        data: folder for data and models, which may hold them already; None for a temporary one.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary) / "data"
@@ -86,7 +86,7 @@ def measure(device: torch.device, quick: bool, *, data: Path | None = None) -> l
 
 
 def trainer_rows(setting: Setting, trainer: str, counts: tuple[int, int]) -> list[dict]:
-    """A case more and the start-up; of our model also whole commands for one scan."""
+    """Rows for one more case and for the start-up; for ours also for whole commands."""
     train(setting, trainer)
     n_passes, run_passes = passes_of(setting, trainer)
     calls = {"passes": run_passes}
@@ -106,13 +106,13 @@ def trainer_rows(setting: Setting, trainer: str, counts: tuple[int, int]) -> lis
 
 
 def row(claim: str, ours_s: float, passes_s: float) -> dict:
-    """Seconds next to those of the passes. A line that falls in noise has no ratio."""
+    """Seconds next to those of the passes; no ratio where noise made the slope negative."""
     found = machine.row(claim, ours_s, passes_s, unit="s")
     return found if ours_s > 0 else found | {"ratio": math.nan}
 
 
 def line(seconds: dict[int, float]) -> tuple[float, float]:
-    """Seconds of the start-up and of each case, from those of two numbers of cases."""
+    """Seconds of the start-up and of each case, from the seconds for two numbers of cases."""
     (few, few_s), (many, many_s) = sorted(seconds.items())
     case_s = (many_s - few_s) / (many - few)
     return few_s - few * case_s, case_s
@@ -128,7 +128,7 @@ def medians(calls: dict[int | str, Callable[[], float]], turns: int) -> dict[int
 
 
 def largest_scan(folder: Path) -> Scan:
-    """The phantom scan of most slices."""
+    """The phantom scan with most slices."""
     scans = isles2018.find_scans(folder / "phantom")[0]
     return max(scans, key=lambda scan: read_header(scan.files[CTP]).disk_shape[2])
 
@@ -181,7 +181,7 @@ def _run(setting: Setting, command: list[str], **variables: str) -> float:
 
 
 def link_cases(setting: Setting, count: int) -> Path:
-    """A folder with the scan's channels, ``count`` times under other names."""
+    """A folder with ``count`` links to the scan's channels under other names."""
     folder = setting.work / f"images_{count}"
     folder.mkdir(exist_ok=True)
     raw, case_id = setting.data.resolve() / "nnUNet_raw" / DATASET, setting.scan.case_id
@@ -205,9 +205,9 @@ def tiles_of(predictor: nnUNetPredictor, files: list[str]) -> list[torch.Tensor]
 
 
 def passes_of(setting: Setting, trainer: str) -> tuple[int, Callable[[], float]]:
-    """How often a tile goes through the network for one scan, and a call that does and times it.
+    """The number of passes through the network for one scan, and a call that makes and times them.
 
-    Every tile goes once for each subset of the mirrored axes.
+    Each tile is passed once for every subset of the mirrored axes.
     """
     model = model_folder(setting, trainer)
     predictor = load_predictor(model, folds=[FOLD], device=setting.device)

@@ -1,15 +1,15 @@
-"""Batches per second of StrokeSynthTrainer's loader next to stock nnU-Net's, same 12 channels.
+"""Batches per second of StrokeSynthTrainer's loader next to stock nnU-Net's on 12 channels.
 
     OMP_NUM_THREADS=1 python -m benchmarks.loader [--quick] [--data FOLDER] [--patch Y X]
 
-Both are what ``trainer.get_dataloaders`` returns, in this process (``nnUNet_n_proc_DA=0``): ours
-for StrokeSynthTrainer, which adds the DWI and the weight map (a distance transform), nnU-Net's for
-StrokeSynthTrainer_Stock, which adds the smaller copies of the labels for deep supervision. They
-take turns, and both begin each batch with the same seed: same slices, same augmentation. Figures
-are processor time, summed over the batches, which other jobs hardly change.
+Both loaders are what ``trainer.get_dataloaders`` returns, in this process
+(``nnUNet_n_proc_DA=0``). That of StrokeSynthTrainer adds the DWI and the weight map (a distance
+transform). That of StrokeSynthTrainer_Stock adds the smaller copies of the labels for deep
+supervision. They take turns and begin each batch with the same seed, so they load the same slices
+with the same augmentation. Figures are processor times, which other jobs hardly change.
 
-The data are phantoms, converted, planned and preprocessed by the package's own commands into
-``--data`` (kept, and used again) or into a temporary folder.
+The data are phantoms that the package's own commands convert, plan and preprocess in ``--data``,
+where they stay for the next run, or in a temporary folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, Stroke
 
 DATASET_ID = "18"
 TARGET = 0.9
-BATCH_SIZE = 8  # the planner gives a handful of phantoms two
+BATCH_SIZE = 8  # for so few phantoms the planner chooses 2
 PLAN_WITH_LITTLE_MEMORY = str(Path(__file__).with_name("plan_with_little_memory.py"))
 
 
@@ -58,13 +58,13 @@ def measure(
     data: Path | None = None,
     patch: tuple[int, int] | None = None,
 ) -> list[dict]:
-    """One row per claim; the loader runs on the CPU whatever the device.
+    """A row for each claim; loaders run on the CPU whatever the device.
 
     Args:
         device: not used.
-        quick: 64 px and few batches in place of 256 px.
-        data: folder to make the data in, or that holds them already; None: a temporary one.
-        patch: in place of the planned one.
+        quick: 64 px and few batches instead of 256 px.
+        data: folder for the data, which may hold them already; None for a temporary one.
+        patch: patch size (Y, X) instead of the planned one.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary) / "data"
@@ -95,7 +95,7 @@ def measure(
 
 
 def total_seconds(loaders: dict[str, Iterator[dict]], n_batches: int) -> Seconds:
-    """Mean processor time of a batch. The loaders take turns; each batch has a seed of its own."""
+    """Mean processor time of a batch; the loaders take turns, and each batch has its own seed."""
     total = dict.fromkeys(loaders, 0.0)
     for seed in range(n_batches):
         for name, batches in loaders.items():
@@ -108,7 +108,7 @@ def total_seconds(loaders: dict[str, Iterator[dict]], n_batches: int) -> Seconds
 
 
 def loader(cls: type[nnUNetTrainer], patch: tuple[int, int] | None = None) -> Iterator[dict]:
-    """The training batches as nnU-Net gets them: ``data`` and ``target``."""
+    """The batches with ``data`` and ``target`` that nnU-Net trains on."""
     preprocessed = next(Path(os.environ["nnUNet_preprocessed"]).glob(f"Dataset0{DATASET_ID}_*"))
     plans = load_json(str(preprocessed / "nnUNetPlans.json"))
     plans["continue_training"] = False  # nnUNetv2_train sets it
@@ -122,7 +122,7 @@ def loader(cls: type[nnUNetTrainer], patch: tuple[int, int] | None = None) -> It
 
 
 def make_data(folder: Path, size: int) -> None:
-    """Phantom, conversion, planning and preprocessing below ``folder``, unless done before."""
+    """Make phantom, conversion, plans and preprocessed data below ``folder``, if missing."""
     finished = folder / "finished.txt"
     if finished.is_file():
         return
@@ -144,7 +144,7 @@ def make_data(folder: Path, size: int) -> None:
 
 @contextlib.contextmanager
 def _folders(folder: Path, results: Path) -> Iterator[None]:
-    """nnU-Net's folders and no further processes, as long as the context lasts."""
+    """Within the context, nnU-Net uses these folders and starts no processes."""
     changed = environment(folder, nnUNet_results=str(results), nnUNet_n_proc_DA="0")
     before = dict(os.environ)
     os.environ.update(changed)
@@ -158,9 +158,11 @@ def _folders(folder: Path, results: Path) -> Iterator[None]:
 def main() -> None:
     """Measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="64 px, few batches")
+    parser.add_argument("--quick", action="store_true", help="64 px and few batches")
     parser.add_argument("--data", type=Path, help="folder for the data, kept (default: a new one)")
-    parser.add_argument("--patch", type=int, nargs=2, metavar=("Y", "X"), help="not the planned")
+    parser.add_argument(
+        "--patch", type=int, nargs=2, metavar=("Y", "X"), help="instead of the planned patch"
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     args = parser.parse_args()
     torch.set_num_threads(1)  # as nnU-Net's loader processes

@@ -13,7 +13,7 @@ from nnunetv2_strokesynth.io.atomic import write_json
 
 
 def machine_facts(device: torch.device) -> dict[str, str | int]:
-    """Processor, accelerator where one is used, versions and threads."""
+    """Processor, GPU where one is used, versions and threads."""
     facts: dict[str, str | int] = {
         "processor": _processor_name(),
         "cores": os.cpu_count() or 0,
@@ -25,7 +25,7 @@ def machine_facts(device: torch.device) -> dict[str, str | int]:
         facts["gpu"] = torch.cuda.get_device_name(device)
         facts["cuda"] = torch.version.cuda
     else:
-        facts["load_1_min"] = f"{os.getloadavg()[0]:.1f}"  # what else was running
+        facts["load_1_min"] = f"{os.getloadavg()[0]:.1f}"  # whether other jobs were running
     return facts
 
 
@@ -37,8 +37,8 @@ def row(
     Args:
         claim: what is measured.
         ours: the figure.
-        yardstick: what it is divided by.
-        target: of the ratio: "<= 1.15", ">= 0.9", a number (at most that), or "" for none.
+        yardstick: the figure that it is divided by.
+        target: what the ratio should be: "<= 1.15", ">= 0.9", a number (its upper limit), or "".
         unit: of both figures.
     """
     return {
@@ -52,7 +52,7 @@ def row(
 
 
 def table(rows: list[dict]) -> str:
-    """Aligned columns under the keys of the first row, which all rows share."""
+    """Aligned columns; the header is the keys, which all rows share."""
     header = list(rows[0])
     cells = [header, *([_cell(row[key]) for key in header] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -63,7 +63,7 @@ def table(rows: list[dict]) -> str:
 
 
 def report(rows: list[dict], device: torch.device, json_file: Path | None) -> None:
-    """Print the machine and the table; write both to ``json_file`` where one is given."""
+    """Print the machine and the table, and write both to ``json_file`` if it is given."""
     facts = machine_facts(device)
     described = ", ".join(f"{name} {value}" for name, value in facts.items())
     sys.stdout.write(f"{described}\n{table(rows)}\n")

@@ -1,6 +1,6 @@
-"""The peak of a step's memory: measured on CUDA, or estimated without any memory.
+"""The peak of a step's memory, measured on CUDA or estimated without taking any memory.
 
-A step is built by a function without arguments, so that all that it needs counts: networks,
+A function without arguments builds the step, so that everything it needs counts: networks,
 gradients, the optimiser's state, the batch.
 """
 
@@ -25,11 +25,11 @@ Step = Callable[[], None]
 
 
 class LiveMemory(TorchDispatchMode):
-    """Counts the bytes of all storages made while it is on, whether fake or real.
+    """Counts the bytes of all storages, fake or real, that are made within the context.
 
     Attributes:
-        now: bytes in use, every storage in whole blocks.
-        peak: the most of them; may be set back.
+        now: bytes in use; each storage takes whole blocks.
+        peak: the highest value of ``now``; a caller may reset it.
     """
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class LiveMemory(TorchDispatchMode):
         self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Run the operation, count what it made."""
+        """Run the operation and count what it made."""
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten.native_batch_norm_backward.default:
-            # The fake one makes the gradients that nobody asked for, too; the real ones do not.
+            # The fake kernel also makes gradients that were not asked for; the real ones do not.
             result = tuple(
                 t if wanted else None for t, wanted in zip(result, args[-1], strict=True)
             )
@@ -51,7 +51,7 @@ class LiveMemory(TorchDispatchMode):
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
-        if id(storage) in self._sizes:  # a view, or changed in place
+        if id(storage) in self._sizes:  # a view or an operation in place
             return
         size = BLOCK_BYTES * math.ceil(storage.nbytes() / BLOCK_BYTES)
         self._sizes[id(storage)] = size
@@ -64,7 +64,7 @@ class LiveMemory(TorchDispatchMode):
 
 
 def peak_bytes(build: Callable[[], Step]) -> int:
-    """Most memory during the second step, with all that ``build`` made for it."""
+    """Peak of memory during the second step, including all that ``build`` made."""
     with LiveMemory() as memory:
         step = build()
         step()
@@ -75,13 +75,13 @@ def peak_bytes(build: Callable[[], Step]) -> int:
 
 
 def estimated_gib(build: Callable[[], Step]) -> float:
-    """The same with fake tensors, which have a shape and no memory."""
-    with FakeTensorMode(allow_fallback_kernels=False):  # they would compute with real zeros
+    """GiB of ``peak_bytes`` with fake tensors, which have a shape and no memory."""
+    with FakeTensorMode(allow_fallback_kernels=False):  # fallbacks would compute with real zeros
         return peak_bytes(build) / GIB
 
 
 class Peak(NamedTuple):
-    """GiB on CUDA: of tensors and workspaces, and held by PyTorch for them."""
+    """GiB on CUDA: taken by tensors and workspaces, and held by PyTorch for them."""
 
     allocated: float
     reserved: float
@@ -90,9 +90,9 @@ class Peak(NamedTuple):
 def peak_within_limit(
     build: Callable[[], Step], device: torch.device, limit_gib: float, *, eager: bool
 ) -> tuple[Peak, bool]:
-    """The peak, and whether the steps did with ``limit_gib``; CUDA.
+    """The peak on CUDA, and whether the steps ran within ``limit_gib``.
 
-    If they did not, it is the peak without a limit, and NaN where even the whole card is too small.
+    If they did not, it is the peak without a limit, or NaN where even the whole card is too small.
     """
     share = limit_gib * GIB / torch.cuda.get_device_properties(device).total_memory
     for limit, fits in ((min(1.0, share), True), (1.0, False)):
@@ -106,14 +106,14 @@ def peak_within_limit(
 
 
 def cuda_peak(build: Callable[[], Step], device: torch.device, *, eager: bool) -> Peak:
-    """Peaks from the first step, in which cuDNN tries its kernels, to the last; CUDA.
+    """Peaks on CUDA over all steps, including the first one, in which cuDNN tries its kernels.
 
     Args:
-        build: makes the step.
-        device: on which it runs.
-        eager: without ``torch.compile``, whatever the step compiles.
+        build: a function that makes the step.
+        device: where it runs.
+        eager: run without ``torch.compile`` even if the step compiles.
     """
-    torch._dynamo.reset()  # else a second batch size would be compiled for any size
+    torch._dynamo.reset()  # otherwise a second batch size would be compiled for all sizes
     gc.collect()
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.perfusion_maps --cases 12 --size 128 --max-slices 4 --seed 21
 
-Compared within grey and white matter that both masks cover: the phantom's own maps (same
-deconvolution, brain known) and ``compute_maps`` without any knowledge, with and without the AIF's
-correction for partial volume.
+Two kinds of maps are compared with the truth in grey and white matter that both masks cover: the
+phantom's own maps (same deconvolution, known brain), and those of ``compute_maps``, which knows
+nothing but the series, with and without the AIF's correction for partial volume.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LEAST_LATE_ML = 1.0
 
 
 class Agreement(NamedTuple):
-    """Of one map with the truth over the voxels of one scan."""
+    """How one map of one scan agrees with the truth."""
 
     correlation: float
     ratio: float
@@ -43,7 +43,7 @@ class Agreement(NamedTuple):
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """NaN for two empty masks."""
+    """Dice of two masks; NaN if both are empty."""
     total = int(first.sum()) + int(second.sum())
     return 2 * int((first & second).sum()) / total if total else float("nan")
 
@@ -95,7 +95,7 @@ def _compare(maps: PerfusionMaps, truth: PerfusionMaps, where: np.ndarray) -> di
 
 
 def markdown(scans: list[dict]) -> str:
-    """The table: mean correlation, median over scans of ratio (range) and difference."""
+    """The table: mean correlation, and medians over scans of ratio (range) and difference."""
     lines = [
         "| map | maps of | r | ratio to truth (range) | scatter of the ratio | difference |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -128,6 +128,7 @@ def markdown(scans: list[dict]) -> str:
 
 
 def main() -> None:
+    """Measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)

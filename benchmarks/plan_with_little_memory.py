@@ -1,6 +1,7 @@
-"""``nnUNetv2_plan_and_preprocess`` with its options, and little memory.
+"""``nnUNetv2_plan_and_preprocess`` with the same options, but in little memory.
 
-It samples 1e8 voxels of every channel for the fingerprint, 12 GB and more; here 1e6.
+nnU-Net samples 1e8 voxels of each channel for the fingerprint, which takes 12 GB and more. Here it
+samples 1e6.
 """
 
 from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
@@ -11,7 +12,7 @@ original = extractor.__init__
 
 
 def init(self, *args, **kwargs) -> None:
-    """The extractor's own, then fewer voxels."""
+    """Initialise as nnU-Net does, but sample fewer voxels."""
     original(self, *args, **kwargs)
     self.num_foreground_voxels_for_intensitystats = 1e6
 

@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.run [--device cuda] [--quick] [--only loader] [--data D]
 
-Every script named in ``SCRIPTS`` has ``measure(device, quick=...)``, which returns rows with
-``claim``, ``ours``, ``yardstick``, ``ratio``, ``target`` and ``unit``. A target is "<= 1.15", ">=
-0.9", a number (at most that) or "" (none). The table is markdown; ``--json`` takes the same
-figures. A script that fails is named in the table and keeps none of the others from running.
+Each module named in ``MODULES`` has ``measure(device, quick=...)``, which returns rows with
+``claim``, ``ours``, ``yardstick``, ``ratio``, ``target`` and ``unit``. A target is "<= 1.15",
+">= 0.9", a number (an upper limit) or "" (none). The table is Markdown; the file of ``--json`` gets
+the same figures. A module that fails is named in the table, and the others still run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.io.atomic import write_json
 
 logger = logging.getLogger(__name__)
-SCRIPTS = (
+MODULES = (
     "converter",
     "gpu_memory",
     "inference",
@@ -39,28 +39,28 @@ COLUMNS = ("claim", "ours", "yardstick", "unit", "ratio", "target", "target met"
 
 
 def measured(
-    script: str, device: torch.device, quick: bool, data: Path | None = None
+    module: str, device: torch.device, quick: bool, *, data: Path | None = None
 ) -> list[dict]:
-    """The script's rows, or one that says that it could not be measured, and why.
+    """The module's rows, or one row that says why it could not be measured.
 
     Args:
-        script: one of ``SCRIPTS``.
+        module: one of ``MODULES``.
         device: where to measure.
-        quick: small sizes, few repetitions.
-        data: phantoms are kept in it, and used again; None: temporary ones.
+        quick: small sizes and few repetitions.
+        data: folder in which phantoms stay for the next run; None for temporary ones.
     """
     try:
-        measure = importlib.import_module(script).measure
+        measure = importlib.import_module(f"benchmarks.{module}").measure
         keeps = data is not None and "data" in inspect.signature(measure).parameters
-        return measure(device, quick=quick, **({"data": data / script} if keeps else {}))
+        return measure(device, quick=quick, **({"data": data / module} if keeps else {}))
     except Exception as error:
-        logger.exception("%s failed", script)
-        reason = f"{script} ({type(error).__name__})"
+        logger.exception("%s failed", module)
+        reason = f"{module} ({type(error).__name__})"
         return [{"claim": reason, "target": "", "unit": "", "ratio": math.nan}]
 
 
 def target_of(row: dict) -> str:
-    """As "<= x" or ">= x"; empty without one."""
+    """The row's target as "<= x" or ">= x"; empty if it has none."""
     target = row["target"]
     if target is None:
         return ""
@@ -68,7 +68,7 @@ def target_of(row: dict) -> str:
 
 
 def target_met(row: dict) -> str:
-    """``yes``, ``no``, ``not measured``; empty for a row without a target. Says if estimated.
+    """``yes``, ``no`` or ``not measured``, with a mark at estimates; empty without a target.
 
     Raises:
         ValueError: the target is not of the form "<= 1.15" or ">= 0.9".
@@ -88,7 +88,7 @@ def target_met(row: dict) -> str:
 
 
 def markdown(rows: list[dict]) -> str:
-    """The rows under ``COLUMNS``."""
+    """The rows as a table with ``COLUMNS``."""
     shown = [{**row, "target": target_of(row), "target met": target_met(row)} for row in rows]
     cells = [[_cell(row.get(column, "")) for column in COLUMNS] for row in shown]
     return markdown_grid(COLUMNS, cells)
@@ -101,18 +101,20 @@ def _cell(value: object) -> str:
 
 
 def main() -> None:
-    """Run the scripts, print the machine and the table."""
+    """Run the modules, print the machine and the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, few repetitions")
-    parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS)
+    parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions")
+    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES)
     parser.add_argument("--data", type=Path, help="folder in which the phantoms are kept")
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"))
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # as nnU-Net
     facts = machine_facts(device)
-    rows = [row for script in args.only for row in measured(script, device, args.quick, args.data)]
+    rows = []
+    for module in args.only:
+        rows += measured(module, device, args.quick, data=args.data)
     described = ", ".join(f"{name} {value}" for name, value in facts.items())
     sys.stdout.write(f"{described}\n\n{markdown(rows)}")
     figures = [

@@ -1,18 +1,19 @@
-"""Does the cost grow with the number of cases, and with nothing more? Conversion and DWI targets.
+"""Do conversion and DWI targets cost the same for each case, however many cases there are?
 
     OMP_NUM_THREADS=1 python -m benchmarks.scale [--quick] [--data FOLDER] [--json FILE]
 
-Small phantom scans (48 px, at most 2 slices), so that what grows with the number of cases shows
-next to their voxels. A line through the smallest number of cases and the last one before N (10 and
-40 for N = 100, 10 and 100 for N = 1,000) predicts the processor time of N cases; the ratio is
-measured over predicted: 1 for a cost that is linear. The command's start-up is the line's constant.
+The phantom scans are small (48 px, at most 2 slices), so that costs of the number of cases show
+beside costs of the voxels. A line through the smallest number of cases and the last one before N
+(10 and 40 for N = 100, 10 and 100 for N = 1,000) predicts the processor time of N cases. The ratio
+is measured over predicted time: 1 for a linear cost. The line's constant is the start-up.
 
-Conversion is ``strokesynth convert isles2018 --workers 1`` as a user types it, with all of its
-processes. Targets are ``prepare_targets`` in this process, on copies of the few cases that nnU-Net
-preprocessed: 1,000 of them would measure nnU-Net. Medians of turns; the largest N runs once.
+Conversion is the command ``strokesynth convert isles2018 --workers 1`` with all of its processes.
+Targets are ``prepare_targets`` in this process, on copies of the few cases that nnU-Net
+preprocessed, because preprocessing 1,000 cases would measure nnU-Net. Figures are medians over
+turns; the largest N runs once.
 
-The last row is wall time: a conversion by two processes next to half of that by one. It needs two
-idle cores and is not measured where the process may use one only.
+The last row is wall time: a conversion by two processes next to half the time of one process. It
+needs two idle cores and is not measured where the process may use one core only.
 """
 
 from __future__ import annotations
@@ -58,25 +59,27 @@ FILE_ENDING = ".nii.gz"
 
 
 class Seconds(NamedTuple):
-    """What a command took, all of its processes together."""
+    """Seconds of a command and all of its processes."""
 
     wall: float
     processor: float
 
 
 def measure(device: torch.device, quick: bool, *, data: Path | None = None) -> list[dict]:
-    """One row per claim.
+    """A row for each claim.
 
     Args:
         device: not used.
-        quick: tens of scans in place of hundreds.
-        data: folder to make the scans in, or that holds them already; None: a temporary one.
+        quick: tens of scans instead of hundreds.
+        data: folder for the scans, which may hold them already; None for a temporary one.
     """
     sizes = QUICK_SIZES if quick else SIZES
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         phantom, few = make_scans(data or work / "data", sizes[-1])
-        turns = {n: 1 if n == sizes[-1] else TURNS for n in sizes}  # a small one's error grows
+        turns = {
+            n: 1 if n == sizes[-1] else TURNS for n in sizes
+        }  # the prediction enlarges errors of small ones
         converted = {n: conversion(phantom, n, work, turns=turns[n]).processor for n in sizes}
         made = {n: targets(few, n, work, turns=turns[n]) for n in sizes}
         return [
@@ -87,9 +90,9 @@ def measure(device: torch.device, quick: bool, *, data: Path | None = None) -> l
 
 
 def predicted(seconds: dict[int, float], count: int) -> float:
-    """The line through the smallest size and the largest one below ``count``, at ``count``.
+    """Value at ``count`` of the line through the smallest size and the largest one below ``count``.
 
-    The two lie as far apart as they can, because their errors grow with the distance.
+    These two are chosen because the prediction's error falls with the distance between them.
 
     Raises:
         ValueError: fewer than two sizes are below ``count``.
@@ -103,7 +106,7 @@ def predicted(seconds: dict[int, float], count: int) -> float:
 
 
 def linear_rows(what: str, seconds: dict[int, float]) -> list[dict]:
-    """A row for every size that has two smaller ones."""
+    """A row for each size that has two smaller ones."""
     return [
         row(
             f"{what} {count} scans over the line through fewer",
@@ -117,7 +120,7 @@ def linear_rows(what: str, seconds: dict[int, float]) -> list[dict]:
 
 
 def workers_row(phantom: Path, count: int, work: Path) -> dict:
-    """Wall time with two workers over half of that with one; they take turns."""
+    """Wall time of two workers next to half the time of one; they take turns."""
     claim = f"convert {count} scans, 2 workers over half of 1 worker"
     walls: dict[int, list[float]] = {1: [], 2: []}
     for workers, own in TURNS * list(walls.items()):
@@ -128,7 +131,7 @@ def workers_row(phantom: Path, count: int, work: Path) -> dict:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, which ``taskset`` and batch systems restrict."""
+    """Cores that this process may use; ``taskset`` and batch systems restrict them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -137,7 +140,7 @@ def usable_cores() -> int:
 def make_scans(folder: Path, count: int) -> tuple[Path, Path]:
     """The phantom scans, and a folder with a few cases that nnU-Net planned and preprocessed.
 
-    A phantom that is there already, of more scans even, is used; missing scans are added.
+    A phantom that exists already, even with more scans, is used; missing scans are added.
     """
     phantom, few = folder / "phantom", folder / "few"
     if not all((phantom / TRAINING / f"case_{n}").is_dir() for n in range(1, count + 1)):
@@ -149,7 +152,7 @@ def make_scans(folder: Path, count: int) -> tuple[Path, Path]:
 
 
 def link_scans(phantom: Path, count: int, folder: Path) -> Path:
-    """A release of the phantom's first ``count`` scans, which are what a smaller phantom holds."""
+    """A folder with links to the phantom's first ``count`` scans, like a smaller phantom."""
     training = folder / TRAINING
     training.mkdir(parents=True)
     for number in range(1, count + 1):
@@ -183,13 +186,13 @@ def command_seconds(command: list[str], folder: Path) -> Seconds:
 
 
 def _children_s() -> float:
-    """Processor time of all processes that this one has waited for, and of theirs."""
+    """Processor time of all finished children of this process and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def targets(few: Path, count: int, work: Path, *, turns: int = 1) -> float:
-    """Median processor time of making ``count`` cases' DWI targets, none of which is there."""
+    """Median processor time of making the DWI targets of ``count`` cases from the start."""
     (source,) = (few / "nnUNet_preprocessed").iterdir()
     plans = PlansManager(load_json(str(source / "nnUNetPlans.json")))
     configuration = plans.get_configuration("2d")
@@ -199,7 +202,7 @@ def targets(few: Path, count: int, work: Path, *, turns: int = 1) -> float:
         arguments = (raw, preprocessed, case_ids, plans, configuration, FILE_ENDING)
         spent = []
         with (work / "targets.txt").open("a") as log, contextlib.redirect_stderr(log):
-            prepare_targets(raw, preprocessed, case_ids[:1], *arguments[3:])  # libraries start up
+            prepare_targets(raw, preprocessed, case_ids[:1], *arguments[3:])  # loads libraries
             for _ in range(turns):
                 shutil.rmtree(targets_folder(preprocessed))
                 start = time.process_time()
@@ -209,7 +212,7 @@ def targets(few: Path, count: int, work: Path, *, turns: int = 1) -> float:
 
 
 def copy_cases(few: Path, identifier: str, count: int, raw: Path, preprocessed: Path) -> list[str]:
-    """The few cases again and again under new names; only what ``prepare_targets`` reads."""
+    """Copy what ``prepare_targets`` reads of the few cases, ``count`` times under new names."""
     (source,) = (few / "nnUNet_preprocessed").iterdir()
     (dwi_folder,) = (few / "nnUNet_raw").glob(f"*/{TARGETS_RAW_FOLDER}")
     properties = sorted((source / identifier).glob("*.pkl"))

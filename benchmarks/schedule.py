@@ -2,15 +2,15 @@
 
     python -m benchmarks.schedule --device cuda [--quick] [--json FILE]
 
-The trainers are real ones and the steps are their ``train_step``: their networks, loss and
-optimiser, autocast, gradient scaling and, unless ``nnUNet_compile`` says otherwise,
-``torch.compile``, on a batch that is on the GPU already. After the warm-up, in which the networks
-are compiled, the median of 30 steps times the schedule's number of steps is the schedule's time: it
-leaves out loading (``loader.py``), the validation after every epoch, and checkpoints. The number of
-steps follows from the slices of the phantom's first 94 scans, of which four fifths train.
+Each step is the real trainer's ``train_step`` on a batch that is already on the GPU: network, loss,
+optimiser, autocast, gradient scaling and, unless ``nnUNet_compile`` forbids it, ``torch.compile``.
+The networks are compiled during a warm-up. The schedule's time is the median of 30 steps times the
+schedule's number of steps. It leaves out loading (``loader.py``), the validation after each epoch,
+and checkpoints. The number of steps follows from the slices of the phantom's first 94 scans, of
+which four fifths train.
 
-Utilisation is what the driver reports while the timed steps run, the share of time in which the GPU
-did anything; it needs ``pynvml``. On the CPU nothing is measured.
+Utilisation is the share of time in which the GPU was busy, as the driver reports it during the
+timed steps; it needs ``pynvml``. On the CPU nothing is measured.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Shape = tuple[int, int, int, int]
 
 
 class Speed(NamedTuple):
-    """Of a training step: its median, and the GPU's mean utilisation meanwhile, 0 to 100."""
+    """Median seconds of a training step, and the GPU's mean utilisation meanwhile, 0 to 100."""
 
     seconds: float
     utilisation: float
@@ -61,10 +61,10 @@ NOT_MEASURED = Speed(math.nan, math.nan)
 
 
 def measure(device: torch.device, quick: bool) -> list[dict]:
-    """One row per claim; NaN on the CPU.
+    """A row for each claim; NaN on the CPU.
 
     Args:
-        device: whose steps are timed.
+        device: where the steps run.
         quick: a third of the steps.
     """
 
@@ -83,7 +83,7 @@ def measure(device: torch.device, quick: bool) -> list[dict]:
 
 
 def schedule_rows(speed: Speed, steps: int) -> list[dict]:
-    """Minutes and images per second of the paper's schedule, next to what is aimed at."""
+    """Minutes and images per second of the paper's schedule, next to the target."""
     cls = StrokeSynthTrainer_Wang2020
     size = f"{cls.paper_batch_size}x{N_CHANNELS}x{SIZE}x{SIZE}"
     schedule = f"{cls.default_epochs} epochs on {SCANS} phantom scans"
@@ -137,16 +137,16 @@ def speed_of(
     repetitions: int,
     width: float = 1.0,
 ) -> Speed:
-    """Of the trainer's own training step, after the warm-up.
+    """Speed of the trainer's own training step, after a warm-up.
 
     Args:
         cls: the trainer.
         shape: of the batch, square slices.
-        device: on which it trains.
+        device: where it trains.
         repetitions: steps that are timed.
         width: factor on the features of the plans; the paper's networks do not read them.
     """
-    torch._dynamo.reset()  # else a second batch size would be compiled for any size
+    torch._dynamo.reset()  # otherwise a second batch size would be compiled for all sizes
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         step = make_step(initialised(cls, shape, device, width, Path(folder)), shape, device)
         for _ in range(WARMUP):
@@ -170,14 +170,14 @@ def initialised(
         trainer = cls(plans, "2d", 0, dataset, device)
         preprocessed = Path(trainer.preprocessed_dataset_folder)
         preprocessed.mkdir(parents=True)
-        (preprocessed / "case.b2nd").touch()  # it looks up the kind of file, and reads nothing
+        (preprocessed / "case.b2nd").touch()  # the trainer looks at the ending only
         trainer.initialize()
     trainer.network.train()
     return trainer
 
 
 def make_step(trainer: nnUNetTrainer, shape: Shape, device: torch.device) -> Callable[[], None]:
-    """The trainer's step on one batch, with a label per scale where it wants deep supervision."""
+    """The trainer's step on one batch, with labels at all scales for deep supervision."""
     batch = make_batch(shape, device)
     scales = trainer._get_deep_supervision_scales()
     if scales is not None:
@@ -193,12 +193,12 @@ def make_step(trainer: nnUNetTrainer, shape: Shape, device: torch.device) -> Cal
 
 @contextlib.contextmanager
 def sampled_utilisation(device: torch.device) -> Iterator[list[int]]:
-    """A list that fills up with the GPU's utilisation; stays empty where it cannot be read."""
+    """A list that collects the GPU's utilisation; it stays empty where it cannot be read."""
     samples: list[int] = []
     done = threading.Event()
 
     def sample() -> None:
-        # Without pynvml or a GPU, or with an error of pynvml's own, which only it can name
+        # There may be no pynvml or no GPU, and pynvml's own errors need pynvml to be named
         with contextlib.suppress(Exception):
             while not done.wait(SAMPLE_S):
                 samples.append(torch.cuda.utilization(device))

@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.switchable_norm [--device cuda] [--compile] [--json FILE]
 
-Forward and backward at three shapes of a 2-D U-Net. The norms take turns, so that other jobs slow
-all of them; every figure is a median. ``time`` is wall time; ``cpu`` is processor time, which other
-jobs hardly change (CPU only). ``memory`` is what is kept for the backward on the CPU, and the peak
-of forward and backward on CUDA. ``autograd`` is the same formula without the written-out backward.
+Forward and backward run at three shapes of a 2-D U-Net. The norms take turns, so that other jobs
+slow all of them; each figure is a median. ``time`` is wall time. ``cpu`` is processor time, which
+other jobs hardly change (on the CPU only). ``memory`` is what the forward keeps for the backward on
+the CPU, and the peak of both on CUDA. ``autograd`` is the same formula with autograd's backward.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class Autograd(SwitchableNorm2d):
-    """Leaves the backward to autograd."""
+    """Switchable norm whose backward is autograd's."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, Y, X) -> the same shape."""
@@ -35,21 +35,21 @@ class Autograd(SwitchableNorm2d):
 
 
 class Cost(NamedTuple):
-    """Of one forward and backward."""
+    """Seconds of one forward and backward."""
 
     time_s: float
     cpu_s: float
 
 
 def step(norm: nn.Module, x: torch.Tensor, grad: torch.Tensor) -> None:
-    """Forward and backward, from empty gradients."""
+    """Forward and backward, beginning without gradients."""
     x.grad = None
     norm.zero_grad(set_to_none=True)
     norm(x).backward(grad)
 
 
 def cost(norm: nn.Module, x: torch.Tensor, grad: torch.Tensor) -> Cost:
-    """Seconds of one step."""
+    """Wall and processor seconds of one step."""
     _wait(x.device)
     start, cpu_start = time.perf_counter(), time.process_time()
     step(norm, x, grad)
@@ -58,7 +58,7 @@ def cost(norm: nn.Module, x: torch.Tensor, grad: torch.Tensor) -> Cost:
 
 
 def bytes_kept(norm: nn.Module, x: torch.Tensor) -> int:
-    """What the forward keeps for the backward, parameters and buffers left out."""
+    """Bytes that the forward keeps for the backward, without parameters and buffers."""
     known = {t.untyped_storage().data_ptr() for t in norm.state_dict().values()}
     kept: dict[int, int] = {}
 
@@ -75,7 +75,7 @@ def bytes_kept(norm: nn.Module, x: torch.Tensor) -> int:
 
 
 def peak_bytes(norm: nn.Module, x: torch.Tensor, grad: torch.Tensor) -> int:
-    """Most memory that one step takes on top of its arguments; CUDA."""
+    """Most memory that one step takes on CUDA on top of its arguments."""
     x.grad = None
     norm.zero_grad(set_to_none=True)
     _wait(x.device)

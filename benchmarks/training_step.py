@@ -2,16 +2,16 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.training_step [--device cuda] [--full] [--quick]
 
-Ours: extractor, generator and segmenter as the trainer makes them (squeeze-and-excitation in the
-segmenter, context encoder), the joint loss. The yardstick: three PlainConvUNets of the same
-topology and widths, chained likewise, mean-squared error on pseudo-DWI and feature, cross-entropy
-on the logits. Both: nnU-Net's SGD, clipping and gradient scaling, the same batch, targets as the
-loader delivers them. Two rows in between exchange only the networks or only the loss.
+Ours has extractor, generator and segmenter as the trainer makes them (with squeeze-and-excitation
+in the segmenter and the context encoder) and the joint loss. The yardstick has three PlainConvUNets
+of the same topology and widths in the same chain, mean-squared error on pseudo-DWI and feature, and
+cross-entropy on the logits. Both have nnU-Net's SGD, clipping and gradient scaling, the same batch,
+and the loader's kind of targets. Two further rows exchange only the networks or only the loss.
 
-The four take turns; figures are medians, of processor time on the CPU and of wall time on CUDA.
-Sizes: (4, 12, 96, 96) and half the planner's features, or with ``--full`` nnU-Net's batch for ISLES
-2018, (25, 12, 256, 256), which needs a GPU; CUDA runs with autocast and ``torch.compile``, as
-nnU-Net does.
+The four take turns; figures are medians of processor time on the CPU and of wall time on CUDA. The
+batch is (4, 12, 96, 96) with half the planner's features, or with ``--full`` nnU-Net's batch for
+ISLES 2018, (25, 12, 256, 256), which needs a GPU. CUDA runs with autocast and ``torch.compile``, as
+in nnU-Net.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Loss = Callable[[tuple[torch.Tensor, ...], list[torch.Tensor]], torch.Tensor]
 
 
 def measure(device: torch.device, quick: bool, *, full: bool | None = None) -> list[dict]:
-    """One row per claim.
+    """A row for each claim.
 
     Args:
         device: where the step runs.
         quick: smaller images and fewer repetitions.
-        full: the batch of a real training; None: on CUDA, unless quick.
+        full: the batch of a real training; None means on CUDA, unless quick.
     """
     full = device.type == "cuda" and not quick if full is None else full
     shape = (25, 12, 256, 256) if full else (2, 12, 64, 64) if quick else (4, 12, 96, 96)
@@ -76,7 +76,7 @@ def measure(device: torch.device, quick: bool, *, full: bool | None = None) -> l
 
 
 def architecture(width: float) -> dict[str, Any]:
-    """``architecture`` of nnU-Net's 2d plans with the features of every stage times ``width``."""
+    """``architecture`` of nnU-Net's 2d plans with the features of each stage times ``width``."""
     n_stages = len(FEATURES)
     return {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -133,7 +133,7 @@ def bare_loss(output: tuple[torch.Tensor, ...], target: list[torch.Tensor]) -> t
 
 
 def make_batch(shape: tuple[int, int, int, int], device: torch.device) -> dict[str, Any]:
-    """What the loader delivers: image, [labels, DWI, weight map]."""
+    """A batch as the loader returns it: image, [labels, DWI, weight map]."""
     torch.manual_seed(0)
     n, _, *sides = shape
     labels = torch.zeros(n, 1, *sides, dtype=torch.int16)
@@ -145,7 +145,7 @@ def make_batch(shape: tuple[int, int, int, int], device: torch.device) -> dict[s
 def make_steps(
     plans: dict[str, Any], device: torch.device, batch: dict[str, Any]
 ) -> dict[str, Callable[[], None]]:
-    """A step of each pair of networks and loss, by name."""
+    """Name -> step, for each pair of networks and loss."""
 
     def ours() -> tuple[nn.Module, Loss]:
         network = our_networks(plans)
@@ -176,7 +176,7 @@ def make_steps(
 def make_step(
     network: nn.Module, loss: Loss, device: torch.device, batch: dict[str, Any]
 ) -> Callable[[], None]:
-    """nnU-Net's ``train_step`` with its optimiser; on CUDA compiled, under autocast, scaled."""
+    """nnU-Net's ``train_step`` and optimiser; on CUDA with compilation, autocast and scaling."""
     cuda = device.type == "cuda"
     optimizer = torch.optim.SGD(
         network.parameters(), lr=1e-2, weight_decay=3e-5, momentum=0.99, nesterov=True

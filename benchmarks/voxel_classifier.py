@@ -27,7 +27,7 @@ class Scan(NamedTuple):
 
     Attributes:
         patient: number of the patient, whose scans stay in one fold.
-        features: name of the images -> (N, columns) float32, a row for each voxel of the brain mask.
+        features: name of the images -> (N, columns) float32; N voxels of the brain mask.
         lesion: (N,) bool.
         lesion_voxels: all voxels of the lesion, those outside the brain mask included.
         volume_ml: volume of the lesion.
@@ -158,7 +158,9 @@ def classifier_dice(scans: list[Scan], inputs: tuple[str, ...], n_folds: int = 4
         model = _fit([scans[i] for i in train], inputs, rng)
         seen = [scans[i] for i in train[::3]]
         seen_probability = [_probability(model, scan, inputs) for scan in seen]
-        cut = max(THRESHOLDS, key=lambda t: mean_dice(seen, [p > t for p in seen_probability]))
+        threshold = max(
+            THRESHOLDS, key=lambda t: mean_dice(seen, [p > t for p in seen_probability])
+        )
         for i in test:
-            dice[i] = _dice(_probability(model, scans[i], inputs) > cut, scans[i])
+            dice[i] = _dice(_probability(model, scans[i], inputs) > threshold, scans[i])
     return dice
