@@ -22,6 +22,8 @@ class NNUNetHost(nnUNetTrainer):
     which is no ``StrokeTrainer``.
     """
 
+    network: nn.Module
+
     @property
     def unwrapped_network(self) -> nn.Module:
         """The network without the wrappers of DDP and torch.compile."""
