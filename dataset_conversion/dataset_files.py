@@ -60,7 +60,7 @@ def write_dataset_files(
     paper: dict[str, list[str]] = {}
     if train:
         volumes = {case_id: records[case_id]["row"]["lesion_volume_ml"] for case_id in train}
-        folds = patient_folds(volumes, patients, settings.folds, settings.seed)
+        folds = patient_folds(volumes, patients, settings.folds, seed=settings.seed)
         if with_paper_split:
             paper = paper_split(volumes, patients, settings.seed)
         splits = nnunet_splits(folds, settings.folds) + ([paper] if paper else [])

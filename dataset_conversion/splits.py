@@ -11,7 +11,7 @@ _SIZE_CLASSES_ML = (10, 50)
 
 
 def patient_folds(
-    lesion_volume_ml: dict[str, float], patients: dict[str, str], n_folds: int, seed: int
+    lesion_volume_ml: dict[str, float], patients: dict[str, str], n_folds: int, *, seed: int
 ) -> dict[str, int]:
     """Assign every scan to the fold that validates on it.
 

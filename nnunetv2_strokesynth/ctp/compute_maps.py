@@ -211,7 +211,7 @@ def _deconvolved(
         part = slice(start, start + _CHUNK)
         enhancement = over_baseline(curves[rows[part]], passage.baseline)
         total += enhancement.sum(axis=0, dtype=np.float64)
-        computed = perfusion_maps(enhancement, arterial, passage.frame_s, SVD_THRESHOLD)
+        computed = perfusion_maps(enhancement, arterial, passage.frame_s, threshold=SVD_THRESHOLD)
         for values, new in zip(maps, computed, strict=True):
             values[part] = new
     return maps, (total / len(rows)).astype(np.float32)

@@ -36,7 +36,7 @@ class PerfusionMaps(NamedTuple):
     tmax: np.ndarray
 
 
-def deconvolve(tissue: np.ndarray, aif: np.ndarray, dt_s: float, threshold: float) -> np.ndarray:
+def deconvolve(tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: float) -> np.ndarray:
     """Residue function times flow, k(t) = (rho / k_H) CBF R(t), by block-circulant SVD.
 
     Args:
@@ -73,7 +73,7 @@ def _peak(residue: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def perfusion_maps(
-    tissue: np.ndarray, aif: np.ndarray, dt_s: float, threshold: float = 0.1
+    tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: float = 0.1
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax of every voxel.
 
@@ -107,7 +107,7 @@ def perfusion_maps(
     cbf, tmax = np.empty_like(cbv), np.empty_like(cbv)
     for start in range(0, len(tissue), _CHUNK):
         part = slice(start, start + _CHUNK)
-        height, tmax[part] = _peak(deconvolve(tissue[part], aif, dt_s, threshold), dt_s)
+        height, tmax[part] = _peak(deconvolve(tissue[part], aif, dt_s, threshold=threshold), dt_s)
         cbf[part] = np.maximum(SECONDS_100G * to_volume * height, 0)
     mtt = np.divide(60 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
     return PerfusionMaps(cbf, cbv, mtt, tmax)

@@ -7,7 +7,9 @@ import numpy as np
 from nnunetv2_strokesynth.io.series import Series
 
 
-def sample_frames(ctp: np.ndarray | Series, t_start: int, t_end: int, n_frames: int) -> np.ndarray:
+def sample_frames(
+    ctp: np.ndarray | Series, t_start: int, t_end: int, *, n_frames: int
+) -> np.ndarray:
     """Frames at equal steps from ``t_start`` to ``t_end``, both included.
 
     Args:

@@ -146,7 +146,7 @@ def _stack(
         channels[DWI] = images.dwi
     if preset.n_frames:
         limits = (window.t_start, window.t_end)
-        frames = sample_frames(images.series, *limits, preset.n_frames)
+        frames = sample_frames(images.series, *limits, n_frames=preset.n_frames)
         channels["MIP_P"] = frames.max(axis=0)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
     if lay_over is not None:

@@ -74,5 +74,5 @@ def maps_from_series(
         Volumes (Z, Y, X) float32 in the units of ``perfusion_maps``.
     """
     curves, aif = measured_curves(ctp, brain, pixel_mm=pixel_mm, smoothing_mm=smoothing_mm)
-    result = perfusion_maps(curves, aif, frame_s, threshold)
+    result = perfusion_maps(curves, aif, frame_s, threshold=threshold)
     return PerfusionMaps(*(into_volume(values, brain) for values in result))

@@ -93,7 +93,7 @@ def _perfusion_maps(
     curves, aif = measured_curves(
         concentration, brain, pixel_mm=pixel_mm, smoothing_mm=software.smoothing_sigma_mm
     )
-    maps = perfusion_maps(curves, aif, hemodynamics.FRAME_S, software.svd_threshold)
+    maps = perfusion_maps(curves, aif, hemodynamics.FRAME_S, threshold=software.svd_threshold)
     ttp = time_to_peak_s(curves, hemodynamics.FRAME_S)
     return PerfusionMaps(*(into_volume(values, brain) for values in maps)), into_volume(ttp, brain)
 

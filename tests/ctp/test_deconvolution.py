@@ -117,7 +117,7 @@ def test_equals_the_explicit_svd_of_the_block_circulant_matrix():
     inverse = np.where(s >= threshold * s.max(), 1 / s, 0)
     expected = (vt.T * inverse) @ u.T @ np.c_[tissue, np.zeros((3, n))].T
     assert 0 < np.count_nonzero(inverse) < 2 * n
-    assert np.allclose(deconvolve(tissue, aif, dt_s, threshold), expected.T, atol=1e-8)
+    assert np.allclose(deconvolve(tissue, aif, dt_s, threshold=threshold), expected.T, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_equals_the_explicit_svd_of_the_block_circulant_matrix():
 )
 def test_bad_input_is_named(tissue, aif, dt_s, threshold, message):
     with pytest.raises(ValueError, match=message):
-        perfusion_maps(tissue, aif, dt_s, threshold)
+        perfusion_maps(tissue, aif, dt_s, threshold=threshold)

@@ -25,7 +25,7 @@ def challenge_like(n_patients=63, seed=0):
 
 def test_a_patient_is_in_one_fold_and_every_case_validated_once():
     volumes, patients = challenge_like()
-    folds = patient_folds(volumes, patients, 5, 12345)
+    folds = patient_folds(volumes, patients, 5, seed=12345)
     assert folds.keys() == volumes.keys()
     for patient in set(patients.values()):
         assert len({folds[case_id] for case_id in patients if patients[case_id] == patient}) == 1
@@ -41,7 +41,7 @@ def test_a_patient_is_in_one_fold_and_every_case_validated_once():
 def test_folds_are_balanced(seed):
     """Against random patient folds of the same data: at most half their range of lesion volume."""
     volumes, patients = challenge_like(seed=seed)
-    folds = patient_folds(volumes, patients, 5, seed)
+    folds = patient_folds(volumes, patients, 5, seed=seed)
     sizes = np.bincount(list(folds.values()))
     assert np.ptp(sizes) <= 3
     sums = np.bincount(list(folds.values()), weights=list(volumes[c] for c in folds))
@@ -57,20 +57,20 @@ def test_folds_are_balanced(seed):
 
 def test_every_fold_gets_a_large_lesion():
     volumes = {f"case_{i:03d}": 100.0 if i < 5 else 1.0 for i in range(25)}
-    folds = patient_folds(volumes, {c: c for c in volumes}, 5, 1)
+    folds = patient_folds(volumes, {c: c for c in volumes}, 5, seed=1)
     assert sorted(folds[f"case_{i:03d}"] for i in range(5)) == [0, 1, 2, 3, 4]
 
 
 def test_seed_decides():
     volumes, patients = challenge_like()
-    first = patient_folds(volumes, patients, 5, 1)
-    assert first == patient_folds(dict(reversed(volumes.items())), patients, 5, 1)
-    assert first != patient_folds(volumes, patients, 5, 2)
+    first = patient_folds(volumes, patients, 5, seed=1)
+    assert first == patient_folds(dict(reversed(volumes.items())), patients, 5, seed=1)
+    assert first != patient_folds(volumes, patients, 5, seed=2)
 
 
 def test_no_lesion_anywhere_still_splits():
     volumes = dict.fromkeys((f"case_{i:03d}" for i in range(6)), 0.0)
-    folds = patient_folds(volumes, {c: c for c in volumes}, 3, 0)
+    folds = patient_folds(volumes, {c: c for c in volumes}, 3, seed=0)
     assert np.bincount(list(folds.values())).tolist() == [2, 2, 2]
 
 
@@ -86,7 +86,7 @@ def test_no_lesion_anywhere_still_splits():
 def test_impossible_folds(n_patients, n_folds, message):
     volumes = {f"case_{i:03d}": 1.0 for i in range(n_patients)}
     with pytest.raises(ValueError, match=message):
-        patient_folds(volumes, {c: c for c in volumes}, n_folds, 0)
+        patient_folds(volumes, {c: c for c in volumes}, n_folds, seed=0)
 
 
 def isles2018(seed):

@@ -84,6 +84,6 @@ def test_without_noise_the_maps_are_those_of_the_concentration():
     tissue *= np.array([0.05, 0.03, 0.02, 0.01])[:, None]
     signal = 120 * np.exp(-0.45 * 8 * np.vstack([aif, tissue]))
     found = concentration_mmol_l(signal.T, 5, MRI).T
-    expected = perfusion_maps(260 * tissue, 260 * aif, 1.0, 0.06)
-    for name, values in perfusion_maps(found[1:], found[0], 1.0, 0.06)._asdict().items():
+    expected = perfusion_maps(260 * tissue, 260 * aif, 1.0, threshold=0.06)
+    for name, values in perfusion_maps(found[1:], found[0], 1.0, threshold=0.06)._asdict().items():
         np.testing.assert_allclose(values, getattr(expected, name), rtol=2e-3, err_msg=name)
