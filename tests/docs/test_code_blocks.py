@@ -32,6 +32,7 @@ SESSIONS = (
     ("docs/start/isles2024.md",),
     ("docs/how-to/no-dwi.md",),
     ("docs/how-to/reproduce.md",),
+    ("docs/how-to/other-systems.md",),
 )
 _PRELUDE = """
 set -euo pipefail
