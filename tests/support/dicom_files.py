@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
+
+from nnunetv2_strokesynth.io.dicom.reader import DicomSeries, read_ctp_series
 
 START = datetime.datetime(2024, 3, 5, 10, 20, 30, 500_000)
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 STUDY = "1.2.826.0.1.3680043.2.1125.7"
 SPACING = (5.0, 0.9, 0.8)
 ORIGIN = (-20.0, -30.0, 40.0)
+CTP_SHAPE = (12, 3, 8, 9)  # (T, Z, Y, X) of the series in the tests of the reader
 
 
 def tilt_about_x(degrees: float) -> tuple[float, ...]:
@@ -132,3 +136,17 @@ def _volume(frame, spacing_zyx_mm, origin_xyz_mm, direction) -> sitk.Image:
     image.SetOrigin(origin_xyz_mm)
     image.SetDirection(direction)
     return image
+
+
+def voxels(series: DicomSeries) -> np.ndarray:
+    """All frames of a series, (T, Z, Y, X)."""
+    return np.stack(list(series))
+
+
+def refusal(folder: Path, *args, **options) -> str:
+    """The text of the error with which a folder is refused: one line that names the folder."""
+    with pytest.raises(ValueError) as caught:
+        read_ctp_series(folder, *args, **options)
+    text = str(caught.value)
+    assert str(folder) in text and "\n" not in text
+    return text
