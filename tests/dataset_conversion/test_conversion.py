@@ -7,12 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from next_commands import next_commands
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.commands.convert import TRAININGS
-from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 
 
 @pytest.fixture
@@ -282,39 +279,6 @@ def test_testing_scans_alone(scans, convert, caplog):
     assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 0
     assert not (folder / "splits_final.json").exists()
     assert "no training scans" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("preset", "with_dwi", "training"),
-    [
-        ("wang2020", False, "2d 0 -tr StrokeSynthTrainer_NoDWI"),
-        ("wang2020", True, "2d 0 -tr StrokeSynthTrainer"),
-        ("song2018", False, "2d 0 -tr Song2018Trainer_AUNetCEGD"),
-        ("song2018", True, "2d 0 -tr Song2018Trainer"),
-        ("clerigues2019", True, "2d_patch64 0 -tr Clerigues2019Trainer"),
-        ("real_dwi", True, "2d 0 -tr StrokeSynthTrainer_RealDWI"),
-    ],
-)
-def test_the_next_commands_name_the_right_trainer(
-    scans, convert, caplog, preset, with_dwi, training
-):
-    caplog.set_level("INFO")
-    scans.add(1, dwi=with_dwi).add(2, dwi=with_dwi and preset == "real_dwi")
-    folder = convert("--preset", preset)
-    console = "\n".join(record.getMessage() for record in caplog.records)
-    assert next_commands(console) == [
-        "nnUNetv2_plan_and_preprocess -d 18 -c 2d".split(),
-        f"nnUNetv2_train 18 {training} --npz".split(),
-    ]
-    assert (folder / "targetsTr").exists() == (with_dwi and preset != "real_dwi")
-    assert ("no training scan has a DWI" in console) == (not with_dwi)
-
-
-def test_the_trainers_of_the_next_commands_read_the_presets():
-    for preset, training in TRAININGS.items():
-        for name in (training.with_dwi, training.without_dwi):
-            assert getattr(strokesynth_trainers, name).preset == preset
-    assert TRAININGS.keys() == PRESETS.keys()
 
 
 def test_paths_with_spaces_accents_and_links(three_patients, scans, nnunet_raw, tmp_path):
