@@ -6,6 +6,7 @@ simulated scans, trainings last one epoch of one batch, and nnU-Net's commands u
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import nnunetv2.utilities.find_objects
 import pytest
 import warm_commands
 
@@ -194,3 +196,30 @@ def test_the_commands_of_a_page_run(session, reader, server, pipeline):
         check=False,
     )
     assert finished.returncode == 0, finished.stdout[-4000:]
+
+
+def _texts(module: Path) -> list[str]:
+    """The strings of a module, with ``…`` for what an f-string fills in."""
+    texts = []
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+            texts.append("".join(parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+    return texts
+
+
+def test_the_messages_of_the_readme_are_messages_of_the_code():
+    section = (ROOT / "README.md").read_text().split("## If something goes wrong")[1]
+    messages = re.findall(r"^\| `([^`]+)` \|", section.split("\n## ")[0], re.MULTILINE)
+    modules = [
+        Path(nnunetv2.utilities.find_objects.__file__),
+        *(ROOT / "nnunetv2_strokesynth").rglob("*.py"),
+        *(ROOT / "dataset_conversion").rglob("*.py"),
+    ]
+    texts = [text for module in modules for text in _texts(module)]
+    assert len(messages) >= 9
+    for message in messages:
+        pattern = re.compile(".*".join(map(re.escape, message.split("…"))))
+        assert any(map(pattern.search, texts)), f"no command says: {message}"
