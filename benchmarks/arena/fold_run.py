@@ -54,6 +54,7 @@ class FoldRun(NamedTuple):
 
     @property
     def folder(self) -> Path:
+        """Predictions, measurements and logs."""
         return method_folder(self.root, self.method) / f"fold_{self.fold}"
 
     @property
@@ -63,6 +64,7 @@ class FoldRun(NamedTuple):
 
     @property
     def model(self) -> Path:
+        """nnU-Net's folder of the trained fold."""
         plans = plans_name(self.method.plans)
         return self.results / NAME / f"{self.method.trainer}__{plans}__2d" / f"fold_{self.fold}"
 

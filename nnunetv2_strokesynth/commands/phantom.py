@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The folder to write, the layout, and which scans."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write into")
     parser.add_argument(
         "--layout",

@@ -44,7 +44,7 @@ class TissuePhysics:
     scan_flow_sd: float = 0.12
     flow_sd: float = 0.12
     texture_sd: float = 0.10
-    # When blood arrives after the artery's first branch: base, more in white matter, spread.
+    # Arrival delay of blood: its base, what white matter adds, its spread from place to place.
     delay_s: float = 0.5
     wm_delay_s: float = 0.6
     delay_sd_s: float = 0.4

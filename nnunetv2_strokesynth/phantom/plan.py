@@ -64,6 +64,7 @@ class ScanPlan(NamedTuple):
 
     @property
     def grid(self) -> SlabGrid:
+        """The voxels of this scan."""
         return self.slabs[self.slab]
 
 

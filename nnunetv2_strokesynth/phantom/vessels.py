@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+Points = tuple[tuple[float, float, float], ...]
 # Radius in mm and polyline in MNI mm; pairs are given for the right side. The courses were read off
 # an atlas and simplified.
-_PAIRED_ARTERIES: tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...] = (
+_PAIRED_ARTERIES: tuple[tuple[float, Points], ...] = (
     (2.4, ((13, 8, -50), (12, 2, -32), (10, 2, -18), (12, 4, -14))),
     (1.9, ((12, 4, -14), (22, 4, -15), (32, 4, -12), (38, 2, -8))),
     (1.4, ((38, 2, -8), (40, -8, 0), (44, -22, 10), (48, -36, 20), (52, -48, 30), (48, -58, 44))),
@@ -32,11 +33,11 @@ _SINGLE_VEINS = (
 )
 
 
-def _mirror(points) -> tuple:
+def _mirror(points: Points) -> Points:
     return tuple((-x, y, z) for x, y, z in points)
 
 
-def _add_tube(volume: np.ndarray, origin_mm: np.ndarray, points, radius_mm: float) -> None:
+def _add_tube(volume: np.ndarray, origin_mm: np.ndarray, points: Points, radius_mm: float) -> None:
     """Paint a tube with a soft edge into ``volume`` (X, Y, Z; 1 mm); larger values there stay."""
     for start, end in zip(np.array(points[:-1], float), np.array(points[1:], float), strict=True):
         reach = radius_mm + 1.5
