@@ -36,7 +36,7 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         "--frame-s",
         metavar="S",
         type=float,
-        help="seconds between frames, for --compute-maps, where headers say it wrongly",
+        help="seconds between frames, for --compute-maps, if the headers are wrong",
     )
     add(
         "--downsample",
@@ -61,7 +61,9 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
     if args.downsample < 1:
         raise ValueError(f"--downsample {args.downsample}: expected at least 1")
     if args.frame_s is not None and not args.compute_maps:
-        raise ValueError("--frame-s is used with --compute-maps only; leave it out, or add that")
+        raise ValueError(
+            "--frame-s is used with --compute-maps only; leave it out, or add --compute-maps"
+        )
     if args.compute_maps:
         found = [without_maps(scan, PERFUSION_MAPS) for scan in found]
     return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found

@@ -98,12 +98,12 @@ def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> N
         action="store_true",
         help="keep what lies outside the brain",
     )
-    add("--folds", type=int, default=5, help="folds of patients (default: %(default)s)")
-    add("--seed", type=int, default=12345, help="of the folds (default: %(default)s)")
-    add("--workers", type=int, default=2, help="scans at a time (default: %(default)s)")
+    add("--folds", type=int, default=5, help="number of folds of patients (default: %(default)s)")
+    add("--seed", type=int, default=12345, help="seed of the folds (default: %(default)s)")
+    add("--workers", type=int, default=2, help="scans converted at a time (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace a data set that this command wrote")
     if kind.has_curve:
-        plots = "a picture of each time-intensity curve, in curves/"
+        plots = "write a picture of each time-intensity curve to curves/"
         add("--plots", action="store_true", help=plots)
 
 

@@ -31,11 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("ctp", type=Path, metavar="CTP", help="the series, a 4-D NIfTI file in HU")
     add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the maps")
-    add("--frame-s", type=float, metavar="S", help="seconds between frames (from the header)")
+    add(
+        "--frame-s",
+        type=float,
+        metavar="S",
+        help="seconds between frames (default: from the header)",
+    )
     voxel = {"type": int, "nargs": 3, "metavar": ("X", "Y", "Z")}
-    add("--aif", **voxel, help="voxel of the artery, counted from 0 (found automatically)")
-    add("--vof", **voxel, help="voxel of the vein, counted from 0 (found automatically)")
-    add("--brain-mask", type=Path, metavar="FILE", help="NIfTI, brain where not 0 (found)")
+    add("--aif", **voxel, help="voxel of the artery, counted from 0 (default: found automatically)")
+    add("--vof", **voxel, help="voxel of the vein, counted from 0 (default: found automatically)")
+    add(
+        "--brain-mask",
+        type=Path,
+        metavar="FILE",
+        help="NIfTI file that is not 0 in the brain (default: found)",
+    )
     add(
         "--no-aif-scaling",
         action="store_true",
