@@ -1,21 +1,34 @@
-"""Read masks, images and probabilities, and refuse those that do not lie on the same voxels."""
+"""Read masks, images and probabilities, and refuse those that do not lie on the same voxels.
+
+The voxels of NIfTI files are read by nibabel. ITK's reader turns NaN and infinity into 0 and fills
+a file that ends early with 0, without a word: half a lesion would be gone.
+"""
 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.dataobj_images import DataobjImage
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from nnunetv2_strokesynth.io.image_file import simpleitk_name
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.nifti import SUFFIXES
 
 # Readers round differently (float32 headers, quaternions): a hundredth of a voxel is not a shift.
 ORIGIN_TOLERANCE_VOXELS = 0.01
 SPACING_TOLERANCE = 1e-3
 DIRECTION_TOLERANCE = 1e-3
+# Masks that were resampled or rescaled: ISLES 2024 has some with 0.9999999997 for 1.
+LABEL_TOLERANCE = 1e-5
+_DAMAGED = (OSError, EOFError, ValueError, zlib.error, HeaderDataError, ImageFileError)
 
 
 class Volume(NamedTuple):
@@ -36,45 +49,78 @@ class Volume(NamedTuple):
     path: Path
 
 
-def read_volume(path: Path) -> Volume:
-    """Read a 3-D image.
+def read_image(path: Path) -> Volume:
+    """Read a 3-D image of finite numbers.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or is not 3-D.
+        ValueError: it cannot be read to its end, is not 3-D, or a voxel is NaN or infinite.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(simpleitk_name(path))
     try:
-        image = sitk.ReadImage(simpleitk_name(path))
+        reader.ReadImageInformation()
+        if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+            raise ValueError(f"{path} has shape {reader.GetSize()}, expected a 3-D image")
+        array = None if _is_nifti(path) else sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ValueError(f"{path} has shape {image.GetSize()}, expected a 3-D image")
-    spacing_mm = tuple(reversed(image.GetSpacing()))
-    array = sitk.GetArrayFromImage(image)
-    return Volume(array, spacing_mm, image.GetOrigin(), image.GetDirection(), path)
+    if array is None:
+        array = _nifti_voxels(path, reader.GetSize()[::-1])
+    check_finite(path, array)
+    spacing_mm = tuple(reversed(reader.GetSpacing()))
+    return Volume(array, spacing_mm, reader.GetOrigin(), reader.GetDirection(), path)
 
 
-def read_image(path: Path) -> Volume:
-    """Read an image of finite numbers; raises ``ValueError`` if a voxel is NaN or infinite."""
-    volume = read_volume(path)
-    if not np.isfinite(volume.array).all():
-        raise ValueError(f"{path} holds NaN or infinite values")
-    return volume
+def _is_nifti(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def _nifti_voxels(path: Path, shape_zyx: tuple[int, ...]) -> np.ndarray:
+    try:
+        voxels = np.asarray(cast(DataobjImage, nibabel.load(path)).dataobj)
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is truncated or damaged ({error}); copy it again") from error
+    return voxels.T.reshape(shape_zyx)  # without singleton axes behind the third
+
+
+def check_finite(path: Path, array: np.ndarray) -> None:
+    """Raise ``ValueError`` that says how many values of a file are NaN or infinite, if any are."""
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise ValueError(
+            f"{path} holds {bad} voxels that are NaN or infinite (of {array.size}), expected none. "
+            "Find out what they stand for and write the file again."
+        )
 
 
 def read_mask(path: Path) -> Volume:
-    """Read a lesion mask: label 1 is lesion, 0 is background, nothing else is allowed."""
-    volume = read_volume(path)
-    values = np.unique(volume.array)
-    if not np.isin(values, (0, 1)).all():
-        shown = name_some((f"{value:g}" for value in values), at_most=6)
+    """Read a lesion mask: label 1 is lesion, 0 is background, nothing else is allowed.
+
+    Floating-point masks may miss 0 and 1 by ``LABEL_TOLERANCE``, as rescaled ones do.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: see ``read_image``; or a voxel has another value.
+    """
+    volume = read_image(path)
+    is_one, is_zero = (_is_label(volume.array, label) for label in (1, 0))
+    if not (is_one | is_zero).all():
+        values = (f"{value:g}" for value in np.unique(volume.array))
         raise ValueError(
-            f"{path} holds the values {shown}, expected only 0 (background) and 1 (lesion)"
+            f"{path} holds the values {name_some(values, at_most=6)}, expected only 0 "
+            "(background) and 1 (lesion)"
         )
-    return volume._replace(array=volume.array == 1)
+    return volume._replace(array=is_one)
+
+
+def _is_label(array: np.ndarray, label: int) -> np.ndarray:
+    if array.dtype.kind != "f":
+        return array == label
+    return np.abs(array - label) <= LABEL_TOLERANCE
 
 
 def check_same_grid(reference: Volume, other: Volume) -> None:
@@ -112,7 +158,8 @@ def read_lesion_probability(path: Path) -> np.ndarray:
         ``(Z, Y, X)`` in [0, 1].
 
     Raises:
-        ValueError: not such a file, more than two classes, or values that are no probabilities.
+        ValueError: not such a file, more than two classes, or values that are no probabilities
+            (NaN and infinity in either class included).
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -124,11 +171,17 @@ def read_lesion_probability(path: Path) -> np.ndarray:
             f"{path} holds an array of shape {probs.shape}, expected (2, Z, Y, X): background and "
             "lesion"
         )
+    check_finite(path, probs)
     lesion = probs[-1]
-    # NaN fails both comparisons.
     if not (lesion.size and lesion.min() >= -1e-3 and lesion.max() <= 1 + 1e-3):
-        raise ValueError(f"{path} holds values outside [0, 1], which are no probabilities")
+        raise ValueError(
+            f"{path} holds values outside [0, 1], which are no probabilities{_range(lesion)}"
+        )
     return lesion
+
+
+def _range(array: np.ndarray) -> str:
+    return f": {array.min():g} to {array.max():g}" if array.size else ": no voxel"
 
 
 def check_probability_matches_label(probs: np.ndarray, label: Volume, npz: Path) -> None:
