@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--names", nargs="+", metavar="NAME", help="how to call --pred (and --compare)")
     add("--dwi", type=Path, help="folder of DWI volumes named as the labels (targetsTr)")
     add("--pseudo-dwi", type=Path, help="folder that `strokesynth synthesize` wrote for --pred")
-    add("-o", "--output", type=Path, required=True, help="folder for the results")
+    add("-o", "--output", type=Path, required=True, help="folder for the results: cases.csv, "
+        "summary.md, figures. The lesion-wise F1 is there by any overlap (lesion_f1) and as ISLES "
+        "2024 matches lesions, one to one at IoU 0.2 (lesion_f1_isles2024)")  # fmt: skip
     add("--allow-missing", action="store_true", help="leave out cases without prediction")
     add("--workers", type=int, default=2, help="processes (default: 2)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")

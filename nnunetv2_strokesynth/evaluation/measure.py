@@ -20,6 +20,7 @@ from nnunetv2_strokesynth.evaluation.image_quality import (
     psnr,
     ssim_map,
 )
+from nnunetv2_strokesynth.evaluation.lesion_matching import lesion_counts_isles2024
 from nnunetv2_strokesynth.evaluation.matching import CasePair
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
@@ -46,6 +47,7 @@ def segmentation_metrics(
     overlap = metrics.overlap_counts(lesion_gt, lesion_pred)
     distances = metrics.surface_distances(lesion_gt, lesion_pred, spacing_mm)
     lesions = metrics.lesion_counts(lesion_gt, lesion_pred)
+    matched = lesion_counts_isles2024(lesion_gt, lesion_pred)
     pair = (lesion_gt, lesion_pred, spacing_mm)
     return {
         "volume_gt_ml": metrics.volume_ml(lesion_gt, spacing_mm),
@@ -63,6 +65,7 @@ def segmentation_metrics(
         "volume_difference_ml": metrics.volume_difference_ml(*pair),
         "lesion_count_difference": metrics.lesion_count_difference_from(lesions),
         "lesion_f1": metrics.lesion_f1_from(lesions),
+        "lesion_f1_isles2024": metrics.lesion_f1_from(matched),
     }
 
 

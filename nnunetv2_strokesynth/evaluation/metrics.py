@@ -53,8 +53,9 @@ class LesionCounts(NamedTuple):
     Attributes:
         n_gt: true lesions.
         n_pred: predicted lesions.
-        detected: true lesions of which at least one voxel is predicted.
-        false: predicted lesions without a voxel in any true lesion.
+        detected: true lesions that are found: by one shared voxel (``lesion_counts``), or by a
+            prediction of their own (``lesion_matching.lesion_counts_isles2024``).
+        false: predicted lesions that find none.
     """
 
     n_gt: int
@@ -63,7 +64,8 @@ class LesionCounts(NamedTuple):
     false: int
 
 
-def _masks(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def as_masks(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both masks as bool; raises ``ValueError`` unless they have the same shape."""
     gt, pred = np.asarray(lesion_gt, dtype=bool), np.asarray(lesion_pred, dtype=bool)
     if gt.shape != pred.shape:
         raise ValueError(f"lesion_gt has shape {gt.shape} but lesion_pred has {pred.shape}")
@@ -72,7 +74,7 @@ def _masks(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> tuple[np.ndarray, 
 
 def overlap_counts(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> Overlap:
     """Count the voxels that two masks share and do not share."""
-    gt, pred = _masks(lesion_gt, lesion_pred)
+    gt, pred = as_masks(lesion_gt, lesion_pred)
     tp = int(np.count_nonzero(gt & pred))
     return Overlap(tp, int(np.count_nonzero(pred)) - tp, int(np.count_nonzero(gt)) - tp)
 
@@ -131,7 +133,7 @@ def surface_distances(
     Source:
         Wang et al. 2020, d(s, G) of Eq. 17 and 18.
     """
-    gt, pred = _masks(lesion_gt, lesion_pred)
+    gt, pred = as_masks(lesion_gt, lesion_pred)
     points_gt, points_pred = (surface_points_mm(mask, spacing_mm) for mask in (gt, pred))
     if not (len(points_gt) and len(points_pred)):
         return SurfaceDistances(np.empty(0), np.empty(0))
@@ -173,7 +175,7 @@ def volume_difference_ml(
     lesion_gt: np.ndarray, lesion_pred: np.ndarray, spacing_mm: tuple[float, ...]
 ) -> float:
     """Predicted minus true volume in mL: positive means too much was predicted."""
-    gt, pred = _masks(lesion_gt, lesion_pred)
+    gt, pred = as_masks(lesion_gt, lesion_pred)
     return volume_ml(pred, spacing_mm) - volume_ml(gt, spacing_mm)
 
 
@@ -195,7 +197,7 @@ def relative_volume_error(
 
 def lesion_counts(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> LesionCounts:
     """Match the connected components of two masks: any shared voxel is a match."""
-    gt, pred = _masks(lesion_gt, lesion_pred)
+    gt, pred = as_masks(lesion_gt, lesion_pred)
     (labels_gt, n_gt), (labels_pred, n_pred) = label_components(gt), label_components(pred)
     both = gt & pred
     detected = len(np.unique(labels_gt[both]))
@@ -205,12 +207,13 @@ def lesion_counts(lesion_gt: np.ndarray, lesion_pred: np.ndarray) -> LesionCount
 def lesion_f1_from(counts: LesionCounts) -> float:
     """``2 TP / (2 TP + FP + FN)`` over lesions; 1 if both masks are empty, 0 if one is.
 
-    TP: true lesions that the prediction overlaps in at least one voxel; FN: true lesions it misses;
-    FP: predicted lesions that overlap no true one. A prediction that merges two true lesions
-    therefore counts as two TP.
+    TP: true lesions that are found; FN: those that are missed; FP: predicted lesions that find
+    none. With ``lesion_counts`` one shared voxel is enough, so a prediction that merges two true
+    lesions counts as two TP; with ``lesion_counts_isles2024`` it counts as one at most.
 
     Source:
-        The lesion-wise F1 of the ISLES 2022 and ISLES 2024 challenges.
+        The lesion-wise F1 of ISLES 2022 (with ``lesion_counts``) and of ISLES 2024 since December
+        2025 (with ``lesion_counts_isles2024``).
     """
     missed = counts.n_gt - counts.detected
     denominator = 2 * counts.detected + counts.false + missed

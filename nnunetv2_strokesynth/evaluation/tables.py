@@ -31,7 +31,9 @@ RULES = (
     "Mean ± sample standard deviation over cases. n.c.: cases that are not countable and left out "
     "(HD, HD95, ASSD: a mask is empty; RVE: no true lesion; local SSIM and PSNR: no lesion or no "
     "DWI; PSNR: identical images). Dice, precision, recall and lesion F1 are 1 if both masks are "
-    "empty and 0 if one is. Size groups by true volume."
+    "empty and 0 if one is. Lesion F1, any overlap: a true lesion counts as found if one voxel of "
+    "it is predicted. Lesion F1, ISLES 2024: if a prediction of its own has an IoU of 0.2 or more "
+    "with it (the challenge's official code since December 2025). Size groups by true volume."
 )
 
 

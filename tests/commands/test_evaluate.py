@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.evaluation.image_quality import (
     local_region,
     psnr,
 )
+from nnunetv2_strokesynth.evaluation.lesion_matching import lesion_counts_isles2024
 from nnunetv2_strokesynth.evaluation.results import OUTPUTS
 
 SPACING = (6.0, 0.9, 1.1)
@@ -66,19 +67,25 @@ def test_all_outputs_of_a_comparison(data, real_figures):
     assert summary["comparison"]["difference"] == "Ours - Baseline"
     text = (out / "summary.md").read_text()
     assert f"{100 * ours['dice'].mean():.2f} ± {100 * ours['dice'].std():.2f}" in text
+    assert "Lesion F1, any overlap (%)" in text and "Lesion F1, ISLES 2024 (%)" in text
     assert "| < 10 mL |" in text and "Ours - Baseline" in text
     assert text.count("**\n\n| ") == 4  # titles with a table below
 
 
 def test_rows_are_what_the_metrics_say(data, blobs):
     assert _evaluate(data, pred="other") == 0
-    row = pd.read_csv(data / "out" / "cases.csv").set_index("case_id").loc["case_003"]
+    cases = pd.read_csv(data / "out" / "cases.csv").set_index("case_id")
+    row = cases.loc["case_003"]
     gt, pred = blobs(3) > 0.5, blobs(3) + 0.6 * (blobs(43) - 0.2) > 0.5
     overlap, lesions = metrics.overlap_counts(gt, pred), metrics.lesion_counts(gt, pred)
     distances = metrics.surface_distances(gt, pred, SPACING)
     for key, counts in (("dice", overlap), ("precision", overlap), ("recall", overlap),
                         ("lesion_f1", lesions), ("lesion_count_difference", lesions)):  # fmt: skip
         assert row[key] == pytest.approx(getattr(metrics, f"{key}_from")(counts))
+    matched = metrics.lesion_f1_from(lesion_counts_isles2024(gt, pred))
+    assert row["lesion_f1_isles2024"] == pytest.approx(matched)
+    assert (cases["lesion_f1_isles2024"] <= cases["lesion_f1"]).all()  # the stricter one
+    assert (cases["lesion_f1_isles2024"] < cases["lesion_f1"]).any()
     for key in ("hausdorff_mm", "relative_volume_error", "volume_difference_ml",
                 "absolute_volume_difference_ml"):  # fmt: skip
         assert row[key] == pytest.approx(getattr(metrics, key)(gt, pred, SPACING), rel=1e-6)

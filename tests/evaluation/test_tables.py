@@ -6,7 +6,6 @@ import pytest
 
 from nnunetv2_strokesynth.evaluation.columns import (
     COLUMNS,
-    TABLES,
     size_group,
 )
 from nnunetv2_strokesynth.evaluation.tables import (
@@ -41,10 +40,6 @@ def cases() -> pd.DataFrame:
 )
 def test_size_groups(volume_ml, group):
     assert size_group(volume_ml) == group
-
-
-def test_every_column_belongs_to_a_table():
-    assert {column.table for column in COLUMNS} == set(TABLES)
 
 
 def test_summary_by_hand(cases):
