@@ -25,6 +25,7 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     add_ctp_options,
     ctp_settings,
+    masked_ctp_scans,
     select_ctp_scans,
 )
 from nnunetv2_strokesynth.dataset_conversion.isles_release import Release
@@ -66,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
     """The scans to convert: those with a DWI where the preset reads it, else all of them."""
-    return select_ctp_scans(found, args, NO_DWI)
+    return masked_ctp_scans(select_ctp_scans(found, args, NO_DWI), args)
 
 
 def patients_of(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:

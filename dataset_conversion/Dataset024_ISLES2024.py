@@ -29,6 +29,7 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
 from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     add_ctp_options,
     ctp_settings,
+    masked_ctp_scans,
     select_ctp_scans,
 )
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
@@ -110,7 +111,7 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
             len(scans),
             name_some(without),
         )
-    return scans
+    return masked_ctp_scans(scans, args)
 
 
 ISLES2024 = DatasetKind(

@@ -26,7 +26,9 @@ from nnunetv2_strokesynth.io.nifti import (
     write_volume,
 )
 
-_LESION_OUTSIDE_WARNING = 0.01
+LESION_OUTSIDE, MUCH_LESION_OUTSIDE = 0.02, 0.1
+"""Parts of the lesion's volume. A lesion that was drawn on another image crosses the brain's edge
+by a little; more than a tenth outside means a wrong mask or images that do not fit together."""
 
 
 class CaseVolumes(NamedTuple):
@@ -132,9 +134,16 @@ def _measured_ml(volumes: CaseVolumes, voxel_ml: float) -> dict[str, float]:
 
 def _outside_warning(case_id: str, measured: dict[str, float]) -> list[str]:
     outside, lesion = measured["lesion_outside_mask_ml"], measured["lesion_volume_ml"]
-    if outside <= _LESION_OUTSIDE_WARNING * lesion:
+    if outside <= LESION_OUTSIDE * lesion:
         return []
-    return [
+    warnings = [
         f"{case_id}: {outside:.2f} of {lesion:.2f} mL of lesion lie outside the brain mask, "
-        "where the images are 0 unless --no-brain-mask is given"
+        "where the images are 0 unless --no-brain-mask is given; the label keeps them"
     ]
+    if outside > MUCH_LESION_OUTSIDE * lesion:
+        warnings.append(
+            f"{case_id}: {outside / lesion:.0%} OF THE LESION LIES WHERE THE NETWORK SEES NOTHING. "
+            "Look at this case before training: do the maps' background, the position of lesion "
+            "and CT, and the brain's volume fit? --brain-masks takes masks from elsewhere"
+        )
+    return warnings

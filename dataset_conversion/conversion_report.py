@@ -21,6 +21,8 @@ COLUMNS = (
     "t_end",
     "window_rule",
     "maps",
+    "map_background",
+    "brain_mask",
     "lesion_volume_ml",
     "lesion_outside_mask_ml",
     "dwi_present",
@@ -32,6 +34,7 @@ COLUMNS = (
     "brain_volume_ml",
     "fold",
     "paper_split",
+    "warnings",
 )
 
 
@@ -66,10 +69,16 @@ def write_report(
             "split": scan.split,
             "fold": folds.get(scan.case_id, ""),
             "paper_split": groups.get(scan.case_id, ""),
+            "warnings": _warnings(records[scan.case_id]),
             **records[scan.case_id]["row"],
         }
         writer.writerow({name: _cell(value) for name, value in row.items()})
     write_text(path, text.getvalue())
+
+
+def _warnings(record: dict) -> str:
+    """A scan's warnings in one cell; the line has the scan's name already."""
+    return "; ".join(line.removeprefix(f"{record['case_id']}: ") for line in record["warnings"])
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from nnunetv2_strokesynth.dataset_conversion.case_files import MUCH_LESION_OUTSIDE
 from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
     convert_case,
@@ -17,6 +18,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     raise_problems,
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import (
     WorkerKilledError,
     try_cases,
@@ -67,7 +69,28 @@ def convert_cases(
     for record in records.values():
         for warning in record["warnings"]:
             logger.warning("warning: %s", warning)
+    if settings.brain_mask:
+        _warn_of_lesions_outside(records)
     return records
+
+
+def _warn_of_lesions_outside(records: dict[str, dict]) -> None:
+    """One line at the end, where it is read, if masks miss more than a tenth of their lesions."""
+    names = [
+        case_id
+        for case_id, record in records.items()
+        if record["row"].get("lesion_outside_mask_ml", 0.0)
+        > MUCH_LESION_OUTSIDE * record["row"].get("lesion_volume_ml", 0.0)
+    ]
+    if names:
+        logger.warning(
+            "WARNING: in %d of %d cases more than %.0f %% of the lesion lies outside the brain "
+            "mask, where the network sees nothing: %s. Look at them before training",
+            len(names),
+            len(records),
+            100 * MUCH_LESION_OUTSIDE,
+            name_some(names),
+        )
 
 
 def _convert_all(jobs: list[CaseJob], workers: int) -> dict[str, dict]:

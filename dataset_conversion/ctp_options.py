@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from nnunetv2_strokesynth.channels import (
     DWI,
     PERFUSION_MAPS,
     PRESETS,
 )
+from nnunetv2_strokesynth.dataset_conversion.brain_masks import with_brain_masks
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     Scan,
     with_dwi,
@@ -45,6 +47,12 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="average blocks of N x N pixels in plane (default: 1, as acquired)",
     )
+    add(
+        "--brain-masks",
+        metavar="DIR",
+        type=Path,
+        help="folder of brain masks, called like the cases or scans (default: found)",
+    )
 
 
 def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> list[Scan]:
@@ -69,6 +77,20 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
     return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found
 
 
+def masked_ctp_scans(scans: list[Scan], args: argparse.Namespace) -> list[Scan]:
+    """The scans with the masks of ``--brain-masks``, where it is given.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a scan has no mask or several, or ``--no-brain-mask`` is given, too.
+    """
+    if args.brain_masks is None:
+        return scans
+    if args.no_brain_mask:
+        raise ValueError("--brain-masks and --no-brain-mask contradict each other; leave one out")
+    return with_brain_masks(scans, args.brain_masks)
+
+
 def ctp_settings(args: argparse.Namespace) -> Settings:
     """How the data set is written."""
     return Settings(
@@ -79,4 +101,5 @@ def ctp_settings(args: argparse.Namespace) -> Settings:
         downsample=args.downsample,
         compute_maps=args.compute_maps,
         frame_s=args.frame_s,
+        brain_masks=args.brain_masks is not None,
     )

@@ -7,12 +7,14 @@ import numpy as np
 from nnunetv2_strokesynth.io.nifti import Geometry
 
 
-def block_mean(volume: np.ndarray, factor: int) -> np.ndarray:
+def block_mean(volume: np.ndarray, factor: int, outside: np.ndarray | None = None) -> np.ndarray:
     """The mean of each block of ``factor`` x ``factor`` pixels.
 
     Args:
         volume: (..., Y, X). If a side is not a multiple of ``factor``, its last pixel is repeated.
         factor: 1 or more; 1 returns the volume itself.
+        outside: bool, as the volume; the background, which enters the mean of a block only where
+            the whole block is background. None for an image without any.
 
     Returns:
         (..., ceil(Y / factor), ceil(X / factor)), float32.
@@ -22,11 +24,22 @@ def block_mean(volume: np.ndarray, factor: int) -> np.ndarray:
     """
     if factor == 1:
         return volume
+    plain = _blocks(volume, factor).mean(axis=(-3, -1), dtype=np.float32)
+    if outside is None or not outside.any():
+        return plain
+    inside = _blocks(~outside, factor).sum(axis=(-3, -1))
+    total = _blocks(np.where(outside, np.float32(0), volume), factor).sum(
+        axis=(-3, -1), dtype=np.float32
+    )
+    return np.where(inside > 0, total / np.maximum(inside, 1).astype(np.float32), plain)
+
+
+def _blocks(volume: np.ndarray, factor: int) -> np.ndarray:
+    """(..., Y, X) as (..., rows of blocks, factor, columns of blocks, factor)."""
     padding = [(0, 0)] * (volume.ndim - 2) + [(0, -side % factor) for side in volume.shape[-2:]]
     padded = np.pad(volume, padding, mode="edge")
     height, width = padded.shape[-2:]
-    blocks = padded.reshape(*padded.shape[:-2], height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(-3, -1), dtype=np.float32)
+    return padded.reshape(*padded.shape[:-2], height // factor, factor, width // factor, factor)
 
 
 def block_majority(lesion: np.ndarray, factor: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from nnunetv2_strokesynth.channels import (
     LESION,
     PRESETS,
 )
+from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
@@ -25,8 +26,8 @@ from nnunetv2_strokesynth.io.nifti import (
 def convert_mri(job: CaseJob) -> dict:
     """Read an MRI scan and write its case.
 
-    The brain is where any of the preset's maps is not 0, closed and hole-filled. It is the same
-    whichever of these maps are written.
+    The brain is where any of the preset's maps is not background, closed and hole-filled. It is
+    the same whichever of these maps are written.
 
     Returns:
         The record, see ``job.convert_case``.
@@ -39,10 +40,20 @@ def convert_mri(job: CaseJob) -> dict:
     """
     files = job.scan.files
     preset = PRESETS[job.settings.preset]
-    maps = np.stack([require_finite(name, read_volume(files[name])) for name in preset.names])
+    cleared = clear_background([read_volume(files[name]) for name in preset.names])
+    named = zip(preset.names, cleared.maps, strict=True)
+    maps = np.stack([require_finite(name, volume) for name, volume in named])
     mask = brain_of_maps(maps)
     if not mask.any():
-        raise ValueError(f"{', '.join(preset.names)} are zero everywhere, so there is no brain")
+        raise ValueError(
+            f"{', '.join(preset.names)} hold nothing but background, so there is no brain"
+        )
     lesion = read_lesion(files.get(LESION))
     channels = maps[preset.index(*(job.settings.channels or preset.names))]
-    return write_case(job, CaseVolumes(channels, mask, lesion, scan_geometry(job.scan)))
+    row: dict[str, object] = {"map_background": name_backgrounds(preset.names, cleared.constants)}
+    record = write_case(job, CaseVolumes(channels, mask, lesion, scan_geometry(job.scan)), row)
+    if mask.all():
+        record["warnings"].append(
+            f"{job.scan.case_id}: no map has a background, so the whole image counts as brain"
+        )
+    return record

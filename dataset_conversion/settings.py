@@ -23,7 +23,9 @@ class Settings:
             set that always has all of them.
         downsample: number of pixels along x and along y that become one.
         compute_maps: whether perfusion maps are computed where a scan has none.
-        frame_s: time between frames in s, for computing maps; None takes it from the header.
+        frame_s: time between frames in s, for computing maps; None takes it from the sidecar or
+            the header.
+        brain_masks: whether the brain masks come from elsewhere.
     """
 
     preset: str
@@ -34,6 +36,7 @@ class Settings:
     downsample: int = 1
     compute_maps: bool = False
     frame_s: float | None = None
+    brain_masks: bool = False
 
     @property
     def channel_names(self) -> dict[str, str]:
@@ -62,4 +65,6 @@ class Settings:
             content["compute_maps"] = True
         if self.frame_s is not None:
             content["frame_s"] = self.frame_s
+        if self.brain_masks:
+            content["brain_masks"] = True
         return content

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 # Modalities of a scan, as the files of the ISLES challenges call them: OT is the lesion.
 CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
+# A mask that the user gives, of HD-BET or SynthStrip.
+BRAIN_MASK = "brain mask"
 PERFUSION_MAPS = ("CBF", "CBV", "MTT", "Tmax")
 MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 # The images of which ``<name>_M`` is the mirrored channel.

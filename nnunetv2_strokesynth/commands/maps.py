@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     from tqdm import tqdm
 
+    from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
     from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
     from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> None:
             "(X, Y, Z, T)"
         )
     frame_s = frame_s_of(args.ctp, args.frame_s)
-    brain = _read_mask(args.brain_mask, series) if args.brain_mask else None
+    shape = series.header.shape_zyx
+    brain = read_brain_mask(args.brain_mask, shape) if args.brain_mask else None
     with tqdm(desc="reading frames", unit="frame") as bar:
         computed = compute_maps(
             _Counted(series, bar),
@@ -116,18 +118,6 @@ def _is_ours(name: str) -> bool:
     from nnunetv2_strokesynth.ctp.map_files import FILES
 
     return name in FILES or name == PICTURE
-
-
-def _read_mask(path: Path, series: NiftiSeries) -> np.ndarray:
-    from nnunetv2_strokesynth.io.nifti import read_header, read_volume
-
-    header = read_header(path)
-    if header.n_frames != 1 or header.shape_zyx != series.header.shape_zyx:
-        raise ValueError(
-            f"{path}: shape {header.disk_shape}, expected {series.header.disk_shape[:3]} as of "
-            f"{series.path}"
-        )
-    return read_volume(path) > 0
 
 
 def _write_picture(folder: Path, computed: ComputedMaps, series: NiftiSeries) -> None:

@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=("X", "Y", "Z"),
             help=f"voxel of the {vessel}, counted from 0, for maps that are computed",
         )
+    add(
+        "--brain-mask",
+        metavar="FILE",
+        type=Path,
+        help="NIfTI file that is 1 in the brain, on the series' grid (default: found)",
+    )
     add("--pdf", action="store_true", help="the picture as PDF, too")
     add("--overwrite", action="store_true", help="replace what this command wrote to the folder")
 
@@ -69,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
         study,
         patient.model_preset(predictor.dataset_json, args.model),
         brain_mask=predictor.dataset_json.get("brain_mask", True),
+        brain_file=args.brain_mask,
         aif_at=args.aif and tuple(args.aif),
         vof_at=args.vof and tuple(args.vof),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -23,16 +25,72 @@ _CLOSING_MM = 4.0
 _RIM_MM, _RIM_LOWEST_HU = 5.0, 10.0
 _SMALLEST_INSIDE_MM2 = 1000.0
 _SMALLEST_SHARE = 0.05
+_MOST_NOT_TISSUE = 0.1
+"""Choice: of what maps cover, air and bone. A brain's edge lies on bone here and there."""
+
+
+class Brain(NamedTuple):
+    """Where the brain is, and how that is known.
+
+    Attributes:
+        mask: (Z, Y, X) bool.
+        source: ``maps``, ``CT`` or ``given``.
+        warnings: sentences for the user.
+    """
+
+    mask: np.ndarray
+    source: str
+    warnings: list[str]
+
+
+def brain_of_scan(
+    maps: np.ndarray, ct: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
+) -> Brain:
+    """The brain by the perfusion maps; by the CT where the maps are not masked.
+
+    Maps that were not masked hold noise in bone and air. They are known by the CT: more than a
+    tenth of what they cover is air (under -200 HU) or bone (over 250 HU). The brain is then what
+    ``brain_of_series`` finds in the CT, where there are maps.
+
+    Args:
+        maps: (M, Z, Y, X), 0 where nothing was computed, see ``background.clear_background``.
+        ct: (Z, Y, X), HU.
+        spacing_zyx_mm: voxel sizes.
+
+    Raises:
+        ValueError: all maps are 0 everywhere.
+    """
+    mask = brain_of_maps(maps)
+    if not mask.any():
+        raise ValueError("CBF, CBV, MTT and Tmax hold nothing but background, so there is no brain")
+    covered = ct[mask]
+    share = float(np.mean((covered < _AIR_HU) | (covered > _BONE_HU)))
+    if share <= _MOST_NOT_TISSUE:
+        return Brain(mask, "maps", [])
+    found = (
+        "the perfusion maps are not masked to the brain: by the CT, "
+        f"{share:.0%} of what they cover is air or bone"
+    )
+    try:
+        by_density = brain_of_series(ct, spacing_zyx_mm) & mask
+        reason = "the CT's brain does not overlap with the maps"
+    except ValueError as error:
+        by_density, reason = np.zeros_like(mask), str(error)
+    if not by_density.any():
+        said = f"{found}, and the CT shows no brain ({reason}); everything that the maps cover is"
+        return Brain(mask, "maps", [f"{said} taken as brain, which is too much: give a brain mask"])
+    return Brain(by_density, "CT", [f"{found}; so the brain was found in the CT: look at the mask"])
 
 
 def brain_of_maps(maps: np.ndarray) -> np.ndarray:
     """Mask of the voxels where any perfusion map is not 0, closed and hole-filled slice by slice.
 
-    The perfusion software writes 0 outside the brain, and often in ventricles and vessels, too.
-    Closing and filling put those back into the mask.
+    The perfusion software writes a background outside the brain, and often in ventricles and
+    vessels, too. Closing and filling put those back into the mask.
 
     Args:
-        maps: (M, Z, Y, X), the perfusion maps.
+        maps: (M, Z, Y, X), the perfusion maps; a background other than 0 must have become 0, see
+            ``background.clear_background``.
 
     Returns:
         (Z, Y, X), bool; empty if all maps are zero.

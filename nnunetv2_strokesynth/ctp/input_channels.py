@@ -18,7 +18,7 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     Preset,
 )
-from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
+from nnunetv2_strokesynth.ctp.brain_mask import Brain, brain_of_scan
 from nnunetv2_strokesynth.ctp.frames import sample_frames
 from nnunetv2_strokesynth.ctp.mirror import (
     Mirror,
@@ -40,11 +40,13 @@ class CtpImages(NamedTuple):
 
     Attributes:
         ct: (Z, Y, X), HU.
-        maps: (4, Z, Y, X), in the order of ``PERFUSION_MAPS``; 0 outside the brain.
+        maps: (4, Z, Y, X), in the order of ``PERFUSION_MAPS``; 0 where nothing was computed, see
+            ``background.clear_background``.
         series: the CTP, frames (Z, Y, X) in HU.
         series_name: name of the series in error messages.
         spacing_zyx_mm: voxel sizes.
         dwi: (Z, Y, X), as measured; None without one.
+        brain: (Z, Y, X) bool, a brain mask that the user gives; None to find the brain.
     """
 
     ct: np.ndarray
@@ -53,6 +55,7 @@ class CtpImages(NamedTuple):
     series_name: str
     spacing_zyx_mm: tuple[float, float, float]
     dwi: np.ndarray | None = None
+    brain: np.ndarray | None = None
 
 
 class CtpChannels(NamedTuple):
@@ -86,9 +89,8 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         ValueError: there is no brain, or the series does not change over time or holds NaN or
             infinity.
     """
-    mask = brain_of_maps(images.maps)
-    if not mask.any():
-        raise ValueError("CBF, CBV, MTT and Tmax are zero everywhere, so there is no brain")
+    brain = _brain(images)
+    mask = brain.mask
     summary = summarise(images.series, images.series_name)
     if not summary.changes:
         raise ValueError(
@@ -104,11 +106,20 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         "t_start": window.t_start,
         "t_end": window.t_end,
         "window_rule": window.rule,
+        "brain_mask": brain.source,
         **(mirror.row if mirror else {}),
     }
     channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
-    warnings = _unit_warnings(images.ct, mask)
+    warnings = [*brain.warnings, *_unit_warnings(images.ct, mask)]
     return CtpChannels(channels, mask, summary.curve, window, row, warnings)
+
+
+def _brain(images: CtpImages) -> Brain:
+    if images.brain is None:
+        return brain_of_scan(images.maps, images.ct, images.spacing_zyx_mm)
+    if not images.brain.any():
+        raise ValueError("the brain mask is empty")
+    return Brain(images.brain, "given", [])
 
 
 def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
@@ -124,10 +135,14 @@ def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
 
 def _laying_over(
     mirror: Mirror, mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
-) -> Callable[[np.ndarray], np.ndarray]:
-    def lay_over(volume: np.ndarray) -> np.ndarray:
-        """Strip the skull first, or the skull of one side would lie on the other side's brain."""
-        return mirrored(np.where(mask, volume, 0), mirror.transform, spacing_zyx_mm)
+) -> Callable[[str, np.ndarray], np.ndarray]:
+    def lay_over(name: str, volume: np.ndarray) -> np.ndarray:
+        """Without the skull, which would lie on the other side's brain, and without background.
+
+        In a map, 0 is background; in the CT it is a density.
+        """
+        inside = mask if name == CT else mask & (volume != 0)
+        return mirrored(volume, mirror.transform, spacing_zyx_mm, inside=inside)
 
     return lay_over
 
@@ -138,7 +153,7 @@ def _stack(
     *,
     mip: np.ndarray,
     window: PerfusionWindow,
-    lay_over: Callable[[np.ndarray], np.ndarray] | None,
+    lay_over: Callable[[str, np.ndarray], np.ndarray] | None,
 ) -> np.ndarray:
     """(C, Z, Y, X), float32, in the preset's order."""
     channels = {CT: images.ct, **dict(zip(PERFUSION_MAPS, images.maps, strict=True)), "MIP": mip}
@@ -150,5 +165,5 @@ def _stack(
         channels["MIP_P"] = frames.max(axis=0)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
     if lay_over is not None:
-        channels |= {f"{name}_M": lay_over(channels[name]) for name in MIRRORED}
+        channels |= {f"{name}_M": lay_over(name, channels[name]) for name in MIRRORED}
     return np.stack([channels[name] for name in preset.names]).astype(np.float32, copy=False)

@@ -18,6 +18,7 @@ REGISTERED, FLIPPED = "registered", "flipped"
 _BRAIN_HU = (0.0, 60.0)
 _ANGLE_STEP_DEG, _N_ANGLE_STEPS = 3.0, 10  # to either side: heads tilted by up to 15 degrees
 _COARSE_MM, _FINE_MM = 6.0, 3.0
+_LEAST_WEIGHT = np.float32(0.5)
 
 
 class Mirror(NamedTuple):
@@ -90,11 +91,24 @@ def mirrored(
     volume: np.ndarray,
     transform: sitk.Transform,
     spacing_zyx_mm: tuple[float, float, float],
+    *,
+    inside: np.ndarray | None = None,
 ) -> np.ndarray:
     """The flipped volume laid over the volume: (Z, Y, X) -> float32 (Z, Y, X).
 
+    Args:
+        volume: (Z, Y, X).
+        transform: from positions in the scan to positions in the flipped scan.
+        spacing_zyx_mm: voxel sizes.
+        inside: (Z, Y, X) bool, the voxels that count; None for all. The others enter no mean, and
+            the result is 0 where they have more than half of the weight.
+
     Interpolation is linear; voxels outside the flipped image are 0.
     """
+    if inside is not None:
+        weight = mirrored(inside.astype(np.float32), transform, spacing_zyx_mm)
+        total = mirrored(np.where(inside, volume, 0), transform, spacing_zyx_mm)
+        return np.where(weight >= _LEAST_WEIGHT, total / np.maximum(weight, _LEAST_WEIGHT), 0)
     moved = np.empty(volume.shape, dtype=np.float32)
     for index, image in enumerate(volume):
         fixed = _image(image, spacing_zyx_mm)

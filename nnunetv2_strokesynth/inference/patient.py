@@ -16,6 +16,8 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     Preset,
 )
+from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
+from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
 from nnunetv2_strokesynth.ctp.compute_maps import (
     ComputedMaps,
     compute_maps,
@@ -30,6 +32,9 @@ from nnunetv2_strokesynth.inference.predictor import learned_from_dwi
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.nifti import (
+    largest_distance_mm,
+    orientation_is_known,
+    read_geometry,
     read_volume,
     require_finite,
 )
@@ -87,6 +92,7 @@ def prepare(
     preset: Preset,
     *,
     brain_mask: bool = True,
+    brain_file: Path | None = None,
     aif_at: tuple[int, int, int] | None = None,
     vof_at: tuple[int, int, int] | None = None,
 ) -> Prepared:
@@ -99,23 +105,28 @@ def prepare(
         study: the images.
         preset: of the model.
         brain_mask: whether everything outside the brain becomes 0, as in the model's data set.
+        brain_file: a brain mask on the series' grid; None to find the brain.
         aif_at, vof_at: voxels (x, y, z) of artery and vein, if maps are computed.
 
     Raises:
-        ValueError: the images cannot be used.
+        ValueError: the images, or the mask, cannot be used.
     """
+    brain = None if brain_file is None else _given_brain(brain_file, study)
     missing = [name for name in (CT, *PERFUSION_MAPS) if name not in study.files]
     computed, notes = None, list(study.notes)
     if missing:
-        computed = _compute(study, missing, aif_at, vof_at)
+        computed = _compute(study, missing, (aif_at, vof_at), brain)
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
     if any(name in missing for name in PERFUSION_MAPS):
         maps = np.stack(computed.maps)
     else:
-        maps = np.stack([_read(study, name) for name in PERFUSION_MAPS])
+        cleared = clear_background([read_volume(study.files[name]) for name in PERFUSION_MAPS])
+        named = zip(PERFUSION_MAPS, cleared.maps, strict=True)
+        maps = np.stack([require_finite(name, volume) for name, volume in named])
+        notes += _what_was_background(name_backgrounds(PERFUSION_MAPS, cleared.constants))
     ct = computed.baseline_hu if CT in missing else _read(study, CT)
     spacing = study.geometry.spacing_zyx_mm
-    images = CtpImages(ct, maps, study.series, study.series_name, spacing)
+    images = CtpImages(ct, maps, study.series, study.series_name, spacing, brain=brain)
     made = make_channels(preset, images)
     notes += made.warnings
     if brain_mask:
@@ -159,8 +170,8 @@ def predict_patient(
 def _compute(
     study: Study,
     missing: list[str],
-    aif_at: tuple[int, int, int] | None,
-    vof_at: tuple[int, int, int] | None,
+    vessels_at: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None],
+    brain: np.ndarray | None,
 ) -> ComputedMaps:
     if study.times_s is None:
         raise ValueError(
@@ -171,9 +182,30 @@ def _compute(
         study.series,
         spacing_zyx_mm=study.geometry.spacing_zyx_mm,
         times_s=study.times_s,
-        aif_at=aif_at,
-        vof_at=vof_at,
+        brain=brain,
+        aif_at=vessels_at[0],
+        vof_at=vessels_at[1],
     )
+
+
+def _given_brain(path: Path, study: Study) -> np.ndarray:
+    """The mask, which must lie where the series lies if both headers say where that is."""
+    mask = read_brain_mask(path, study.shape_zyx)
+    if study.orientation_known and orientation_is_known(path):
+        apart_mm = largest_distance_mm(read_geometry(path), study.geometry, study.shape_zyx)
+        if apart_mm > min(study.geometry.spacing_zyx_mm) / 2:
+            raise ValueError(
+                f"{path}: by its header it lies up to {apart_mm:.1f} mm from where "
+                f"{study.series_name} does; make the mask from the scan's own CT, or resample it "
+                "to the scan's grid"
+            )
+    return mask
+
+
+def _what_was_background(constants: str) -> list[str]:
+    if not constants:
+        return []
+    return [f"background of the maps that is not 0 was recognised and set to 0: {constants}"]
 
 
 def _what_was_computed(missing: list[str]) -> list[str]:

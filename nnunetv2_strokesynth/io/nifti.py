@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -198,6 +199,16 @@ def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np
     """Position of a voxel's centre, (x, y, z) in mm, LPS."""
     offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
     return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
+
+
+def largest_distance_mm(
+    first: Geometry, second: Geometry, shape_zyx: tuple[int, int, int]
+) -> float:
+    """How far apart two grids of one shape put the same voxel, at the worst corner, mm."""
+    z, y, x = (side - 1 for side in shape_zyx)
+    corners = list(product((0, x), (0, y), (0, z)))
+    apart = [voxel_position_mm(first, c) - voxel_position_mm(second, c) for c in corners]
+    return float(np.linalg.norm(apart, axis=1).max())
 
 
 def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:

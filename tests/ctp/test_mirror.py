@@ -128,6 +128,17 @@ def test_plain_flip_where_registering_fails(monkeypatch):
     assert found.rule == FLIPPED and found.correlation_after == found.correlation_before > 0
 
 
+def test_what_is_outside_enters_no_mean():
+    """A brain of one value stays at that value up to its turned edge, whatever lies beside it."""
+    brain = symmetric_head(6, (5, -4))[1]
+    turn = sitk.Euler2DTransform((0.0, 0.0), np.deg2rad(7), (1.3, -2.6))
+    expected = mirrored(brain.astype(np.float32), turn, SPACING) >= 0.5
+    for outside in (0.0, -30.0, 1e6):
+        volume = np.where(brain, np.float32(8), np.float32(outside))
+        found = mirrored(volume, turn, SPACING, inside=brain)
+        np.testing.assert_allclose(found, np.where(expected, 8.0, 0.0), rtol=1e-5)
+
+
 def test_same_scan_same_transform():
     ct, brain = symmetric_head(6, (5, -4))
     first, second = (find_mirror(ct, brain, SPACING) for _ in range(2))
@@ -154,8 +165,8 @@ def test_converter_writes_the_mirrored_channels(scans, nnunet_raw, caplog):
     found = find_mirror(arrays["CT"], brain, spacing)
     for image, other, name in zip(written[:5], written[5:], MIRRORED, strict=True):
         np.testing.assert_allclose(image, np.where(brain, arrays[name], 0), rtol=1e-5)
-        stripped = np.where(brain, arrays[name], 0)
-        expected = mirrored(stripped, found.transform, spacing)
+        inside = brain if name == "CT" else brain & (arrays[name] != 0)
+        expected = mirrored(arrays[name], found.transform, spacing, inside=inside)
         np.testing.assert_allclose(other, np.where(brain, expected, 0), rtol=1e-4, atol=1e-4)
     with (folder / "conversion_report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -151,7 +151,7 @@ SPOILT = {
     spoil_infinite_map: "Tmax holds 1 voxels that are NaN or infinite",
     spoil_nan_series: "frame 5 of the series SMIR.Brain.XX.O.CT_4DPWI",
     spoil_label_values: "holds the values 0, 255, expected 0 and 1",
-    spoil_no_brain: "CBF, CBV, MTT and Tmax are zero everywhere",
+    spoil_no_brain: "CBF, CBV, MTT and Tmax hold nothing but background",
     spoil_constant_series: "are all equal: no contrast agent",
     spoil_constant_dwi: "is 0 everywhere; remove or replace it",
     spoil_nan_dwi: "DWI holds 576 voxels that are NaN",

@@ -198,7 +198,7 @@ SPOILT = {
     spoil_series: "is a series, expected a 3-D image",
     spoil_nan: "ADC holds 1 voxels that are NaN or infinite",
     spoil_label: "holds the values 0, 2, expected 0 and 1",
-    spoil_empty: "ADC, rCBF, rCBV, MTT, TTP, Tmax are zero everywhere, so there is no brain",
+    spoil_empty: "ADC, rCBF, rCBV, MTT, TTP, Tmax hold nothing but background",
 }
 
 
