@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
 from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.origin import describe
+from nnunetv2_strokesynth.dataset_conversion.planned_before import outdated_plans
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     dataset_folder,
     prepare_folder,
@@ -24,6 +26,8 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+
+logger = logging.getLogger(__name__)
 
 
 class Conversion(NamedTuple):
@@ -104,4 +108,6 @@ def _write(conversion: Conversion, kind: DatasetKind, args: argparse.Namespace) 
         description=describe(kind.description, scans),
         with_paper_split=kind.paper_split,
     )
+    for sentence in outdated_plans(folder, conversion.training):
+        logger.warning("warning: %s", sentence)
     return conversion._replace(records=records, paper=paper)

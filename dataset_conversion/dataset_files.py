@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunetv2_strokesynth.dataset_conversion.conversion_report import write_report
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     DESCRIPTION_FILE,
+    SPLITS_FILE,
     read_json,
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import (
@@ -22,7 +23,6 @@ from nnunetv2_strokesynth.dataset_conversion.splits import (
 )
 from nnunetv2_strokesynth.io.atomic import write_json
 
-SPLITS_FILE = "splits_final.json"
 REPORT_FILE = "conversion_report.csv"
 
 logger = logging.getLogger(__name__)

@@ -24,6 +24,7 @@ from nnunetv2_strokesynth.io.atomic import (
 from nnunetv2_strokesynth.io.messages import name_some
 
 DESCRIPTION_FILE = "dataset.json"
+SPLITS_FILE = "splits_final.json"
 _SETTINGS_FILE = f"{RECORDS}/settings.json"
 
 
@@ -119,5 +120,7 @@ def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
     if gone:
         raise ValueError(
             f"{folder} holds {len(gone)} cases that are not among the scans, "
-            f"{name_some(gone)}; add --overwrite to convert it anew, or choose another -d"
+            f"{name_some(gone)}; add --overwrite to convert it anew without them, or choose "
+            "another -d. If they were withdrawn, what nnU-Net made of them goes next: "
+            f"nnUNet_preprocessed/{folder.name}"
         )

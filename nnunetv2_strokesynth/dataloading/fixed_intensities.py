@@ -22,9 +22,10 @@ from typing import NamedTuple
 
 import blosc2
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunetv2_strokesynth.channels import has_fixed_unit
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX, RECORDS
+from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.io.atomic import (
     TEMPORARY_PREFIX,
     holds_json,
@@ -34,10 +35,6 @@ from nnunetv2_strokesynth.io.atomic import (
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import map_cases
 
-# This name must stay as it is: folders on users' disks and the plans of trained models have it.
-SUFFIX = "_physical"
-# A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
-RECORDS = "made_from"
 _LEFTOVER_AGE_S = 3600.0  # a younger file may be a case that another training is making
 
 
@@ -59,7 +56,7 @@ def with_fixed_intensities(plans: dict, configuration: str, names: Sequence[str]
         return plans
     plans = copy.deepcopy(plans)
     own = plans["configurations"][configuration]
-    own["data_identifier"] = planned.data_identifier.removesuffix(SUFFIX) + SUFFIX
+    own["data_identifier"] = planned.data_identifier.removesuffix(PHYSICAL_SUFFIX) + PHYSICAL_SUFFIX
     is_fixed = [has_fixed_unit(name) for name in names]
     own["normalization_schemes"] = [
         "CTNormalization" if fixed else scheme
@@ -160,7 +157,7 @@ def prepare_cases(
 
     Args:
         raw_folder: ``nnUNet_raw/DatasetNNN_*``. If it is None or a folder without images, the cases
-            made earlier are used as they are.
+            made earlier are used as they are. A case without all images and a label is not made.
         folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
         workers: processes.
 
@@ -169,21 +166,19 @@ def prepare_cases(
 
     Raises:
         FileNotFoundError: there is no raw data set, and a case is missing.
-        ValueError: a case cannot be preprocessed. The message names it.
+        ValueError: a case cannot be preprocessed; the message names it. Or the raw data set holds
+            no case.
         OSError: the disk is full.
     """
-    if raw_folder is None or not (raw_folder / "imagesTr").is_dir():
+    raw = raw_cases(raw_folder, dataset_json)
+    if raw is None:
         _check_complete(folder, dataset_json["file_ending"])
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder, _LEFTOVER_AGE_S, and_folders=True)
     remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
-    cases = get_filenames_of_train_images_and_targets(str(raw_folder), copy.deepcopy(dataset_json))
     shared = (folder, plans_manager, configuration_manager, dataset_json)
-    jobs = [
-        _Job(case_id, tuple(files["images"]), files["label"], *shared)
-        for case_id, files in cases.items()
-    ]
+    jobs = [_Job(case_id, *files, *shared) for case_id, files in raw.complete.items()]
     missing = [job for job in jobs if not job.is_current()]
     if missing:
         map_cases(_make, missing, workers=workers, description="fixed intensities")
@@ -193,6 +188,9 @@ def prepare_cases(
 def _check_complete(folder: Path, file_ending: str) -> None:
     labels = (folder.parent / "gt_segmentations").glob(f"*{file_ending}")
     wanted = sorted(path.name.removesuffix(file_ending) for path in labels)
+    nnunets = folder.with_name(folder.name.removesuffix(PHYSICAL_SUFFIX))
+    if nnunets.is_dir():  # planning again removes a withdrawn case there, but not its label
+        wanted = [name for name in wanted if (nnunets / f"{name}.pkl").is_file()]
     missing = [name for name in wanted if not (folder / RECORDS / f"{name}.json").is_file()]
     if missing or not folder.is_dir():
         raise FileNotFoundError(

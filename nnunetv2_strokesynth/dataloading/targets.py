@@ -22,6 +22,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import TARGETS_SUFFIX
 from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     holds_json,
@@ -37,7 +38,7 @@ _LEFTOVER_AGE_S = 3600.0
 def targets_folder(preprocessed_folder: str | Path) -> Path:
     """The folder of the targets of one preprocessed configuration."""
     folder = Path(preprocessed_folder)
-    return folder.with_name(f"{folder.name}_targets")
+    return folder.with_name(f"{folder.name}{TARGETS_SUFFIX}")
 
 
 def spacings_mm(
@@ -126,8 +127,9 @@ def prepare_targets(
     write the same bytes.
 
     Args:
-        raw_folder: ``targetsTr/`` of the raw data set. If it is None, the targets made earlier are
-            used as they are.
+        raw_folder: ``targetsTr/`` of the raw data set; a case without a file there has no target,
+            even if one was made earlier. If it is None, the targets made earlier are used as they
+            are.
         preprocessed_folder: ``nnUNet_preprocessed/DatasetNNN_*/<data_identifier>``.
         case_ids: the cases to look for.
         file_ending: as in ``dataset.json``.

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from nnunetv2.paths import nnUNet_raw
+from nnunetv2.training.dataloading.nnunet_dataset import (
+    infer_dataset_class,
+    nnUNetBaseDataset,
+)
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import distributed as dist
 from torch import nn
 from torch._dynamo import OptimizedModule
 
+from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
+from nnunetv2_strokesynth.dataloading.withdrawal import (
+    SPLITS_FILE,
+    Withdrawal,
+    check_split,
+    find_withdrawn,
+    leaving_out,
+)
+from nnunetv2_strokesynth.trainers.trained_cases import record_cases
+
 Result = TypeVar("Result")
 
 
 class NNUNetHost(nnUNetTrainer):
-    """nnU-Net's trainer with three helpers; it behaves as before.
+    """nnU-Net's trainer with three helpers, and without the cases that were withdrawn.
+
+    A case is withdrawn when it is gone from ``nnUNet_raw``: see ``dataloading.withdrawal``. Without
+    such cases, the trainer behaves as nnU-Net's.
 
     It is a class of its own because the mixins of this folder also work on nnU-Net's stock trainer,
     which is no ``StrokeTrainer``.
     """
 
     network: nn.Module
+    dataset_class: type[nnUNetBaseDataset] | None
+    _said_of_withdrawn: frozenset[str] = frozenset()
 
     @property
     def unwrapped_network(self) -> nn.Module:
@@ -55,3 +75,73 @@ class NNUNetHost(nnUNetTrainer):
         if isinstance(found[0], Exception):
             raise found[0]
         return found[0]
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """nnU-Net's split of the cases that were not withdrawn.
+
+        Raises:
+            ValueError: ``splits_final.json`` names a case for this fold that is not there.
+        """
+        if self.dataset_class is None:
+            self.dataset_class = infer_dataset_class(self.preprocessed_dataset_folder)
+        dataset_class = self.dataset_class
+        self.dataset_class = leaving_out(dataset_class, self._withdrawn_cases())
+        try:
+            return super().do_split()
+        finally:
+            self.dataset_class = dataset_class
+
+    def get_tr_and_val_datasets(self):
+        """nnU-Net's data sets. The cases are recorded in the fold's ``trained_cases.json``.
+
+        Raises:
+            ValueError: a resumed training has learned from a case that validates it now.
+        """
+        train, val = super().get_tr_and_val_datasets()
+        record = partial(
+            record_cases,
+            Path(self.output_folder),
+            train.identifiers,
+            val.identifiers,
+            epoch=self.current_epoch,
+        )
+        for sentence in self._on_first_rank(record):
+            self.print_to_log_file(f"WARNING: {sentence}")
+        return train, val
+
+    def _withdrawn_cases(self) -> Collection[str]:
+        """Finds and reports withdrawn cases. Raises ``ValueError`` if the split names one."""
+        found = self._on_first_rank(self._find_withdrawn)
+        said = self._sentences_about(found)
+        for sentence in said:
+            if sentence not in self._said_of_withdrawn:  # nnU-Net asks for the split several times
+                self.print_to_log_file(f"withdrawn cases: {sentence}")
+        self._said_of_withdrawn |= frozenset(said)
+        self._on_first_rank(self._check_split)
+        return frozenset() if found is None else frozenset(found.cases)
+
+    def _sentences_about(self, found: Withdrawal | None) -> list[str]:
+        if found is None:
+            return [
+                f"not checked, since nnUNet_raw does not hold {self.plans_manager.dataset_name} "
+                "with its images here; all preprocessed cases are used"
+            ]
+        said = found.sentences()
+        return said if said or self._said_of_withdrawn else [f"none ({found.raw} was compared)"]
+
+    def _find_withdrawn(self) -> Withdrawal | None:
+        raw = raw_cases(self._raw_folder(), self.dataset_json)
+        if raw is None:
+            return None
+        validation = Path(self.output_folder) / "validation"
+        return find_withdrawn(raw, Path(self.preprocessed_dataset_folder_base), validation)
+
+    def _check_split(self) -> None:
+        folder = Path(self.preprocessed_dataset_folder)
+        check_split(
+            Path(self.preprocessed_dataset_folder_base) / SPLITS_FILE,
+            self.fold,
+            raw=raw_cases(self._raw_folder(), self.dataset_json),
+            folder=folder,
+            held=frozenset(self.dataset_class.get_identifiers(str(folder))),
+        )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
+from nnunetv2_strokesynth.trainers.nnunet_host import NNUNetHost
 
 
-class StrokeSynthTrainer_Stock(nnUNetTrainer):
+class StrokeSynthTrainer_Stock(NNUNetHost):
     """nnU-Net's own trainer on all channels.
 
-    It differs from ``nnUNetTrainer`` in one point: it honours ``strokesynth_num_epochs`` and the
-    other two variables of that kind, so that it can train for as long as ours.
+    It differs from ``nnUNetTrainer`` in two points: it honours ``strokesynth_num_epochs`` and the
+    other two variables of that kind, so that it can train for as long as ours; and it leaves
+    withdrawn cases out, as all our trainers do.
     """
 
     def __init__(

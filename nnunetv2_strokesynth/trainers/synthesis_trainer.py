@@ -14,6 +14,7 @@ import numpy as np
 from torch import nn
 
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
+from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.dataloading.targets import (
     TARGETS_RAW_FOLDER,
     prepare_targets,
@@ -97,9 +98,15 @@ class SynthesisTrainer(StrokeTrainer):
         return PairedDataset(train, folder, with_dwi), PairedDataset(val, folder, with_dwi)
 
     def _raw_targets_folder(self) -> Path | None:
+        """``targetsTr`` of the raw data set, or None where the raw data are not at hand.
+
+        Where they are, an absent folder means that no case has a DWI any more.
+        """
         raw_folder = self._raw_folder()
         folder = None if raw_folder is None else raw_folder / TARGETS_RAW_FOLDER
-        return folder if folder is not None and folder.is_dir() else None
+        if folder is None or folder.is_dir():
+            return folder
+        return None if raw_cases(raw_folder, self.dataset_json) is None else folder
 
     def _prepare_targets(self, case_ids: list[str]) -> list[str]:
         return self._on_first_rank(

@@ -160,6 +160,42 @@ def test_made_once_and_again_when_a_file_or_the_plans_change(pipeline, world, pl
     assert (again(), again()) == (2, 0)
 
 
+def test_a_case_replaced_under_its_name_is_made_again(pipeline, world):
+    """By older files, as when a backup is put back: not the time alone decides."""
+    raw, folder, prepare = world
+    prepare(raw)
+    before = nnUNetDatasetBlosc2(str(folder), ["case_001"]).load_case("case_001")[0][:]
+    for path in (pipeline.raw / "imagesTr").glob("case_003_*"):
+        shutil.copy2(path, raw / "imagesTr" / path.name.replace("case_003", "case_001"))
+    label = raw / "labelsTr" / "case_001.nii.gz"
+    shutil.copy2(pipeline.raw / "labelsTr" / "case_003.nii.gz", label)
+    assert prepare(raw) == 1
+    after = nnUNetDatasetBlosc2(str(folder), ["case_001"]).load_case("case_001")[0][:]
+    assert before.shape != after.shape or not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", ["labelsTr/case_002.nii.gz", "imagesTr/case_002_0003.nii.gz"])
+def test_no_case_is_made_without_its_label_or_an_image(world, name):
+    raw, folder, prepare = world
+    (raw / name).unlink()
+    assert prepare(raw) == 1
+    assert [path.stem for path in folder.glob("*.pkl")] == ["case_001"]
+
+
+def test_on_another_machine_a_withdrawn_case_is_not_missed(world):
+    """Planning again removes it from nnU-Net's folder, but leaves its label."""
+    raw, folder, prepare = world
+    shutil.copytree(raw / "labelsTr", folder.parent / "gt_segmentations")
+    (folder.parent / "nnUNetPlans_2d").mkdir()
+    (folder.parent / "nnUNetPlans_2d" / "case_001.pkl").touch()
+    (raw / "labelsTr" / "case_002.nii.gz").unlink()
+    prepare(raw)
+    assert prepare(None) == 0
+    (folder.parent / "nnUNetPlans_2d" / "case_002.pkl").touch()
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 cases \(case_002\)"):
+        prepare(None)
+
+
 def test_an_interruption_leaves_no_case_that_counts(world, monkeypatch):
     raw, folder, prepare = world
 

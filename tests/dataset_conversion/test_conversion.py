@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -254,7 +255,43 @@ def test_a_scan_that_is_gone_needs_overwrite(three_patients, convert, scans, cap
     convert()
     (scans.root / "TRAINING" / "case_4").rename(scans.root.parent / "case_4")
     assert main(["convert", "isles2018", str(scans.root), "--folds", "2"]) == 2
-    assert "1 cases that are not among the scans, case_004" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "1 cases that are not among the scans, case_004" in error
+    assert "nnUNet_preprocessed/Dataset018_ISLES2018" in error
+
+
+def test_a_withdrawn_scan_leaves_nothing_in_the_data_set(three_patients, convert, scans):
+    folder = convert("--plots")
+    shutil.rmtree(scans.root / "TRAINING" / "case_4")
+    convert("--plots", "--overwrite")
+    assert not [name for name in contents(folder) if "case_004" in name]
+    for name in ("splits_final.json", "conversion_report.csv"):
+        assert "case_004" not in (folder / name).read_text()
+    assert len(list((folder / "labelsTr").iterdir())) == 3
+
+
+def test_what_was_planned_before_a_withdrawal_is_named(
+    three_patients, convert, scans, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "preprocessed"))
+    folder = convert()
+    planned = tmp_path / "preprocessed" / folder.name
+    (planned / "nnUNetPlans_2d").mkdir(parents=True)
+    for number in range(1, 5):
+        (planned / "nnUNetPlans_2d" / f"case_{number:03d}.pkl").touch()
+    splits = json.loads((folder / "splits_final.json").read_text())
+    for split in splits:  # nnU-Net compares sets, and its copy may have more folds
+        split["train"].reverse()
+    (planned / "splits_final.json").write_text(json.dumps([*splits, splits[0]]))
+    convert()
+    assert str(planned) not in caplog.text
+
+    shutil.rmtree(scans.root / "TRAINING" / "case_4")
+    convert("--overwrite")
+    assert f"{planned} still holds 1 cases that the data set no longer has, case_004" in caplog.text
+    assert f"{planned / 'splits_final.json'} has other folds" in caplog.text
+    assert f"delete {planned}, then plan and preprocess again" in caplog.text
+    assert len(list((planned / "nnUNetPlans_2d").iterdir())) == 4
 
 
 def test_changed_patients_change_the_splits_with_a_warning(scans, convert, tmp_path, caplog):

@@ -39,6 +39,35 @@ def test_without_any_dwi_it_stops_and_names_the_other_trainer(raw_copy):
         trainer.get_tr_and_val_datasets()
 
 
+def _stale_targets(raw_copy, nnunet_folders, preprocessed):
+    """Targets as an earlier training left them."""
+    name = "nnUNetPlans_2d_physical_targets"
+    target = preprocessed / nnunet_folders.preprocessed.name / name
+    shutil.copytree(nnunet_folders.preprocessed / name, target)
+    return target
+
+
+@pytest.mark.parametrize("folder_stays", [True, False])
+def test_withdrawn_dwis_are_not_trained_on_from_earlier_targets(
+    raw_copy, nnunet_folders, tmp_path, folder_stays
+):
+    stale = _stale_targets(raw_copy, nnunet_folders, tmp_path / "preprocessed")
+    assert list(stale.glob("*.b2nd"))
+    shutil.rmtree(raw_copy / "targetsTr")
+    if folder_stays:
+        (raw_copy / "targetsTr").mkdir()
+    with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
+        _trainer().get_tr_and_val_datasets()
+    assert not list(stale.iterdir())
+
+
+def test_without_raw_data_earlier_targets_serve(raw_copy, nnunet_folders, tmp_path, monkeypatch):
+    _stale_targets(raw_copy, nnunet_folders, tmp_path / "preprocessed")
+    monkeypatch.delenv("nnUNet_raw")
+    train, _ = _trainer().get_tr_and_val_datasets()
+    assert len(train.cases_with_target) == 10
+
+
 def test_cases_without_a_dwi_are_nan_and_the_loss_stays_finite(raw_copy):
     trainer = _trainer()
     train_ids, _ = trainer.do_split()

@@ -1,0 +1,100 @@
+"""Which cases lie in ``nnUNet_preprocessed/DatasetNNN_*``, in nnU-Net's folders and in ours.
+
+A module without nnU-Net and PyTorch, since the converter uses it, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+# These names must stay as they are: folders on users' disks and the plans of trained models have
+# them.
+PHYSICAL_SUFFIX = "_physical"
+TARGETS_SUFFIX = "_targets"
+# A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
+RECORDS = "made_from"
+_LABELS = "gt_segmentations"
+_CASE_SUFFIXES = (".b2nd", "_seg.b2nd", ".pkl")
+_TARGET_SUFFIXES = (".b2nd", ".json")
+
+
+class PreprocessedFolders(NamedTuple):
+    """Folder -> the cases that it holds, those cut off while they were made included.
+
+    Attributes:
+        physical: ours, with fixed intensities.
+        targets: ours, with DWI targets.
+        nnunets: all others; ``gt_segmentations`` with copies of the labels is one of them.
+    """
+
+    physical: dict[Path, set[str]]
+    targets: dict[Path, set[str]]
+    nnunets: dict[Path, set[str]]
+
+    @classmethod
+    def of(cls, preprocessed: Path, file_ending: str) -> PreprocessedFolders:
+        """Looks into all folders of a data set, which may be absent."""
+        found = cls({}, {}, {})
+        for folder in sorted(path for path in preprocessed.glob("*") if path.is_dir()):
+            if _is_physical(folder):
+                found.physical[folder] = _cases_in(folder)
+            elif _is_targets(folder):
+                found.targets[folder] = names_in(folder, _TARGET_SUFFIXES)
+            elif folder.name == _LABELS:
+                found.nnunets[folder] = names_in(folder, (file_ending,))
+            else:
+                found.nnunets[folder] = _cases_in(folder)
+        return found
+
+    @property
+    def cases(self) -> set[str]:
+        """All cases of which there is anything."""
+        return set().union(*(ids for folders in self for ids in folders.values()))
+
+
+def names_in(folder: Path, suffixes: Iterable[str]) -> set[str]:
+    """The names of the files in a folder that end so, without the ending."""
+    return {
+        path.name.removesuffix(suffix)
+        for suffix in suffixes
+        for path in folder.glob(f"[!.]*{suffix}")
+    }
+
+
+def remove_cases(folder: Path, cases: Collection[str]) -> bool:
+    """Removes cases from a folder with fixed intensities; returns whether there was anything.
+
+    The record goes first, so that what is left after a kill does not count as a case.
+    """
+    removed = _remove(folder / RECORDS, cases, (".json",))
+    return _remove(folder, cases, _CASE_SUFFIXES) or removed
+
+
+def remove_targets(folder: Path, cases: Collection[str]) -> bool:
+    """Removes DWI targets; returns whether there was one."""
+    return _remove(folder, cases, _TARGET_SUFFIXES)
+
+
+def _is_physical(folder: Path) -> bool:
+    """A folder of nnU-Net's that happens to have such a name holds no records."""
+    return folder.name.endswith(PHYSICAL_SUFFIX) and (folder / RECORDS).is_dir()
+
+
+def _is_targets(folder: Path) -> bool:
+    """A folder of nnU-Net's that happens to have such a name holds ``.pkl`` files."""
+    return folder.name.endswith(TARGETS_SUFFIX) and not any(folder.glob("*.pkl"))
+
+
+def _cases_in(folder: Path) -> set[str]:
+    images = {name for name in names_in(folder, (".b2nd", ".npz")) if not name.endswith("_seg")}
+    return images | names_in(folder, (".pkl",)) | names_in(folder / RECORDS, (".json",))
+
+
+def _remove(folder: Path, names: Collection[str], suffixes: Iterable[str]) -> bool:
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in suffixes]
+    there = [path for path in paths if path.is_file()]
+    for path in there:
+        path.unlink(missing_ok=True)  # another training may have been faster
+    return bool(there)
