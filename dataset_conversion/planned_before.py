@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from nnunetv2.paths import nnUNet_preprocessed
 
@@ -49,10 +50,12 @@ def _same_folds(planned: Path, raw: Path) -> bool:
     if not planned.is_file():
         return True
     try:
-        folds = [
-            [{part: set(fold[part]) for part in ("train", "val")} for fold in read_json(path)]
-            for path in (planned, raw)
-        ]
+        copy, own = _folds(planned), _folds(raw)
     except (TypeError, KeyError):
         return False
-    return folds[0][: len(folds[1])] == folds[1]
+    return copy[: len(own)] == own
+
+
+def _folds(path: Path) -> list[tuple[set[str], set[str]]]:
+    splits: Any = read_json(path)
+    return [(set(split["train"]), set(split["val"])) for split in splits]
