@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -136,3 +137,45 @@ def test_model_of_other_channels(pipeline, case, tmp_path, capsys):
     arguments = ["predict", str(case), "-m", str(model), "-o", str(tmp_path / "out")]
     assert main([*arguments, "-device", "cpu"]) == 2
     assert "which are not made from CT perfusion" in capsys.readouterr().err
+
+
+def test_background_of_the_maps_changes_nothing(pipeline, case, given, tmp_path):
+    """Tmax of -30 and MTT of NaN outside: the same channels, so the same lesion; and it is said."""
+    shutil.copytree(case, tmp_path / "other")
+    for name, value in (("Tmax", -30.0), ("MTT", np.nan)):
+        (path,) = (tmp_path / "other").glob(f"*CT_{name}*/*.nii")
+        image = nibabel.load(path)
+        values = image.get_fdata(dtype=np.float32)
+        changed = np.where(values == 0, np.float32(value), values)
+        header = image.header.copy()
+        header.set_data_dtype(np.float32)
+        header.set_slope_inter(1, 0)
+        with open(path, "wb") as file:
+            header["vox_offset"] = 352
+            header.write_to(file)
+            file.write(b"\0" * (352 - file.tell()))
+            file.write(changed.tobytes(order="F"))
+    assert predict(pipeline, tmp_path / "other", tmp_path / "out") == 0
+    for name in ("brain_mask", "lesion", "probability"):
+        np.testing.assert_array_equal(read(tmp_path / "out", name), read(given, name))
+    notes = json.loads((tmp_path / "out" / "result.json").read_text())["notes"]
+    assert any("set to 0: MTT nan; Tmax -30" in note for note in notes)
+
+
+def test_brain_mask_from_elsewhere(pipeline, case, given, tmp_path, capsys):
+    source = given / "brain_mask.nii.gz"
+    half = read(given, "brain_mask")
+    half[:, :, half.shape[2] // 2 :] = 0
+    image = sitk.GetImageFromArray(half)
+    image.CopyInformation(sitk.ReadImage(str(source)))
+    sitk.WriteImage(image, str(tmp_path / "half.nii.gz"))
+    out = tmp_path / "out"
+    options = ("--disable_tta", "-f", "0", "--brain-mask")
+    assert predict(pipeline, case, out, *options, str(tmp_path / "half.nii.gz")) == 0
+    np.testing.assert_array_equal(read(out, "brain_mask"), half)
+    assert json.loads((out / "result.json").read_text())["brain_mask"] == "given"
+    assert predict(pipeline, case, tmp_path / "x", *options, str(tmp_path / "gone.nii")) == 2
+    assert "gone.nii" in capsys.readouterr().err
+    sitk.WriteImage(image[:-1], str(tmp_path / "small.nii.gz"))
+    assert predict(pipeline, case, tmp_path / "x", *options, str(tmp_path / "small.nii.gz")) == 2
+    assert "small.nii.gz: shape" in capsys.readouterr().err
