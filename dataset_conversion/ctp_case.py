@@ -23,11 +23,11 @@ from nnunetv2_strokesynth.ctp.background import (
 )
 from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
+from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
 from nnunetv2_strokesynth.ctp.input_channels import (
     CtpImages,
     make_channels,
 )
-from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
     read_lesion,
@@ -129,16 +129,16 @@ def _maps(
         )
         background = name_backgrounds(PERFUSION_MAPS, cleared.constants)
         return maps, {"maps": "released", "map_background": background}, []
-    frame_s = frame_s_of(series.path, job.settings.frame_s)
+    times = frame_times_of(series.path, len(series), job.settings.frame_s)
     computed = compute_maps(
         series,
         spacing_zyx_mm=geometry.spacing_zyx_mm,
-        times_s=frame_s * np.arange(len(series)),
+        times_s=times.times_s,
         brain=brain,
     )
     found = f"artery at {computed.row['aif_voxels_xyz'].split(';')[0]} (x y z)"
     said = f"CBF, CBV, MTT and Tmax were computed from the series, {found}"
-    return np.stack(computed.maps), {"maps": "computed"}, [said, *computed.warnings]
+    return np.stack(computed.maps), {"maps": "computed"}, [said, *times.notes, *computed.warnings]
 
 
 def _read(job: CaseJob, name: str) -> np.ndarray:

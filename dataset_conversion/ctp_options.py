@@ -38,7 +38,7 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         "--frame-s",
         metavar="S",
         type=float,
-        help="seconds between frames, for --compute-maps, if the headers are wrong",
+        help="seconds between frames, for --compute-maps, if headers or sidecars are wrong",
     )
     add(
         "--downsample",

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.channels import CTP, PERFUSION_MAPS, PRESETS
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.sidecar import sidecar_of
 
 RECORDS = "conversion"
 _FOLDER_SUFFIX = {TRAIN: "Tr"}
@@ -84,10 +85,15 @@ def finished_record(job: CaseJob) -> dict | None:
 
 
 def input_fingerprint(scan: Scan) -> dict[str, list]:
-    """Modality -> name, size and time of change of its file."""
-    stats = {modality: path.stat() for modality, path in scan.files.items()}
+    """Modality -> name, size and time of change of its file; the series' sidecar, if it is read."""
+    files = dict(scan.files)
+    times_are_read = CTP in files and not all(name in files for name in PERFUSION_MAPS)
+    sidecar = sidecar_of(files[CTP]) if times_are_read else None
+    if sidecar is not None:
+        files[f"{CTP} sidecar"] = sidecar
+    stats = {modality: path.stat() for modality, path in files.items()}
     return {
-        modality: [scan.files[modality].name, stat.st_size, stat.st_mtime_ns]
+        modality: [files[modality].name, stat.st_size, stat.st_mtime_ns]
         for modality, stat in stats.items()
     }
 

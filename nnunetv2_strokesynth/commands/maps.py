@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frame-s",
         type=float,
         metavar="S",
-        help="seconds between frames (default: from the header)",
+        help="seconds between frames (default: from the sidecar or the header)",
     )
     voxel = {"type": int, "nargs": 3, "metavar": ("X", "Y", "Z")}
     add("--aif", **voxel, help="voxel of the artery, counted from 0 (default: found automatically)")
@@ -56,13 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check the input, compute the maps, write them, and say what was found."""
-    import numpy as np
     from tqdm import tqdm
 
     from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
     from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
+    from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
-    from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
     from nnunetv2_strokesynth.io.series import NiftiSeries
 
@@ -73,19 +72,20 @@ def run(args: argparse.Namespace) -> None:
             f"{args.ctp}: one volume of shape {series.header.disk_shape}, expected a series "
             "(X, Y, Z, T)"
         )
-    frame_s = frame_s_of(args.ctp, args.frame_s)
+    times = frame_times_of(args.ctp, len(series), args.frame_s)
     shape = series.header.shape_zyx
     brain = read_brain_mask(args.brain_mask, shape) if args.brain_mask else None
     with tqdm(desc="reading frames", unit="frame") as bar:
         computed = compute_maps(
             _Counted(series, bar),
             spacing_zyx_mm=series.header.spacing_zyx_mm,
-            times_s=frame_s * np.arange(len(series)),
+            times_s=times.times_s,
             brain=brain,
             aif_at=tuple(args.aif) if args.aif else None,
             vof_at=tuple(args.vof) if args.vof else None,
             scale_aif=not args.no_aif_scaling,
         )
+    computed = computed._replace(warnings=[*times.notes, *computed.warnings])
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
     ) as folder:

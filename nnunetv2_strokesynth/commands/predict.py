@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frame-s",
         metavar="S",
         type=float,
-        help="seconds between frames, if the files do not say or are wrong",
+        help="seconds between frames, if the files do not say, are wrong or contradict each other",
     )
     for name, vessel in (("--aif", "artery"), ("--vof", "vein")):
         add(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import nibabel
 import numpy as np
 
 from nnunetv2_strokesynth.io.nifti import raw_header
@@ -34,18 +36,52 @@ def frame_s_of(path: Path, given_s: float | None = None) -> float:
         if not low <= given_s <= high:
             raise ValueError(f"--frame-s {given_s:g}: expected {low:g} to {high:g} s")
         return given_s
+    found = header_frame_s(path)
+    if found is None:
+        header = raw_header(path)
+        axis = _time_axis(header)
+        unit = int(header["xyzt_units"]) & TIME_UNITS
+        raise ValueError(
+            f"{path}: time between frames is {header['pixdim'][axis]:g} (pixdim[{axis}], unit code "
+            f"{unit} of xyzt_units), expected {low:g} to {high:g} s; pass --frame-s with the right "
+            "time in s"
+        )
+    return found.frame_s
+
+
+class HeaderStep(NamedTuple):
+    """What a NIfTI header says about the time between frames.
+
+    Attributes:
+        frame_s: the time, s.
+        stored: as stored, in the header's unit.
+        axis: index of ``pixdim``.
+        has_unit: whether the header has a unit of time; seconds are assumed otherwise.
+    """
+
+    frame_s: float
+    stored: float
+    axis: int
+    has_unit: bool
+
+
+def header_frame_s(path: Path) -> HeaderStep | None:
+    """The time between frames by the header; None where it is not one of 0.3 to 10 s."""
+    low, high = FRAME_S_RANGE
     header = raw_header(path)
-    shape = header.get_data_shape()
-    axis = next((k for k in range(3, len(shape)) if shape[k] != 1), 3)
-    stored, unit = float(header["pixdim"][axis + 1]), int(header["xyzt_units"]) & TIME_UNITS
-    # Without a unit, seconds are assumed; the range below tells whether that is wrong.
+    axis = _time_axis(header)
+    stored, unit = float(header["pixdim"][axis]), int(header["xyzt_units"]) & TIME_UNITS
+    # Without a unit, seconds are assumed; the range tells whether that is wrong.
     frame_s = stored * {0: 1.0, **_SECONDS}.get(unit, float("nan"))
     if not low <= frame_s <= high:
-        raise ValueError(
-            f"{path}: time between frames is {stored:g} (pixdim[{axis + 1}], unit code {unit} of "
-            f"xyzt_units), expected {low:g} to {high:g} s; pass --frame-s with the right time in s"
-        )
-    return frame_s
+        return None
+    return HeaderStep(frame_s, stored, axis, unit != 0)
+
+
+def _time_axis(header: nibabel.Nifti1Header) -> int:
+    """Index of ``pixdim`` for the axis of time, which singleton axes may precede."""
+    shape = header.get_data_shape()
+    return 1 + next((k for k in range(3, len(shape)) if shape[k] != 1), 3)
 
 
 def check_times(times_s: Sequence[float], n_frames: int) -> np.ndarray:

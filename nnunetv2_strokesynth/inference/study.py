@@ -17,7 +17,7 @@ from nnunetv2_strokesynth.channels import (
     CTP,
     PERFUSION_MAPS,
 )
-from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
 from nnunetv2_strokesynth.io.dicom.reader import (
     holds_dicom,
     read_ctp_series,
@@ -156,7 +156,8 @@ def _nifti_study(files: dict[str, Path], frame_s: float | None) -> Study:
     for modality, other in files.items():
         _check_fits(modality, read_header(other), series.header)
     try:
-        times_s, notes = frame_s_of(path, frame_s) * np.arange(len(series)), []
+        found = frame_times_of(path, len(series), frame_s)
+        times_s, notes = found.times_s, list(found.notes)
     except ValueError as error:  # only needed where maps are computed
         if frame_s is not None:
             raise

@@ -252,6 +252,9 @@ def test_phantom_with_maps_computed_where_they_are_missing(phantom, bids_scans, 
     shutil.rmtree(next(bids_scans.root.glob("derivatives/*1/ses*/perfusion-maps")))
     code, error, _ = convert("--folds", "2")
     assert code == 2 and "no file for CBF, CBV, MTT, Tmax" in error
+    ctp = next(bids_scans.root.glob("derivatives/*1/ses*/*_ctp.nii.gz"))
+    sidecar = ctp.with_name(ctp.name.replace(".nii.gz", ".json"))
+    sidecar.write_text('{"RepetitionTime": 2}')
     options = ("-d", "25", "--name", "COMPUTED", "--folds", "2", "--compute-maps", "--frame-s", "1")
     code, error, folder = convert(*options)
     assert code == 0, error
@@ -259,6 +262,7 @@ def test_phantom_with_maps_computed_where_they_are_missing(phantom, bids_scans, 
         rows = list(csv.DictReader(file))
     assert [row["maps"] for row in rows] == ["computed", "released"]
     assert "computed from the series" in rows[0]["warnings"]
+    assert f"--frame-s 1 is used, and {sidecar.name} is not" in rows[0]["warnings"]
     whole, new = (
         sitk.GetArrayFromImage(read(folder.parent / name, "imagesTr/case_0001_0004.nii.gz"))
         for name in ("Dataset026_WHOLE", "Dataset025_COMPUTED")

@@ -1,5 +1,7 @@
 """Which files of a patient's folder are taken for what."""
 
+import json
+
 import nibabel
 import numpy as np
 import pytest
@@ -132,3 +134,18 @@ def test_what_cannot_be_used(tmp_path, prepare, message):
     prepare(folder)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         find_study(folder)
+
+
+def test_times_of_a_sidecar(tmp_path):
+    """Uneven ones reach the maps; one that contradicts the header leaves the times unknown."""
+    path = save(tmp_path / "ctp.nii.gz", series())
+    sidecar = tmp_path / "ctp.json"
+    times = np.r_[np.arange(8) * 1.5, 15, 18, 21, 24].tolist()
+    sidecar.write_text(json.dumps({"FrameTimesStart": times}))
+    study = find_study(tmp_path)
+    np.testing.assert_allclose(study.times_s, times)
+    assert "ctp.json (FrameTimesStart)" in study.notes[0]
+    sidecar.write_text('{"RepetitionTime": 3}')
+    study = find_study(path)
+    assert study.times_s is None and "1.5 s by the header" in study.notes[0]
+    assert find_study(path, frame_s=3).times_s[1] == 3
