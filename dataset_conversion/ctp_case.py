@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ from nnunetv2_strokesynth.dataset_conversion.case_files import (
     write_case,
 )
 from nnunetv2_strokesynth.dataset_conversion.downsampling import (
+    BlockMean,
     block_majority,
     block_mean,
     coarser,
@@ -98,7 +98,7 @@ def _series(path: Path, factor: int) -> NiftiSeries:
     if factor == 1:
         return NiftiSeries(path)
     outside = constant_surroundings(np.nan_to_num(next(iter(NiftiSeries(path)))))
-    return NiftiSeries(path, partial(block_mean, factor=factor, outside=outside))
+    return NiftiSeries(path, BlockMean(factor, outside))
 
 
 def _given_brain(job: CaseJob) -> np.ndarray | None:
