@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint and tests, in a virtual environment of their own. `bash tests/run.sh -k losses` runs
+# Lint, types and tests, in a virtual environment of their own. `bash tests/run.sh -k losses` runs
 # a part of the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,4 +10,5 @@ rm -rf build  # setuptools would keep modules that are gone
 $bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
 $bin/ruff check .
 $bin/ruff format --check .
+$bin/mypy
 exec $bin/pytest -n 2 "$@"

@@ -50,7 +50,8 @@ def _read(source: np.ndarray | blosc2.NDArray, spatial: list[slice], out: np.nda
         start, stop, _ = zip((0, source.shape[0], 1), *cuts, strict=True)
         source.get_slice_numpy(out, (start, stop))
     else:
-        out[:] = source[(slice(None), *spatial)]
+        all_channels = (slice(None), *spatial)
+        out[:] = source[all_channels]
 
 
 @lru_cache(maxsize=1024)

@@ -78,8 +78,9 @@ def preprocess_target(
             f"DWI has shape {volume.shape[1:]}, the scan has {expected}. Convert the data set "
             f"again, or put a DWI that is registered to the CT into {TARGETS_RAW_FOLDER}."
         )
-    crop = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
-    volume = volume[(slice(None), *crop)]
+    crop = (slice(low, high) for low, high in properties["bbox_used_for_cropping"])
+    inside = (slice(None), *crop)
+    volume = volume[inside]
     old_spacing, new_spacing = spacings_mm(properties, plans_manager, configuration_manager)
     shape = compute_new_shape(volume.shape[1:], old_spacing, new_spacing)
     volume = configuration_manager.resampling_fn_data(volume, shape, old_spacing, new_spacing)

@@ -79,8 +79,9 @@ def revert_preprocessing(
         volumes, properties["shape_after_cropping_and_before_resampling"], spacing, old_spacing
     )
     full = np.zeros((len(cropped), *properties["shape_before_cropping"]), dtype=np.float32)
-    box = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
-    full[(slice(None), *box)] = np.asarray(cropped, dtype=np.float32)
+    crop = (slice(low, high) for low, high in properties["bbox_used_for_cropping"])
+    inside = (slice(None), *crop)
+    full[inside] = np.asarray(cropped, dtype=np.float32)
     return full.transpose([0, *(axis + 1 for axis in plans_manager.transpose_backward)])
 
 

@@ -26,7 +26,7 @@ class TermMeans:
     NaN.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:

@@ -151,8 +151,9 @@ def test_the_comparison_notices_a_figure_that_takes_the_settings_over():
     def draw():
         return png_bytes.__wrapped__(figures.volume_scatter.__wrapped__(_cases()), dpi=60)
 
-    expected = draw()
     with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a test before this one may have left nnU-Net's
+        expected = draw()
         seaborn.set_theme(font_scale=2.5)
         assert draw() != expected
 
