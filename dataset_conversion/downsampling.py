@@ -59,7 +59,8 @@ class BlockMean:
     def _pixels(self, blocks: np.ndarray) -> np.ndarray:
         """(N, factor, factor) of the N blocks that hold background and something else."""
         *leading, rows, columns = self._mixed
-        return blocks[(*leading, rows, slice(None), columns, slice(None))]
+        index = (*leading, rows, slice(None), columns, slice(None))
+        return blocks[index]
 
 
 def _plain_mean(volume: np.ndarray, factor: int) -> np.ndarray:
