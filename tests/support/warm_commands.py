@@ -70,9 +70,6 @@ def _import_once() -> None:
         "nnunetv2_strokesynth.cli",
     ):
         __import__(module)
-    import plan_with_little_memory as little
-
-    little.extractor.__init__ = little.init
 
 
 def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
