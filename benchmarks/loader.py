@@ -40,7 +40,6 @@ from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, Stroke
 DATASET_ID = "18"
 TARGET = 0.9
 BATCH_SIZE = 8  # for so few phantoms the planner chooses 2
-PLAN_WITH_LITTLE_MEMORY = str(Path(__file__).with_name("plan_with_little_memory.py"))
 
 
 class Seconds(NamedTuple):
@@ -131,11 +130,11 @@ def make_data(folder: Path, size: int) -> None:
     phantom = str(folder / "phantom")
     make = f"--cases 5 --size {size} --max-slices 4 --workers 1 --overwrite".split()
     convert = f"-d {DATASET_ID} --folds 2 --workers 1 --overwrite".split()
-    plan = f"-c 2d -np 1 -npfp 1 -d {DATASET_ID}".split()
+    plan = f"-c 2d -np 1 -d {DATASET_ID}".split()
     for name, command in (
         ("phantom", ["strokesynth", "phantom", phantom, *make]),
         ("convert", ["strokesynth", "convert", "isles2018", phantom, *convert]),
-        ("plan", ["python", PLAN_WITH_LITTLE_MEMORY, *plan]),
+        ("plan", ["nnUNetv2_plan_and_preprocess", *plan]),
     ):
         variables = environment(folder, nnUNet_n_proc_DA="1", OMP_NUM_THREADS="1")
         run_command(command, variables, log_file=folder / "logs" / f"{name}.txt", shown={})

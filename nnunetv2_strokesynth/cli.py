@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "phantom": "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 "
     "or 2024",
     "convert": "convert a public data set into nnU-Net's raw format",
+    "fingerprint": "prepare nnU-Net's planning of a data set, in little memory",
     "maps": "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series",
     "trainers-dir": "print the folder with our trainers, for the variable nnUNet_extTrainer",
     "predict": "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture",

@@ -40,7 +40,6 @@ FURTHER_DATA = {
     "clerigues2019": (21, "ISLES2018_CLERIGUES"),
 }
 MRI_DATA = (17, "ISLES2017")
-PLAN_WITH_LITTLE_MEMORY = Path(__file__).parents[1] / "benchmarks" / "plan_with_little_memory.py"
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
@@ -143,8 +142,8 @@ def _make_data_sets(pipeline: Pipeline, new: list[int]) -> None:
     number, name = MRI_DATA
     options = f"-d {number} --name {name} --folds 2 --workers 1".split()
     pipeline.run("strokesynth", "convert", "isles2017", mri, *options)
-    options = [*"-c 2d -np 2 -npfp 2 -d".split(), *map(str, new)]
-    pipeline.run("python", str(PLAN_WITH_LITTLE_MEMORY), *options, nnUNet_n_proc_DA="1")
+    options = [*"-c 2d -np 2 -d".split(), *map(str, new)]
+    pipeline.run("nnUNetv2_plan_and_preprocess", *options, nnUNet_n_proc_DA="1")
     volumes = "-d 18 -c 3d_fullres -np 2".split()
     pipeline.run("nnUNetv2_preprocess", *volumes, nnUNet_n_proc_DA="1")
 

@@ -44,7 +44,7 @@ def make_data(root: Path, settings: Settings) -> None:
     (root / "logs").mkdir(exist_ok=True)
     _make_phantom(root, settings)
     dataset = ["-d", str(DATASET_ID)]
-    plan = ["nnUNetv2_plan_and_preprocess", "-c", "2d", "-np", "2", "-npfp", "2"]
+    plan = ["nnUNetv2_plan_and_preprocess", "-c", "2d", "-np", "2"]
     steps = {
         "convert": ["strokesynth", "convert", "isles2018", str(root / "phantom"), *dataset],
         "plan": [*plan, *dataset],

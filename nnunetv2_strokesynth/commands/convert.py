@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nnunetv2_strokesynth.commands.fingerprint import plan_command, renew
 from nnunetv2_strokesynth.commands.next_step import say_next
 from nnunetv2_strokesynth.commands.trained_models import newest_model, predict_command
 from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
@@ -117,7 +119,9 @@ def run(args: argparse.Namespace) -> None:
         _write_plots(made)
     _summarise(made)
     if made.training:
-        _say_training(args.dataset_id, TRAININGS[made.settings.preset], made.n_dwi)
+        is_prepared = _prepare_planning(made.folder, made.training)
+        training = TRAININGS[made.settings.preset]
+        _say_training(args.dataset_id, training, made.n_dwi, is_prepared=is_prepared)
     else:
         _say_prediction(made.folder / "imagesTs", tuple(made.settings.channel_names.values()))
 
@@ -169,7 +173,32 @@ def _summarise(made: Conversion) -> None:
         )
 
 
-def _say_training(dataset_id: int, training: Training, n_dwi: int) -> None:
+def _prepare_planning(folder: Path, training: list[str]) -> bool:
+    """Write nnU-Net's fingerprint of the data set, if nnU-Net's folder for it is known.
+
+    Args:
+        folder: the data set's folder in ``nnUNet_raw``.
+        training: its training cases.
+
+    Returns:
+        Whether nothing is left for ``strokesynth fingerprint`` to do. Something is left where the
+        folder holds outdated plans: the fingerprint goes when the user deletes it, as told.
+    """
+    from nnunetv2_strokesynth.dataset_conversion.fingerprint import NoForegroundError
+    from nnunetv2_strokesynth.dataset_conversion.planned_before import outdated_plans
+
+    preprocessed = os.environ.get("nnUNet_preprocessed")
+    if not preprocessed:
+        logger.info("nnUNet_preprocessed is not set; set it before you plan")
+        return False
+    try:
+        renew(folder, Path(preprocessed))
+    except NoForegroundError as error:
+        logger.warning("warning: %s", error)
+    return not outdated_plans(folder, training)
+
+
+def _say_training(dataset_id: int, training: Training, n_dwi: int, *, is_prepared: bool) -> None:
     """Say which commands plan and train the data set, with the trainer that fits its DWIs."""
     if not n_dwi and training.without_dwi != training.with_dwi:
         logger.info(
@@ -178,8 +207,10 @@ def _say_training(dataset_id: int, training: Training, n_dwi: int) -> None:
             training.without_dwi,
         )
     trainer = training.with_dwi if n_dwi else training.without_dwi
+    prepare = [] if is_prepared else [["strokesynth", "fingerprint", "-d", dataset_id]]
     say_next(
-        ["nnUNetv2_plan_and_preprocess", "-d", dataset_id, "-c", "2d"],
+        *prepare,
+        plan_command(dataset_id),
         ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer, "--npz"],
     )
 

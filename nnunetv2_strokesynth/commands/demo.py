@@ -122,7 +122,7 @@ def _data_steps(args: argparse.Namespace, folders: Folders) -> list[Step]:
     steps = [Step("phantom", phantom, ONE_THREAD), Step("convert", convert, ONE_THREAD)]
     preprocessed = folders.out / "nnUNet_preprocessed" / DATASET / "nnUNetPlans_2d"
     if len(list(preprocessed.glob("*.pkl"))) < args.cases:  # nnU-Net writes it last of a case
-        plan = f"nnUNetv2_plan_and_preprocess -d {DATASET_ID} -c {CONFIGURATION} -np 2 -npfp 2"
+        plan = f"nnUNetv2_plan_and_preprocess -d {DATASET_ID} -c {CONFIGURATION} -np 2"
         steps.append(Step("plan", plan.split(), ONE_THREAD))
     return steps
 

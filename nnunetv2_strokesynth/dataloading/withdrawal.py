@@ -69,7 +69,7 @@ class Withdrawal(NamedTuple):
             (preprocessed,) = {folder.parent for folder in self.in_preprocessed}
             said.append(
                 f"nnU-Net's folders in {preprocessed} still hold them: {', '.join(held)}; delete "
-                "that folder and plan and preprocess again"
+                "that folder, type `strokesynth fingerprint`, and plan and preprocess again"
             )
         if self.predicted:
             said.append(
@@ -157,8 +157,9 @@ def check_split(
         raise ValueError(
             f"fold {fold} of {splits_file} names {len(bad)} cases that are not there: "
             f"{', '.join(bad)}. If they were withdrawn, remove them from that file{copy}, or "
-            f"convert the data set again with --overwrite, delete {splits_file.parent} and plan "
-            "and preprocess again. If they were not, put them back, or plan and preprocess again"
+            f"convert the data set again with --overwrite, delete {splits_file.parent}, type "
+            "`strokesynth fingerprint`, and plan and preprocess again. If they were not, "
+            "put them back, or plan and preprocess again"
         )
 
 

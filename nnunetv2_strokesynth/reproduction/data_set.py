@@ -86,18 +86,28 @@ def find_data_set(number: int, roots: Roots) -> DataSet:
         FileNotFoundError: it is not in ``nnUNet_raw``, or has no splits.
         ValueError: two data sets have the number.
     """
-    found = sorted(path for path in roots.raw.glob(f"Dataset{number:03d}_*") if path.is_dir())
+    folder = find_raw_folder(number, roots.raw)
+    content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    splits = _read_splits(roots.preprocessed / folder.name, folder)
+    return DataSet(number, folder.name, roots, content, splits, _read_patients(folder))
+
+
+def find_raw_folder(number: int, raw: Path) -> Path:
+    """A data set's folder in ``nnUNet_raw``.
+
+    Raises:
+        FileNotFoundError: it is not there, or is not complete.
+        ValueError: two data sets have the number.
+    """
+    found = sorted(path for path in raw.glob(f"Dataset{number:03d}_*") if path.is_dir())
     if len(found) > 1:
         raise ValueError(f"two data sets have the id {number}: {found[0]} and {found[1]}")
     if not found or not (found[0] / "dataset.json").is_file():
         raise FileNotFoundError(
-            f"there is no data set {number} in {roots.raw}; write it with `strokesynth convert "
+            f"there is no data set {number} in {raw}; write it with `strokesynth convert "
             f"... -d {number}`"
         )
-    folder = found[0]
-    content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    splits = _read_splits(roots.preprocessed / folder.name, folder)
-    return DataSet(number, folder.name, roots, content, splits, _read_patients(folder))
+    return found[0]
 
 
 def _read_splits(*folders: Path) -> list[dict[str, list[str]]]:

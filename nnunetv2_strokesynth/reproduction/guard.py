@@ -178,5 +178,5 @@ def check_preprocessed(data: DataSet, configuration: str) -> None:
     if not planned or not any(folder.glob(f"nnUNetPlans_{configuration}/*.pkl")):
         raise FileNotFoundError(
             f"{folder} holds no preprocessed scans; run `nnUNetv2_plan_and_preprocess "
-            f"-d {data.number} -c {configuration}` first"
+            f"-d {data.number} -c {configuration} -np 2` first"
         )

@@ -40,7 +40,7 @@ def test_the_next_commands_name_the_right_trainer(
     folder = convert("--preset", preset)
     console = "\n".join(record.getMessage() for record in caplog.records)
     assert next_commands(console) == [
-        "nnUNetv2_plan_and_preprocess -d 18 -c 2d".split(),
+        "nnUNetv2_plan_and_preprocess -d 18 -c 2d -np 2".split(),
         f"nnUNetv2_train 18 {training} --npz".split(),
     ]
     assert (folder / "targetsTr").exists() == (with_dwi and preset != "real_dwi")

@@ -90,7 +90,7 @@ def test_files_of_the_data_set(mri_scans, convert, caplog):
     log = caplog.text
     assert "4 training scans of 4 patients and 1 testing scans" in log
     assert (
-        "nnUNetv2_plan_and_preprocess -d 17 -c 2d\n" in log
+        "nnUNetv2_plan_and_preprocess -d 17 -c 2d -np 2\n" in log
         and "-tr Gomez2023Trainer_MRI --npz\n" in log
     )
     for word in ("DWI", "window", "Wang", "sidecar", "unknown", "warning"):

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import sys
-from pathlib import Path
 
 CLIENT = """
 import array, json, os, socket, sys
@@ -71,10 +70,6 @@ def _import_once() -> None:
         "nnunetv2_strokesynth.cli",
     ):
         __import__(module)
-    sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-    import plan_with_little_memory as little
-
-    little.extractor.__init__ = little.init
 
 
 def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
