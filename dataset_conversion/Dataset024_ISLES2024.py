@@ -142,7 +142,7 @@ def _scan(root: Path, number: int, files: dict[str, Path]) -> Scan:
     case_id = f"{'case' if split == TRAIN else 'test'}_{number:04d}"
     # Two folders deep: raw_data/sub-stroke0001.
     source = Path(*next(iter(files.values())).relative_to(root).parts[:2]).as_posix()
-    return Scan(case_id, split, source, files, CT, REQUIRED, keeps_geometry=True)
+    return Scan(case_id, split, source, files, CT, REQUIRED, needs_position=True)
 
 
 def _root(src: Path) -> Path:

@@ -11,18 +11,9 @@ from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
     input_fingerprint,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import (
-    Scan,
-    position_warnings,
-    read_headers,
-    spacing_warnings,
-)
-from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.dataset_conversion.placed_scan import PlacedScan
 from nnunetv2_strokesynth.io.nifti import (
     Geometry,
-    read_geometry,
-    read_header,
-    read_volume,
     write_volume,
 )
 
@@ -49,35 +40,17 @@ class CaseVolumes(NamedTuple):
     target: np.ndarray | None = None
 
 
-def scan_geometry(scan: Scan) -> Geometry:
-    """Geometry of the reference image, if its header can be trusted; else its voxel sizes alone."""
-    path = scan.files[scan.reference]
-    if scan.keeps_geometry:
-        return read_geometry(path)
-    return Geometry(read_header(path).spacing_zyx_mm)
-
-
-def read_lesion(path: Path | None) -> np.ndarray | None:
-    """The lesion, bool (Z, Y, X), or None without a file.
-
-    Raises:
-        ValueError: the file holds values other than 0 and 1.
-    """
-    if path is None:
-        return None
-    labels = read_volume(path)
-    found = np.unique(labels)
-    if not np.isin(found, (0, 1)).all():
-        values = name_some((f"{value:g}" for value in found), at_most=6)
-        raise ValueError(f"the lesion in {path.name} holds the values {values}, expected 0 and 1")
-    return labels == 1
-
-
-def write_case(job: CaseJob, volumes: CaseVolumes, row: dict[str, object] | None = None) -> dict:
+def write_case(
+    job: CaseJob,
+    placed: PlacedScan,
+    volumes: CaseVolumes,
+    row: dict[str, object] | None = None,
+) -> dict:
     """Mask and write a case's images, label and target.
 
     Args:
         job: the case.
+        placed: the scan that was read.
         volumes: what is written. Images and target become 0 outside the mask if the settings say
             so; the label never does.
         row: further cells of the case's line in the report.
@@ -88,7 +61,7 @@ def write_case(job: CaseJob, volumes: CaseVolumes, row: dict[str, object] | None
     outputs = _write_volumes(job, volumes)
     voxel_ml = float(np.prod(volumes.geometry.spacing_zyx_mm)) / 1000
     measured = _measured_ml(volumes, voxel_ml)
-    warnings = spacing_warnings(job.scan, read_headers(job.scan)) + position_warnings(job.scan)
+    warnings = [f"{job.scan.case_id}: {note}" for note in placed.notes]
     if volumes.lesion is not None and job.settings.brain_mask:
         warnings += _outside_warning(job.scan.case_id, measured)
     return {
@@ -97,6 +70,7 @@ def write_case(job: CaseJob, volumes: CaseVolumes, row: dict[str, object] | None
         "inputs": input_fingerprint(job.scan),
         "outputs": {p.relative_to(job.folder).as_posix(): p.stat().st_size for p in outputs},
         "row": {
+            "orientation": placed.stored_order,
             "shape_zyx": list(volumes.mask.shape),
             "spacing_zyx_mm": [round(size, 6) for size in volumes.geometry.spacing_zyx_mm],
             **(row or {}),

@@ -14,6 +14,7 @@ COLUMNS = (
     "source",
     "patient",
     "split",
+    "orientation",
     "shape_zyx",
     "spacing_zyx_mm",
     "n_frames",

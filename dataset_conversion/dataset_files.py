@@ -22,6 +22,8 @@ from nnunetv2_strokesynth.dataset_conversion.splits import (
     patient_folds,
 )
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY, UNKNOWN
 
 REPORT_FILE = "conversion_report.csv"
 
@@ -69,12 +71,18 @@ def write_dataset_files(
     (folder / "labelsTr").mkdir(exist_ok=True)
     report = folder / REPORT_FILE
     write_report(report, scans, records=records, patients=patients, folds=folds, paper=paper)
-    _write_description(folder, settings, description, n_train=len(train))
+    orientation = _common_order(scans, records)
+    _write_description(folder, settings, description, n_train=len(train), orientation=orientation)
     return paper
 
 
 def _write_description(
-    folder: Path, settings: Settings, description: dict[str, str], *, n_train: int
+    folder: Path,
+    settings: Settings,
+    description: dict[str, str],
+    *,
+    n_train: int,
+    orientation: str,
 ) -> None:
     """Write ``dataset.json``, by which nnU-Net takes the data set for complete."""
     content = {
@@ -87,8 +95,25 @@ def _write_description(
         "overwrite_image_reader_writer": "SimpleITKIO",
         "preset": settings.preset,
         "brain_mask": settings.brain_mask,
+        ORIENTATION_KEY: orientation,
     }
     write_json(folder / DESCRIPTION_FILE, content)
+
+
+def _common_order(scans: list[Scan], records: dict[str, dict]) -> str:
+    """``LPS``, or ``unknown`` if any header does not say how its head lies."""
+    silent = [s.case_id for s in scans if records[s.case_id]["row"]["orientation"] == UNKNOWN]
+    if silent and len(silent) < len(scans):
+        logger.warning(
+            "warning: the headers of %d of %d scans do not say how the head lies: %s. These stay "
+            "as they are stored, the others are brought to %s; check that they look alike, or "
+            "leave them out",
+            len(silent),
+            len(scans),
+            name_some(silent),
+            CANONICAL,
+        )
+    return UNKNOWN if silent else CANONICAL
 
 
 def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunetv2_strokesynth.channels import (
-    LESION,
-    PRESETS,
-)
+from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
-    read_lesion,
-    scan_geometry,
     write_case,
 )
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
-from nnunetv2_strokesynth.io.nifti import (
-    read_volume,
-    require_finite,
-)
+from nnunetv2_strokesynth.dataset_conversion.placed_scan import PlacedScan
+from nnunetv2_strokesynth.io.nifti import require_finite
 
 
 def convert_mri(job: CaseJob) -> dict:
@@ -38,9 +31,9 @@ def convert_mri(job: CaseJob) -> dict:
     Source: Gomez 2023, section 5.1, for the maps. The mask is our choice: the release is
     skull-stripped and has none.
     """
-    files = job.scan.files
+    placed = PlacedScan(job.scan)
     preset = PRESETS[job.settings.preset]
-    cleared = clear_background([read_volume(files[name]) for name in preset.names])
+    cleared = clear_background(placed.maps(preset.names))
     named = zip(preset.names, cleared.maps, strict=True)
     maps = np.stack([require_finite(name, volume) for name, volume in named])
     mask = brain_of_maps(maps)
@@ -48,10 +41,10 @@ def convert_mri(job: CaseJob) -> dict:
         raise ValueError(
             f"{', '.join(preset.names)} hold nothing but background, so there is no brain"
         )
-    lesion = read_lesion(files.get(LESION))
     channels = maps[preset.index(*(job.settings.channels or preset.names))]
     row: dict[str, object] = {"map_background": name_backgrounds(preset.names, cleared.constants)}
-    record = write_case(job, CaseVolumes(channels, mask, lesion, scan_geometry(job.scan)), row)
+    volumes = CaseVolumes(channels, mask, placed.lesion(), placed.geometry)
+    record = write_case(job, placed, volumes, row)
     if mask.all():
         record["warnings"].append(
             f"{job.scan.case_id}: no map has a background, so the whole image counts as brain"

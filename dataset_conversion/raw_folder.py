@@ -22,6 +22,7 @@ from nnunetv2_strokesynth.io.atomic import (
     write_json,
 )
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY
 
 DESCRIPTION_FILE = "dataset.json"
 SPLITS_FILE = "splits_final.json"
@@ -108,6 +109,12 @@ def _remove_data_set(folder: Path) -> None:
 def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
     stored, wanted = read_json(folder / _SETTINGS_FILE), settings.of_data_set
     stored = stored if isinstance(stored, dict) else {}
+    if stored and ORIENTATION_KEY not in stored:
+        raise ValueError(
+            f"{folder} was converted by an earlier version, which left each scan in its own order "
+            f"of axes; now all are brought to {CANONICAL}. Add --overwrite to convert it anew, or "
+            "choose another -d"
+        )
     if stored != wanted:
         keys = [key for key in {**wanted, **stored} if stored.get(key) != wanted.get(key)]
         differences = ", ".join(f"{key} {stored.get(key)}, now {wanted.get(key)}" for key in keys)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
-
-import numpy as np
 
 from nnunetv2_strokesynth.channels import (
     CTP,
@@ -20,15 +17,13 @@ from nnunetv2_strokesynth.io.nifti import (
     VolumeHeader,
     read_geometry,
     read_header,
-    voxel_position_mm,
 )
+from nnunetv2_strokesynth.io.placement import Reference, place, read_grid, reference_of
 
 logger = logging.getLogger(__name__)
 
 TRAIN, TEST = "train", "test"
 SPLIT_NAMES = {TRAIN: "training", TEST: "testing"}
-
-_SPACING_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -41,9 +36,9 @@ class Scan:
         source: folder of the scan, relative to the folder that was searched.
         files: modality, such as ``CBF`` -> file. There may be ``OT`` (the lesion) and ``DWI``
             besides the required ones.
-        reference: the modality whose grid and voxel sizes are used.
+        reference: the modality on whose voxels the scan is read.
         required: the modalities without which the scan cannot be used.
-        keeps_geometry: whether the reference's orientation and origin can be trusted and are kept.
+        needs_position: whether a reference is refused whose header does not say how the head lies.
     """
 
     case_id: str
@@ -52,7 +47,7 @@ class Scan:
     files: dict[str, Path]
     reference: str
     required: tuple[str, ...]
-    keeps_geometry: bool = False
+    needs_position: bool = False
 
 
 def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
@@ -101,9 +96,9 @@ def missing_modalities(scan: Scan) -> list[str]:
     return [modality for modality in expected if modality not in scan.files]
 
 
-def read_headers(scan: Scan) -> dict[str, VolumeHeader]:
-    """The headers of all files of a scan; ``ValueError`` or ``OSError`` for the first bad one."""
-    return {modality: read_header(path) for modality, path in scan.files.items()}
+def scan_reference(scan: Scan) -> Reference:
+    """The scan's reference image; ``ValueError`` or ``OSError`` if its header cannot be used."""
+    return reference_of(scan.reference, read_grid(scan.files[scan.reference]))
 
 
 def header_problems(scan: Scan) -> list[str]:
@@ -115,52 +110,10 @@ def header_problems(scan: Scan) -> list[str]:
             headers[modality] = read_header(path)
         except (ValueError, OSError) as error:
             problems.append(f"{modality}: {error}")
-    problems += _bad_shapes(headers, scan.reference)
-    if scan.keeps_geometry and scan.reference in headers:
-        try:
-            read_geometry(scan.files[scan.reference])
-        except ValueError as error:
-            problems.append(f"{scan.reference}: {error}")
+    problems += _bad_frames(headers)
+    if scan.reference in headers:
+        problems += _misplaced(scan, headers)
     return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
-
-
-def spacing_warnings(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
-    """A line for each file whose voxel sizes differ from the reference's by more than 1 %."""
-    reference = headers[scan.reference].spacing_zyx_mm
-    return [
-        f"{scan.case_id}: {header.path.name} has voxels of {header.spacing_zyx_mm} mm (z, y, x), "
-        f"the {scan.reference} of {reference} mm; the {scan.reference}'s are used"
-        for header in headers.values()
-        if any(
-            abs(found - expected) > _SPACING_TOLERANCE * expected
-            for found, expected in zip(header.spacing_zyx_mm, reference, strict=True)
-        )
-    ]
-
-
-def position_warnings(scan: Scan) -> list[str]:
-    """A line for each file that lies more than half a pixel away from the reference.
-
-    It is empty where the scan's geometry is not kept: those headers say nothing about positions.
-    """
-    if not scan.keeps_geometry:
-        return []
-    header = read_header(scan.files[scan.reference])
-    last = tuple(side - 1 for side in header.shape_zyx[::-1])
-    expected = _corners_mm(scan.files[scan.reference], last)
-    warnings = []
-    for path in scan.files.values():
-        try:
-            apart = float(np.linalg.norm(_corners_mm(path, last) - expected, axis=1).max())
-        except ValueError:
-            apart = float("inf")
-        if apart > min(header.spacing_zyx_mm) / 2:
-            warnings.append(
-                f"{scan.case_id}: by its header {path.name} lies up to {apart:.1f} mm from where "
-                f"the {scan.reference} does; its voxels are used as if they lay where the "
-                f"{scan.reference}'s lie"
-            )
-    return warnings
 
 
 def raise_problems(problems: Iterable[str]) -> None:
@@ -173,11 +126,21 @@ def raise_problems(problems: Iterable[str]) -> None:
     raise ValueError(f"{count} in the scans: {shown}")
 
 
-def _corners_mm(path: Path, last_xyz: tuple[int, ...]) -> np.ndarray:
-    """(8, 3), the corners of a file's grid."""
-    geometry = read_geometry(path)
-    corners = product(*((0, last) for last in last_xyz))
-    return np.stack([voxel_position_mm(geometry, corner) for corner in corners])
+def _misplaced(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
+    """What is wrong with the positions of a scan's files."""
+    try:
+        reference = scan_reference(scan)
+        if scan.needs_position:
+            read_geometry(scan.files[scan.reference])
+    except ValueError as error:
+        return [f"{scan.reference}: {error}"]
+    problems = []
+    for modality in headers:
+        try:
+            place(scan.files[modality], reference)
+        except ValueError as error:
+            problems.append(f"{modality}: {error}")
+    return problems
 
 
 def _missing(scan: Scan) -> list[str]:
@@ -188,9 +151,8 @@ def _missing(scan: Scan) -> list[str]:
     return [f"no file for {', '.join(missing)} (found: {found})"]
 
 
-def _bad_shapes(headers: dict[str, VolumeHeader], reference: str) -> list[str]:
+def _bad_frames(headers: dict[str, VolumeHeader]) -> list[str]:
     problems = []
-    expected = headers[reference].shape_zyx if reference in headers else None
     for modality, header in headers.items():
         if modality == CTP and len(header.disk_shape) < 4:
             problems.append(f"{modality}: {header.path} is 3-D, expected a series (X, Y, Z, T)")
@@ -198,9 +160,4 @@ def _bad_shapes(headers: dict[str, VolumeHeader], reference: str) -> list[str]:
             problems.append(f"{modality}: {header.path} has one frame, expected at least 2")
         elif modality != CTP and header.n_frames > 1:
             problems.append(f"{modality}: {header.path} is a series, expected a 3-D image")
-        if expected is not None and header.shape_zyx != expected:
-            problems.append(
-                f"{modality}: {header.path} has shape {header.shape_zyx} (z, y, x), "
-                f"the {reference} has {expected}"
-            )
     return problems

@@ -8,11 +8,15 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     numbered,
 )
+from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of one conversion.
+    """The choices of one conversion, all into one order of axes.
+
+    The order is kept with them: version 0.1 left every scan in its own order, and cases of both
+    must not be mixed in one data set.
 
     Attributes:
         preset: a key of ``PRESETS``.
@@ -46,13 +50,18 @@ class Settings:
     @property
     def of_voxels(self) -> dict[str, object]:
         """What the written voxels depend on besides the scan's files; kept in a case's record."""
-        return {"preset": self.preset, "brain_mask": self.brain_mask, **self._not_default()}
+        return {
+            "preset": self.preset,
+            "brain_mask": self.brain_mask,
+            ORIENTATION_KEY: CANONICAL,
+            **self._not_default(),
+        }
 
     @property
     def of_data_set(self) -> dict[str, object]:
         """All settings, as JSON gives them back; kept in the data set's folder."""
         always = {name: getattr(self, name) for name in ("preset", "brain_mask", "folds", "seed")}
-        return always | self._not_default()
+        return always | {ORIENTATION_KEY: CANONICAL} | self._not_default()
 
     def _not_default(self) -> dict[str, object]:
         """The further settings, without those that have their default: empty in most data sets."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
-    from nnunetv2_strokesynth.io.series import NiftiSeries
+    from nnunetv2_strokesynth.io.placement import Reference
+    from nnunetv2_strokesynth.io.series import Series
 
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
-    from nnunetv2_strokesynth.io.series import NiftiSeries
+    from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
+    from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries
 
     refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RECORD)
     series = NiftiSeries(args.ctp)
@@ -73,24 +75,29 @@ def run(args: argparse.Namespace) -> None:
             "(X, Y, Z, T)"
         )
     times = frame_times_of(args.ctp, len(series), args.frame_s)
-    shape = series.header.shape_zyx
-    brain = read_brain_mask(args.brain_mask, shape) if args.brain_mask else None
+    reference = reference_of("series", read_grid(args.ctp))
+    ordered = ReorderedSeries(series, reference.reorientation.apply)
+    brain, notes = None, times.notes
+    if args.brain_mask:
+        placed = place(args.brain_mask, reference)
+        brain, notes = read_brain_mask(placed), [*notes, *placed.notes]
     with tqdm(desc="reading frames", unit="frame") as bar:
         computed = compute_maps(
-            _Counted(series, bar),
-            spacing_zyx_mm=series.header.spacing_zyx_mm,
+            _Counted(ordered, bar),
+            spacing_zyx_mm=reference.grid.geometry.spacing_zyx_mm,
             times_s=times.times_s,
             brain=brain,
-            aif_at=tuple(args.aif) if args.aif else None,
-            vof_at=tuple(args.vof) if args.vof else None,
+            aif_at=reference.read_voxel(args.aif) if args.aif else None,
+            vof_at=reference.read_voxel(args.vof) if args.vof else None,
             scale_aif=not args.no_aif_scaling,
+            stored_voxel=reference.stored_voxel,
         )
-    computed = computed._replace(warnings=[*times.notes, *computed.warnings])
+    computed = computed._replace(warnings=[*notes, *computed.warnings])
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
     ) as folder:
-        write_maps(folder, computed, args.ctp)
-        _write_picture(folder, computed, series)
+        write_maps(folder, computed, args.ctp, reference)
+        _write_picture(folder, computed, args.ctp, reference)
     _report(args.output, computed)
     say_next(next_command(args))
 
@@ -98,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 class _Counted:
     """A series that moves a progress bar; it is walked through more than once."""
 
-    def __init__(self, series: NiftiSeries, bar: tqdm):
+    def __init__(self, series: Series, bar: tqdm):
         self._series, self._bar = series, bar
 
     def __len__(self) -> int:
@@ -120,11 +127,13 @@ def _is_ours(name: str) -> bool:
     return name in FILES or name == PICTURE
 
 
-def _write_picture(folder: Path, computed: ComputedMaps, series: NiftiSeries) -> None:
+def _write_picture(
+    folder: Path, computed: ComputedMaps, source: Path, reference: Reference
+) -> None:
     from nnunetv2_strokesynth.io.figure_file import save_png
     from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
 
-    figure = draw_perfusion(computed, series.header.spacing_zyx_mm, title=series.path.name)
+    figure = draw_perfusion(computed, reference, title=source.name)
     save_png(figure, folder / PICTURE, dpi=_DPI)
 
 

@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a DWI for each training scan, as in ISLES 2018's first release (MR_DWI) and in "
         "ISLES 2024 (with its ADC) (on)",
     )
+    parser.add_argument(
+        "--orientation",
+        metavar="ORDER",
+        help="one order of axes for all files, such as LPS or LAS; isles2024 only (mixed: several, "
+        "as in the release)",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
     parser.add_argument("--overwrite", action="store_true", help="replace a phantom that is in OUT")
@@ -50,12 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the phantom, and say how to convert it."""
     from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
-    from nnunetv2_strokesynth.phantom.plan import PhantomSettings
+    from nnunetv2_strokesynth.phantom.plan import MIXED, PhantomSettings
 
     if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
         raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
     dwi = args.dwi is not False
-    settings = PhantomSettings(args.size, args.seed, dwi, args.max_slices, args.layout)
+    if args.orientation and "orientation" not in LAYOUTS[args.layout].settings:
+        raise ValueError(
+            f"--orientation: the headers of {args.layout} do not say how the head lies, so there "
+            "is one order only; leave it out, or use --layout isles2024"
+        )
+    orientation = args.orientation or MIXED
+    settings = PhantomSettings(args.size, args.seed, dwi, args.max_slices, args.layout, orientation)
     write_phantom(
         args.out,
         args.cases,
@@ -86,4 +98,5 @@ def _options(args: argparse.Namespace, settings: PhantomSettings) -> list[object
     options = ["--layout", args.layout, "--cases", 2 * _FOLDS, "--test-cases", args.test_cases]
     options += ["--size", args.size, "--seed", args.seed, "--workers", args.workers]
     options += [] if args.max_slices is None else ["--max-slices", args.max_slices]
+    options += [] if args.orientation is None else ["--orientation", args.orientation]
     return options + ([] if settings.dwi else ["--no-dwi"])

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs=3,
             type=int,
             metavar=("X", "Y", "Z"),
-            help=f"voxel of the {vessel}, counted from 0, for maps that are computed",
+            help=f"voxel of the {vessel} as stored, counted from 0, for maps that are computed",
         )
     add(
         "--brain-mask",
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find the images, compute what is missing, predict, and write everything at once."""
     from nnunetv2_strokesynth.inference import patient, patient_result
+    from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
     from nnunetv2_strokesynth.inference.predictor import load_predictor
     from nnunetv2_strokesynth.inference.study import find_study
     from nnunetv2_strokesynth.io.atomic import write_json
@@ -71,6 +72,10 @@ def run(args: argparse.Namespace) -> None:
     refuse_existing_folder(args.output, args.overwrite, is_ours, record=record)
     study = find_study(args.case, series_uid=args.series, frame_s=args.frame_s)
     predictor = load_predictor(args.model, **options)
+    order = study.reference.stored.order
+    study.notes.extend(
+        orientation_notes(predictor.dataset_json, args.model, scan=study.series_name, order=order)
+    )
     prepared = patient.prepare(
         study,
         patient.model_preset(predictor.dataset_json, args.model),
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=is_ours, record=record
     ) as folder:
-        patient_result.write_images(folder, prepared, prediction, study.geometry)
+        patient_result.write_images(folder, prepared, prediction, study.reference)
         _write_page(folder, args, study, prepared, prediction, result)
         write_json(folder / patient_result.RESULT_FILE, result)
     logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.png")

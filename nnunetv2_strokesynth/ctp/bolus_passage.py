@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ class Passage(NamedTuple):
         baseline: the frames without contrast.
         frame_s: time between frames, s.
         scale: factor of the AIF's enhancement in the deconvolution.
+        stored_voxel: from indices x, y, z to those that the user knows, if the series was brought
+            to another order of axes; None if it was not.
     """
 
     aif: Vessel
@@ -39,6 +42,13 @@ class Passage(NamedTuple):
     baseline: slice
     frame_s: float
     scale: float = 1.0
+    stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = None
+
+    def names_of(self, vessel: Vessel) -> list[str]:
+        """``x y z`` of each of a vessel's voxels, as the user knows them."""
+        voxels = [(x, y, z) for z, y, x in vessel.voxels]
+        named = [self.stored_voxel(voxel) for voxel in voxels] if self.stored_voxel else voxels
+        return [f"{x} {y} {z}" for x, y, z in named]
 
     @property
     def onset(self) -> int:
@@ -54,10 +64,10 @@ def check_bolus(passage: Passage) -> None:
     """Raise ``ValueError`` unless the artery enhances by at least ``LEAST_PEAK_HU``."""
     peak_hu = _smooth(passage.enhancement(passage.aif)).max()
     if peak_hu < LEAST_PEAK_HU:
-        x, y, z = passage.aif.voxels[0][::-1]
+        voxel = passage.names_of(passage.aif)[0]
         advice = "choose another --aif" if passage.given[0] else "pass --aif X Y Z if there is one"
         raise ValueError(
-            f"no bolus: the artery at voxel x y z = {x} {y} {z} enhances by {peak_hu:.1f} HU, "
+            f"no bolus: the artery at voxel x y z = {voxel} enhances by {peak_hu:.1f} HU, "
             f"expected at least {LEAST_PEAK_HU:.0f}; {advice}"
         )
 
@@ -128,7 +138,7 @@ def describe(passage: Passage) -> dict[str, float | int | str]:
         curve = passage.enhancement(vessel)
         row |= {
             f"{name}_source": "given" if given else "automatic",
-            f"{name}_voxels_xyz": "; ".join(f"{x} {y} {z}" for z, y, x in vessel.voxels),
+            f"{name}_voxels_xyz": "; ".join(passage.names_of(vessel)),
             f"{name}_peak_hu": round(float(curve.max()), 1),
             f"{name}_peak_s": round(float(curve.argmax()) * passage.frame_s, 2),
             f"{name}_area_hu_s": round(float(curve.sum()) * passage.frame_s, 1),

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import read_header, read_volume, require_finite
+from nnunetv2_strokesynth.io.placement import Placement
 
 
-def read_brain_mask(path: Path, shape_zyx: tuple[int, int, int]) -> np.ndarray:
-    """A mask on the scan's grid, (Z, Y, X) bool.
+def read_brain_mask(placed: Placement) -> np.ndarray:
+    """A mask on the voxels of the scan, (Z, Y, X) bool.
 
     Args:
-        path: a NIfTI file with two values: 0, and 1 or another positive one. Noise of the kind
+        placed: a NIfTI file with two values: 0, and 1 or another positive one. Noise of the kind
             0.9999999997 is rounded away.
-        shape_zyx: of the scan.
 
     Raises:
-        ValueError: the file cannot be read, has another shape or other values, or is empty.
+        ValueError: the file cannot be read, is a series or has other values, or is empty on the
+            scan's voxels.
         OSError: it cannot be opened.
     """
-    header = read_header(path)
-    if header.n_frames != 1 or header.shape_zyx != tuple(shape_zyx):
+    path, header = placed.path, read_header(placed.path)
+    if header.n_frames != 1:
         raise ValueError(
-            f"{path}: shape {header.disk_shape} (x, y, z), expected {tuple(shape_zyx)[::-1]} as "
-            "of the scan; make the mask from the scan's own CT, or resample it to the scan's grid"
+            f"{path}: shape {header.disk_shape} (x, y, z), expected "
+            f"{placed.target.shape_zyx[::-1]} as of the scan; make the mask from the scan's own CT"
         )
     values = np.round(require_finite(str(path), read_volume(path)), 3)
     found = np.unique(values)
@@ -38,4 +37,7 @@ def read_brain_mask(path: Path, shape_zyx: tuple[int, int, int]) -> np.ndarray:
         )
     if not found[-1]:
         raise ValueError(f"{path}: the brain mask is 0 everywhere")
-    return values > 0
+    brain, _ = placed.mask(values > 0, may_leave=True)
+    if not brain.any():
+        raise ValueError(f"{path}: the brain mask is 0 where the scan lies, {placed.target}")
+    return brain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +87,7 @@ def compute_maps(
     aif_at: tuple[int, int, int] | None = None,
     vof_at: tuple[int, int, int] | None = None,
     scale_aif: bool = True,
+    stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = None,
 ) -> ComputedMaps:
     """Brain mask, AIF, VOF, CBF, CBV, MTT and Tmax of a CTP series.
 
@@ -106,6 +107,8 @@ def compute_maps(
             ``partial_volume_scale``. On the phantom this brings CBV near the truth, and CBF and CBV
             of different scans nearer to each other; CBF, which the deconvolution underestimates,
             falls (see docs/explanation/perfusion-maps.md).
+        stored_voxel: from a voxel x, y, z of the series to the indices that the user knows, for
+            ``row`` and messages; None if they are the same.
 
     Raises:
         ValueError: there are fewer than 10 frames or 20 s; the times do not increase; frames differ
@@ -120,7 +123,14 @@ def compute_maps(
     curves, rim_curves = collect_curves(even, brain, rim)
     pixel_mm = float(np.sqrt(spacing_zyx_mm[1] * spacing_zyx_mm[2]))
     regions = ((curves, brain), (rim_curves, rim))
-    passage = _find_vessels(even, regions, at=(aif_at, vof_at), pixel_mm=pixel_mm, frame_s=frame_s)
+    passage = _find_vessels(
+        even,
+        regions,
+        at=(aif_at, vof_at),
+        pixel_mm=pixel_mm,
+        frame_s=frame_s,
+        stored_voxel=stored_voxel,
+    )
     if scale_aif and passage.vof is not None:
         vessels = (passage.aif.curve, passage.vof.curve)
         scale = partial_volume_scale(*vessels, baseline=passage.baseline)
@@ -184,6 +194,7 @@ def _find_vessels(
     at: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None],
     pixel_mm: float,
     frame_s: float,
+    stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None,
 ) -> Passage:
     """AIF and VOF, at the given voxels or found in the curves of the brain and its rim."""
     aif_at, vof_at = at
@@ -192,7 +203,8 @@ def _find_vessels(
         aif = vessel_at(series, aif_at)
     else:
         aif = find_aif(*regions[0], pixel_mm=pixel_mm)
-    passage = Passage(aif, None, given, lower_baseline(aif.curve), frame_s)
+    baseline = lower_baseline(aif.curve)
+    passage = Passage(aif, None, given, baseline, frame_s, stored_voxel=stored_voxel)
     check_bolus(passage)
     if vof_at is not None:
         return passage._replace(vof=vessel_at(series, vof_at))

@@ -24,7 +24,7 @@ from nnunetv2_strokesynth.evaluation.lesion_matching import lesion_counts_isles2
 from nnunetv2_strokesynth.evaluation.matching import CasePair
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
-    check_same_grid,
+    on_voxels_of,
     read_image,
     read_mask,
 )
@@ -94,9 +94,7 @@ def synthesis_metrics(
 
 
 def _read_on_grid(reader: Callable[[Path], Volume], path: Path, reference: Volume) -> np.ndarray:
-    volume = reader(path)
-    check_same_grid(reference, volume)
-    return volume.array
+    return on_voxels_of(reference, reader(path)).array
 
 
 def measure_case(case: CasePair) -> dict[str, float | str]:

@@ -27,7 +27,7 @@ from nnunetv2_strokesynth.evaluation.grid import (
 from nnunetv2_strokesynth.evaluation.statistics import spread
 from nnunetv2_strokesynth.evaluation.volumes import (
     check_probability_matches_label,
-    check_same_grid,
+    on_voxels_of,
     read_lesion_probability,
     read_mask,
 )
@@ -96,8 +96,8 @@ def search_grid(
 def score_tune_case(case: TuneCase, grid: SearchGrid) -> GridScores:
     """Read one case, check that its files belong together, and score the grid."""
     try:
-        label, gt = read_mask(label_beside(case.npz)), read_mask(case.gt)
-        check_same_grid(gt, label)
+        label = read_mask(label_beside(case.npz))
+        gt = on_voxels_of(label, read_mask(case.gt))
         probs = read_lesion_probability(case.npz)
         check_probability_matches_label(probs, label, case.npz)
     except (ValueError, OSError) as error:

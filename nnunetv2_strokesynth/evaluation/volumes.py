@@ -20,7 +20,8 @@ from nibabel.spatialimages import HeaderDataError
 
 from nnunetv2_strokesynth.io.image_file import simpleitk_name
 from nnunetv2_strokesynth.io.messages import name_some
-from nnunetv2_strokesynth.io.nifti import SUFFIXES
+from nnunetv2_strokesynth.io.nifti import SUFFIXES, Geometry
+from nnunetv2_strokesynth.io.orientation import AS_STORED, reorientation_to
 
 # Readers round differently (float32 headers, quaternions): a hundredth of a voxel is not a shift.
 ORIGIN_TOLERANCE_VOXELS = 0.01
@@ -44,7 +45,7 @@ class Volume(NamedTuple):
 
     array: np.ndarray
     spacing_mm: tuple[float, float, float]
-    origin: tuple[float, ...]
+    origin: tuple[float, float, float]
     direction: tuple[float, ...]
     path: Path
 
@@ -121,6 +122,21 @@ def _is_label(array: np.ndarray, label: int) -> np.ndarray:
     if array.dtype.kind != "f":
         return array == label
     return np.abs(array - label) <= LABEL_TOLERANCE
+
+
+def on_voxels_of(reference: Volume, other: Volume) -> Volume:
+    """The other volume with its axes in the reference's order, where both lie on the same voxels.
+
+    Raises:
+        ValueError: they do not; names both files.
+    """
+    turn = reorientation_to(other.direction, reference.direction)
+    if turn != AS_STORED:
+        geometry = Geometry(other.spacing_mm, other.origin, other.direction)
+        spacing, origin, direction = turn.geometry_of(geometry, other.array.shape)
+        other = Volume(turn.apply(other.array), spacing, origin, direction, other.path)
+    check_same_grid(reference, other)
+    return other
 
 
 def check_same_grid(reference: Volume, other: Volume) -> None:

@@ -27,17 +27,18 @@ from nnunetv2_strokesynth.ctp.input_channels import (
     CtpImages,
     make_channels,
 )
+from nnunetv2_strokesynth.ctp.map_files import read_maps
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.predictor import learned_from_dwi
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.nifti import (
-    largest_distance_mm,
-    orientation_is_known,
-    read_geometry,
     read_volume,
     require_finite,
 )
+from nnunetv2_strokesynth.io.placement import place
+
+_AIR_HU = -1000.0
 
 
 class Prepared(NamedTuple):
@@ -105,22 +106,26 @@ def prepare(
         study: the images.
         preset: of the model.
         brain_mask: whether everything outside the brain becomes 0, as in the model's data set.
-        brain_file: a brain mask on the series' grid; None to find the brain.
-        aif_at, vof_at: voxels (x, y, z) of artery and vein, if maps are computed.
+        brain_file: a brain mask; None to find the brain.
+        aif_at, vof_at: voxels (x, y, z) of artery and vein, as the series stores them, if maps are
+            computed.
 
     Raises:
         ValueError: the images, or the mask, cannot be used.
     """
-    brain = None if brain_file is None else _given_brain(brain_file, study)
     missing = [name for name in (CT, *PERFUSION_MAPS) if name not in study.files]
-    computed, notes = None, list(study.notes)
+    brain, computed, notes = None, None, list(study.notes)
+    if brain_file is not None:
+        placed = place(brain_file, study.reference)
+        brain = read_brain_mask(placed)
+        notes += placed.notes
     if missing:
         computed = _compute(study, missing, (aif_at, vof_at), brain)
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
     if any(name in missing for name in PERFUSION_MAPS):
         maps = np.stack(computed.maps)
     else:
-        cleared = clear_background([read_volume(study.files[name]) for name in PERFUSION_MAPS])
+        cleared = clear_background(read_maps([study.files[name] for name in PERFUSION_MAPS]))
         named = zip(PERFUSION_MAPS, cleared.maps, strict=True)
         maps = np.stack([require_finite(name, volume) for name, volume in named])
         notes += _what_was_background(name_backgrounds(PERFUSION_MAPS, cleared.constants))
@@ -183,23 +188,10 @@ def _compute(
         spacing_zyx_mm=study.geometry.spacing_zyx_mm,
         times_s=study.times_s,
         brain=brain,
-        aif_at=vessels_at[0],
-        vof_at=vessels_at[1],
+        aif_at=vessels_at[0] and study.reference.read_voxel(vessels_at[0]),
+        vof_at=vessels_at[1] and study.reference.read_voxel(vessels_at[1]),
+        stored_voxel=study.reference.stored_voxel,
     )
-
-
-def _given_brain(path: Path, study: Study) -> np.ndarray:
-    """The mask, which must lie where the series lies if both headers say where that is."""
-    mask = read_brain_mask(path, study.shape_zyx)
-    if study.orientation_known and orientation_is_known(path):
-        apart_mm = largest_distance_mm(read_geometry(path), study.geometry, study.shape_zyx)
-        if apart_mm > min(study.geometry.spacing_zyx_mm) / 2:
-            raise ValueError(
-                f"{path}: by its header it lies up to {apart_mm:.1f} mm from where "
-                f"{study.series_name} does; make the mask from the scan's own CT, or resample it "
-                "to the scan's grid"
-            )
-    return mask
 
 
 def _what_was_background(constants: str) -> list[str]:
@@ -218,4 +210,6 @@ def _what_was_computed(missing: list[str]) -> list[str]:
 
 
 def _read(study: Study, name: str) -> np.ndarray:
-    return require_finite(name, read_volume(study.files[name]))
+    placed = study.files[name]
+    outside = _AIR_HU if name == CT else 0.0
+    return placed.image(require_finite(name, read_volume(placed.path)), outside=outside)

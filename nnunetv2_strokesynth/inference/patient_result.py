@@ -9,7 +9,8 @@ import numpy as np
 from nnunetv2_strokesynth.channels import CT, PERFUSION_MAPS
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.inference.study import Study
-from nnunetv2_strokesynth.io.nifti import Geometry, write_volume
+from nnunetv2_strokesynth.io.nifti import write_volume
+from nnunetv2_strokesynth.io.placement import Reference
 
 RESULT_FILE = "result.json"
 # Files and folders in the output folder.
@@ -29,14 +30,16 @@ def describe_result(
         about: what was asked for; it comes first.
         study, prepared, prediction: of the patient.
     """
+    stored = study.reference.stored
     voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
     return {
         **about,
         "lesion_ml": round(float(prediction.lesion.sum()) * voxel_ml, 3),
         "brain_ml": round(float(prepared.made.mask.sum()) * voxel_ml, 1),
         "highest_probability": round(float(prediction.probability.max()), 4),
-        "shape_zyx": list(study.shape_zyx),
-        "spacing_zyx_mm": [round(size, 4) for size in study.geometry.spacing_zyx_mm],
+        "shape_zyx": list(stored.shape_zyx),
+        "spacing_zyx_mm": [round(size, 4) for size in stored.geometry.spacing_zyx_mm],
+        "orientation": stored.order,
         "given": sorted(study.files),
         "maps": prepared.computed.row if prepared.computed else "given",
         **prepared.made.row,
@@ -46,9 +49,12 @@ def describe_result(
 
 
 def write_images(
-    folder: Path, prepared: Prepared, prediction: Prediction, geometry: Geometry
+    folder: Path, prepared: Prepared, prediction: Prediction, reference: Reference
 ) -> None:
-    """Write lesion, probability, pseudo-DWI and brain mask; computed images go to ``inputs/``."""
+    """Write lesion, probability, pseudo-DWI and brain mask; computed images go to ``inputs/``.
+
+    All lie on the voxels of the series, in its own order of axes.
+    """
     volumes = {
         "lesion": prediction.lesion.astype(np.uint8),
         "probability": prediction.probability,
@@ -61,4 +67,5 @@ def write_images(
         volumes[f"inputs/{CT.lower()}"] = prepared.images.ct
     for name, volume in volumes.items():
         if volume is not None:
-            write_volume(folder / f"{name}.nii.gz", volume, geometry)
+            stored = reference.reorientation.undo(volume)
+            write_volume(folder / f"{name}.nii.gz", stored, reference.stored.geometry)

@@ -26,14 +26,20 @@ from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     SUFFIXES,
     Geometry,
-    VolumeHeader,
-    orientation_is_known,
-    read_geometry,
     read_header,
     strip_suffix,
 )
+from nnunetv2_strokesynth.io.placement import (
+    Grid,
+    Placement,
+    Reference,
+    place,
+    read_grid,
+    reference_of,
+)
 from nnunetv2_strokesynth.io.series import (
     NiftiSeries,
+    ReorderedSeries,
     Series,
 )
 
@@ -49,27 +55,34 @@ _EXPECTED = (
 
 
 class Study(NamedTuple):
-    """The images of one patient.
+    """The images of one patient, in ``LPS`` order, or as stored where the header does not say.
 
     Attributes:
         series: the CTP, frames (Z, Y, X) in HU.
         series_name: what to call it in messages.
-        shape_zyx: of a frame.
-        geometry: of all that is written.
+        reference: the voxels of the series, as stored and as they are read.
         times_s: (T,) of the frames, from 0; None if the file does not say.
-        orientation_known: whether the geometry tells left from right.
-        files: those of CT, CBF, CBV, MTT and Tmax that exist; all have the series' shape.
+        files: those of CT, CBF, CBV, MTT and Tmax that exist, and how they come onto the series'
+            voxels.
         notes: sentences for the user.
     """
 
     series: Series
     series_name: str
-    shape_zyx: tuple[int, int, int]
-    geometry: Geometry
+    reference: Reference
     times_s: np.ndarray | None
-    orientation_known: bool
-    files: dict[str, Path]
+    files: dict[str, Placement]
     notes: list[str]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the voxels lie that are read; results go back to ``reference.stored``."""
+        return self.reference.grid.geometry
+
+    @property
+    def orientation_known(self) -> bool:
+        """Whether the geometry tells left from right."""
+        return self.reference.stored.known
 
 
 def find_study(
@@ -98,17 +111,7 @@ def find_study(
         if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
     )
     if not images and holds_dicom(source):
-        series = read_ctp_series(source, series_uid, frame_s=frame_s)
-        return Study(
-            series,
-            str(source),
-            series.shape_zyx,
-            series.geometry,
-            series.times_s,
-            True,
-            {},
-            [series.description, *series.warnings],
-        )
+        return _dicom_study(source, series_uid, frame_s)
     if not images:
         raise ValueError(f"{source}: neither NIfTI nor DICOM files in it; {_EXPECTED}")
     return _nifti_study(_by_modality(source, images), frame_s)
@@ -154,7 +157,10 @@ def _nifti_study(files: dict[str, Path], frame_s: float | None) -> Study:
     if len(series) < 2:
         raise ValueError(f"{path}: shape {series.header.disk_shape} is no series (X, Y, Z, T)")
     for modality, other in files.items():
-        _check_fits(modality, read_header(other), series.header)
+        if read_header(other).n_frames > 1:
+            raise ValueError(f"{other} is a series, expected one {modality} volume")
+    reference = reference_of("series", read_grid(path))
+    placed = {modality: _placed(modality, other, reference) for modality, other in files.items()}
     try:
         found = frame_times_of(path, len(series), frame_s)
         times_s, notes = found.times_s, list(found.notes)
@@ -162,23 +168,30 @@ def _nifti_study(files: dict[str, Path], frame_s: float | None) -> Study:
         if frame_s is not None:
             raise
         times_s, notes = None, [str(error)]
-    known = orientation_is_known(path)
-    geometry = read_geometry(path) if known else Geometry(series.header.spacing_zyx_mm)
-    if not known:
+    if not reference.stored.known:
         notes.append(
-            "the header of the series contradicts itself, so its voxel sizes are used and its "
-            "orientation is not: images are shown as they are stored"
+            "the header of the series contradicts itself or does not say how the head lies, so its "
+            "voxel sizes are used and its orientation is not: the scan is read as it is stored, "
+            "and pictures do not tell left from right"
         )
-    shape = series.header.shape_zyx
-    return Study(series, path.name, shape, geometry, times_s, known, files, notes)
+    notes += [note for placement in placed.values() for note in placement.notes]
+    ordered = ReorderedSeries(series, reference.reorientation.apply)
+    return Study(ordered, path.name, reference, times_s, placed, notes)
 
 
-def _check_fits(modality: str, header: VolumeHeader, series: VolumeHeader) -> None:
-    if header.n_frames > 1:
-        raise ValueError(f"{header.path} is a series, expected one {modality} volume")
-    if header.shape_zyx != series.shape_zyx:
+def _dicom_study(source: Path, series_uid: str | None, frame_s: float | None) -> Study:
+    series = read_ctp_series(source, series_uid, frame_s=frame_s)
+    reference = reference_of("series", Grid(series.shape_zyx, series.geometry, True))
+    ordered = ReorderedSeries(series, reference.reorientation.apply)
+    notes = [series.description, *series.warnings]
+    return Study(ordered, str(source), reference, series.times_s, {}, notes)
+
+
+def _placed(modality: str, path: Path, reference: Reference) -> Placement:
+    try:
+        return place(path, reference)
+    except ValueError as error:
         raise ValueError(
-            f"{header.path} has shape {header.shape_zyx} (z, y, x), the series {series.path} has "
-            f"{series.shape_zyx}; resample the {modality} to the series, or leave it out of the "
-            "folder and it is computed from the series"
-        )
+            f"{error}. Or leave the {modality} out of the folder, and it is computed from the "
+            "series"
+        ) from error

@@ -6,6 +6,7 @@ into the scan's geometry by the inverse of nnU-Net's preprocessing.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -20,12 +21,22 @@ from tqdm import tqdm
 from nnunetv2_strokesynth.dataloading.targets import spacings_mm
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.image_folders import IMAGE_FOLDERS
+from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
 from nnunetv2_strokesynth.inference.predictor import load_predictor
 from nnunetv2_strokesynth.io.image_file import (
     simpleitk_name,
     write_image,
 )
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.orientation import (
+    AS_STORED,
+    UNKNOWN,
+    axis_order,
+    reorientation_to,
+    says_nothing,
+)
+
+logger = logging.getLogger(__name__)
 
 
 def build_predictor(
@@ -108,9 +119,27 @@ def synthesize_channels(
 
 
 def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) -> np.ndarray:
-    """``synthesize_channels`` of a scan's files, one per channel."""
+    """``synthesize_channels`` of a scan's files, one per channel, on the voxels of the files.
+
+    The network sees them in ``LPS`` order.
+
+    Raises:
+        ValueError: the model was made by an earlier version and the files are in another order.
+    """
     reader = predictor.plans_manager.image_reader_writer_class()
-    return synthesize_channels(predictor, *reader.read_images(list(channel_files)))
+    channels, properties = reader.read_images(list(channel_files))
+    stored = properties["sitk_stuff"]
+    direction, name = stored["direction"], Path(channel_files[0]).name
+    silent = says_nothing(direction, stored["origin"])
+    order = UNKNOWN if silent else axis_order(direction)
+    for note in orientation_notes(
+        predictor.dataset_json, Path("the model"), scan=name, order=order
+    ):
+        logger.warning("warning: %s: %s", name, note)
+    turn = AS_STORED if silent else reorientation_to(direction)
+    spacing = [properties["spacing"][axis] for axis in turn.axes]
+    images = synthesize_channels(predictor, turn.apply(channels), {"spacing": spacing})
+    return turn.undo(images)
 
 
 def synthesize_folder(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -147,8 +146,8 @@ def read_geometry(path: Path) -> Geometry:
     nearest orthogonal ones are returned.
 
     Raises:
-        ValueError: the affine's voxel sizes are not those of ``pixdim``, the axes are sheared by
-            more than rounding, or slices do not lie one above the other.
+        ValueError: the header says nothing about positions or contradicts itself, or the axes are
+            sheared by more than rounding.
     """
     header = raw_header(path)
     affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
@@ -157,6 +156,11 @@ def read_geometry(path: Path) -> Geometry:
     sizes = np.linalg.norm(axes, axis=0)
     if not (np.isfinite(affine).all() and (sizes > 0).all()):
         raise ValueError(f"{path}: its axes {axes.tolist()} cannot be used, expected numbers")
+    if not (header["sform_code"] > 0 or header["qform_code"] > 0):
+        raise ValueError(
+            f"{path}: its header does not say where its voxels lie (sform_code and qform_code are "
+            "0); convert it again from the scanner's files"
+        )
     if not orientation_is_known(path):
         raise ValueError(
             f"{path}: its header contradicts itself, voxels of {np.round(sizes, 3).tolist()} mm by "
@@ -170,11 +174,6 @@ def read_geometry(path: Path) -> Geometry:
         raise ValueError(
             f"{path}: its axes are not orthogonal (direction cosines {found}); resample it"
         )
-    if np.abs(direction[2]).argmax() != 2:
-        raise ValueError(
-            f"{path}: its third axis does not run from feet to head (direction cosines {found}); "
-            "store it in axial slices"
-        )
     x_mm, y_mm, z_mm = ras_to_lps @ affine[:3, 3]
     return Geometry(
         read_header(path).spacing_zyx_mm,
@@ -184,31 +183,37 @@ def read_geometry(path: Path) -> Geometry:
 
 
 def orientation_is_known(path: Path) -> bool:
-    """Whether a header's affine has the voxel sizes of its ``pixdim``.
+    """Whether a header says how the head lies, and does not contradict itself.
 
-    In ISLES 2018 it has not: the affine is an identity matrix and says nothing about the head's
-    position.
+    It says nothing where both codes are 0. It contradicts itself where its affine has other voxel
+    sizes than ``pixdim``, as in ISLES 2018, whose affine is an identity matrix, or where ``sform``
+    and ``qform`` name other axes.
     """
-    header = raw_header(path)
-    affine = nibabel.Nifti1Header(header.binaryblock, check=False).get_best_affine()
+    header = nibabel.Nifti1Header(raw_header(path).binaryblock, check=False)
+    codes = int(header["sform_code"]), int(header["qform_code"])
+    if not any(code > 0 for code in codes):
+        return False
+    affine = header.get_best_affine()
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(np.allclose(sizes, read_header(path).spacing_zyx_mm[::-1], rtol=0.01))
+    if not np.allclose(sizes, read_header(path).spacing_zyx_mm[::-1], rtol=0.01):
+        return False
+    return min(codes) <= 0 or _same_axes(header)
+
+
+def _same_axes(header: nibabel.Nifti1Header) -> bool:
+    """Whether sform and qform, which are both set, name the same axes; a broken one names none."""
+    try:
+        affines = (header.get_sform(), header.get_qform())
+        orders = [nibabel.aff2axcodes(affine) for affine in affines]
+    except (HeaderDataError, ValueError, np.linalg.LinAlgError):
+        return True
+    return orders[0] == orders[1]
 
 
 def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
     """Position of a voxel's centre, (x, y, z) in mm, LPS."""
     offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
     return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
-
-
-def largest_distance_mm(
-    first: Geometry, second: Geometry, shape_zyx: tuple[int, int, int]
-) -> float:
-    """How far apart two grids of one shape put the same voxel, at the worst corner, mm."""
-    z, y, x = (side - 1 for side in shape_zyx)
-    corners = list(product((0, x), (0, y), (0, z)))
-    apart = [voxel_position_mm(first, c) - voxel_position_mm(second, c) for c in corners]
-    return float(np.linalg.norm(apart, axis=1).max())
 
 
 def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:

@@ -75,3 +75,21 @@ class NiftiSeries:
                 f"{n_bytes} bytes); copy it again"
             )
         return content
+
+
+class ReorderedSeries:
+    """A series whose frames are changed as they are read, such as brought to another order of axes.
+
+    Args:
+        series: the frames.
+        change: function of a frame.
+    """
+
+    def __init__(self, series: Series, change: Callable[[np.ndarray], np.ndarray]):
+        self._series, self._change = series, change
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self._change, self._series)

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import permutations, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +23,16 @@ from nnunetv2_strokesynth.phantom.layout import Layout
 from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
 from nnunetv2_strokesynth.phantom.patient import draw_patient
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
-from nnunetv2_strokesynth.phantom.plan import PhantomSettings, ScanPlan
+from nnunetv2_strokesynth.phantom.plan import MIXED, PhantomSettings, ScanPlan
 
 logger = logging.getLogger(__name__)
 
 LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (ISLES2018, ISLES2017, ISLES2024)}
 _MIN_SIZE = 32
+ORDERS = {MIXED} | {
+    "".join(letters) for axes in permutations(("LR", "PA", "SI")) for letters in product(*axes)
+}
+"""The 48 orders of axes, and ``mixed``."""
 
 
 class _Job(NamedTuple):
@@ -116,17 +121,18 @@ def _remove_phantom(root: Path) -> None:
 
 def _describe(
     root: Path,
-    layout: Layout,
+    settings: PhantomSettings,
     stored: dict[str, object],
     *,
     plans: list[list[ScanPlan]],
     complete: bool,
 ) -> dict:
     """Content of ``phantom.json``."""
-    splits = {}
+    layout, splits = LAYOUTS[settings.layout], {}
     for split, name in enumerate(layout.splits):
         splits[name] = [
             _describe_scan(root, split, plan, layout=layout, complete=complete)
+            | _describe_orders(layout.orders(plan, settings))
             for plan in plans[split]
         ]
     return {
@@ -135,6 +141,10 @@ def _describe(
         "licence": "simulated data; anatomy from MNI ICBM152 2009a as shipped by nilearn",
         "cases": splits,
     }
+
+
+def _describe_orders(orders: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {"orientation": orders} if orders else {}
 
 
 def _describe_scan(
@@ -196,10 +206,10 @@ def write_phantom(
     done = n_train + n_test - len(jobs)
     if done:
         logger.info("%d of %d scans are there already", done, n_train + n_test)
-    description = _describe(root, layout, stored, plans=plans, complete=False)
+    description = _describe(root, settings, stored, plans=plans, complete=False)
     write_json(root / SETTINGS_FILE, description)
     map_cases(_run_job, jobs, workers=workers, description="phantom", unit="scan")
-    description = _describe(root, layout, stored, plans=plans, complete=True)
+    description = _describe(root, settings, stored, plans=plans, complete=True)
     write_json(root / SETTINGS_FILE, description)
 
 
@@ -212,6 +222,11 @@ def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, worker
         "--workers": (workers, 1),
         "--max-slices": (1 if settings.max_slices is None else settings.max_slices, 1),
     }
+    if settings.orientation not in ORDERS:
+        raise ValueError(
+            f"--orientation {settings.orientation}: expected {MIXED}, or an order of axes such as "
+            "LPS, LAS or RAS"
+        )
     for option, (value, least) in lowest.items():
         if value < least:
             raise ValueError(f"{option} must be at least {least}, found {value}")

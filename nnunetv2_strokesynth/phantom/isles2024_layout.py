@@ -1,8 +1,9 @@
 """A simulated patient in the files of the ISLES 2024 release: CT on admission, DWI at follow-up.
 
 Choices: what the release resampled into the NCCT's space is simulated there; the header is tilted
-about x like a gantry; the outermost slices lie outside the CTP's coverage. The ADC (1e-6 mm2/s)
-lies where the NCCT lies, DWI and lesion about 1 mm and 1 degree off it.
+about x like a gantry; axes are stored in several orders, the lesion's by itself; the outermost
+slices lie outside the CTP's coverage. The ADC (1e-6 mm2/s) lies where the NCCT lies, DWI and lesion
+about 1 mm and 1 degree off it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     atomic_folder,
 )
+from nnunetv2_strokesynth.io.orientation import CANONICAL
 from nnunetv2_strokesynth.phantom.anatomy import (
     Head,
     build_head,
@@ -33,6 +35,7 @@ from nnunetv2_strokesynth.phantom.mri_case import measured_adc
 from nnunetv2_strokesynth.phantom.patient import Patient
 from nnunetv2_strokesynth.phantom.physics import MRIPhysics, Physics
 from nnunetv2_strokesynth.phantom.plan import (
+    MIXED,
     PhantomSettings,
     ScanPlan,
     plan_isles2024_scans,
@@ -41,6 +44,9 @@ from nnunetv2_strokesynth.phantom.plan import (
 _RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
 _ADMISSION, _FOLLOW_UP = 1, 2
 _LESION = "space-ncct_lesion-msk"
+_TRUTHS = ("labels", "dwi")
+_ORDERS = ("LPS", "LAS", "RAS")
+_LESION_ORDERS = ("LPS", "LAS")
 _LEAST_SLICES_TO_LOSE = 4
 _TILT_DEG, _TABLE_MM = (2.0, 8.0), 30.0
 _COMPRESSION = 1
@@ -120,14 +126,25 @@ def tilted_affine(plan: ScanPlan) -> np.ndarray:
     return affine
 
 
-def write_sane_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
+def write_sane_nifti(
+    path: Path, volume: np.ndarray, affine: np.ndarray, order: str = CANONICAL
+) -> None:
     """Write (Z, Y, X) or (T, Z, Y, X) as a compressed NIfTI file that holds no time and no name.
 
     nibabel by itself may store both, so that equal images would differ in their bytes.
+
+    Args:
+        path: the file.
+        volume: in ``LPS`` order.
+        affine: of the volume.
+        order: in which its axes are stored.
     """
-    image = nibabel.Nifti1Image(volume.T, affine)
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
+    axes = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(tuple(order))
+    )
+    image = nibabel.Nifti1Image(volume.T, affine).as_reoriented(axes)
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
     image.header.set_xyzt_units("mm", "sec")
     if volume.ndim == 4:
         image.header["pixdim"][4] = FRAME_S
@@ -157,6 +174,14 @@ class PatientLayout(Layout):
     The folder in ``raw_data`` is written last, so its presence means that the patient is complete.
     Test patients are numbered after the training patients; their truth lies in a folder of its own.
     """
+
+    def orders(self, plan: ScanPlan, settings: PhantomSettings) -> dict[str, str]:
+        """The lesion's order is drawn by itself, as the release's masks are stored otherwise."""
+        if settings.orientation != MIXED:
+            return dict.fromkeys(("images", "lesion"), settings.orientation)
+        rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 2]))
+        images, lesion = (str(rng.choice(orders)) for orders in (_ORDERS, _LESION_ORDERS))
+        return {"images": images, "lesion": lesion}
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -213,36 +238,45 @@ class PatientLayout(Layout):
         settings: PhantomSettings,
     ) -> None:
         number, name = plan.number, self.case_name(split, plan.number)
-        affine = tilted_affine(plan)
-        self._write_truths(root, split, number, scan, affine)
+        affine, orders = tilted_affine(plan), self.orders(plan, settings)
+        if split == TESTING:
+            self._write_truths(root, number, scan, affine, orders)
+        else:
+            for kind in _TRUTHS:
+                # Left by an interrupted run, it would turn a training scan into a test scan.
+                self.truth_file(root, kind, number).unlink(missing_ok=True)
         visits = {_ADMISSION: admission_volumes(scan.case)}
         if split == TRAINING:
             visits[_FOLLOW_UP] = follow_up_volumes(scan, settings)
         with atomic_folder(root / _DERIVATIVES / name) as folder:
             for visit, volumes in visits.items():
                 for ending, volume in volumes.items():
-                    write_sane_nifti(folder / _relative_path(number, visit, ending), volume, affine)
+                    order = orders["lesion" if ending == _LESION else "images"]
+                    path = folder / _relative_path(number, visit, ending)
+                    write_sane_nifti(path, volume, affine, order)
         with atomic_folder(root / _RAW / name) as folder:
             path = folder / _relative_path(number, _ADMISSION, "ncct")
-            write_sane_nifti(path, scan.case.ct.astype(np.int16), affine)
+            write_sane_nifti(path, scan.case.ct.astype(np.int16), affine, orders["images"])
 
     def _write_truths(
-        self, root: Path, split: int, number: int, scan: FollowedCase, affine: np.ndarray
+        self,
+        root: Path,
+        number: int,
+        scan: FollowedCase,
+        affine: np.ndarray,
+        orders: dict[str, str],
     ) -> None:
-        truths = {"labels": scan.case.lesion.astype(np.uint8), "dwi": scan.case.dwi}
-        for kind, volume in truths.items():
-            path = self.truth_file(root, kind, number)
-            # A file left by an interrupted run would turn a training scan into a test scan.
-            path.unlink(missing_ok=True)
-            if split == TESTING:
-                with atomic_file(path) as temporary:
-                    write_sane_nifti(temporary, volume, affine)
+        volumes = (scan.case.lesion.astype(np.uint8), scan.case.dwi)
+        for kind, volume in zip(_TRUTHS, volumes, strict=True):
+            order = orders["lesion" if kind == "labels" else "images"]
+            with atomic_file(self.truth_file(root, kind, number)) as temporary:
+                write_sane_nifti(temporary, volume, affine, order)
 
 
 ISLES2024 = PatientLayout(
     name="isles2024",
-    version=1,
-    settings=("layout", "size", "seed", "dwi", "max_slices"),
+    version=2,
+    settings=("layout", "size", "seed", "dwi", "max_slices", "orientation"),
     splits=("training", "testing"),
     simulate=simulate_followed_case,
 )

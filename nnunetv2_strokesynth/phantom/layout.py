@@ -52,6 +52,10 @@ class Layout(ABC):
     def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
         """The training scans and the test scans."""
 
+    def orders(self, plan: ScanPlan, settings: PhantomSettings) -> dict[str, str]:
+        """Files of a scan -> the order of their axes; empty where the headers do not tell."""
+        return {}
+
     @abstractmethod
     def case_name(self, split: int, number: int) -> str:
         """What the release calls a scan: ``case_1``, ``sub-stroke0001``."""

@@ -9,6 +9,7 @@ import numpy as np
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 
 FULL_SIZE = 256
+MIXED = "mixed"
 TWO_SLAB_SHARE = 31 / 63
 """ISLES 2018: 31 of the 63 training patients have two scans."""
 # Slices per scan -> share of the patients. Of the release's scans 51 have 2 slices, 19 have 4, 9
@@ -42,6 +43,8 @@ class PhantomSettings(NamedTuple):
         dwi: whether training scans have a DWI.
         max_slices: cap on the slices of a scan.
         layout: the release that the files look like.
+        orientation: order in which axes are stored, such as ``LAS``; ``mixed`` draws one for each
+            scan, as releases have them. It counts where the layout's headers tell.
     """
 
     size: int = 256
@@ -49,6 +52,7 @@ class PhantomSettings(NamedTuple):
     dwi: bool = True
     max_slices: int | None = None
     layout: str = "isles2018"
+    orientation: str = MIXED
 
 
 class ScanPlan(NamedTuple):

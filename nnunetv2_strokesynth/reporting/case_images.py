@@ -1,7 +1,8 @@
 """The pictures of one case: every channel, feature, pseudo-DWI and DWI of the widest slice.
 
 Volumes are turned to radiological orientation by their headers before a slice is taken: the
-patient's right is on the left of the picture and anterior is up, however the file stores them.
+patient's right is on the left of the picture and anterior is up, however the file stores them. The
+converters write scans of unknown orientation without position: their pictures name no side.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import SimpleITK as sitk
 
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
-    check_same_grid,
+    on_voxels_of,
     read_image,
     read_mask,
 )
+from nnunetv2_strokesynth.io.orientation import says_nothing
 from nnunetv2_strokesynth.reporting.panels import Panel
 from nnunetv2_strokesynth.reporting.slice_image import robust_window, widest_lesion_slice
 
@@ -49,6 +51,7 @@ class CasePanels(NamedTuple):
         slice_number: counted from the feet, from 1.
         n_slices: of the scan.
         aspect: pixel height / pixel width.
+        sides_known: whether the label's header tells the patient's right from the left.
     """
 
     panels: Sequence[Panel]
@@ -57,6 +60,7 @@ class CasePanels(NamedTuple):
     slice_number: int
     n_slices: int
     aspect: float
+    sides_known: bool = False
 
 
 def _itk(volume: Volume) -> sitk.Image:
@@ -99,13 +103,18 @@ def case_panels(files: CaseFiles) -> CasePanels:
         raise ValueError(f"case {files.case_id}: {error}") from error
     panels.append(_outline_panel(panels, lesion[z].shape))
     return CasePanels(
-        panels, lesion[z] > 0, pred[z] > 0, z + 1, len(lesion), spacing[1] / spacing[2]
+        panels,
+        lesion[z] > 0,
+        pred[z] > 0,
+        z + 1,
+        len(lesion),
+        spacing[1] / spacing[2],
+        not says_nothing(gt.direction, gt.origin),
     )
 
 
 def _slices(volume: Volume, reference: Volume) -> np.ndarray:
-    check_same_grid(reference, volume)
-    return to_radiological(volume)[0]
+    return to_radiological(on_voxels_of(reference, volume))[0]
 
 
 def _panel(name: str, path: Path | None, reference: Volume, z: int) -> Panel:

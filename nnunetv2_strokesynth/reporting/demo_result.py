@@ -129,7 +129,9 @@ def demo_picture(scans: DemoScans, path: Path) -> None:
         dwi = _read(scans.truth / "dwi" / f"{case_id}.nii.gz")[z]
         panels += [Panel("DWI", dwi), Panel("outlines", dwi)]
         label = f"{case_id}\nDice {dice(lesion, prediction):.2f}"
-        rows.append(Row(label, panels, lesion[z], prediction[z], outlined=("outlines",)))
+        # The demo's phantom has the headers of ISLES 2018, which do not tell right from left.
+        row = Row(label, panels, lesion[z], prediction[z], outlined=("outlines",))
+        rows.append(row)
     save_rows(rows, path, title="Held-out phantoms: the slice with the widest lesion")
 
 

@@ -1,7 +1,7 @@
 """Image panels: one row per scan, one column per image, lesion outlines on top.
 
-Slices are drawn as they are given, in radiological orientation: rows run from anterior to
-posterior, the patient's right is on the left of the picture.
+Slices are drawn as they are given. Where their sides are known, they are in radiological
+orientation: rows run from anterior to posterior, the patient's right is on the left of the picture.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from nnunetv2_strokesynth.reporting.slice_image import (
     draw_slice,
     hide_axes,
     lesion_outlines,
-    mark_right,
     robust_window,
 )
 
@@ -37,13 +36,17 @@ class Panel(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One scan: label on the left, its panels, and outlines drawn on the panels named."""
+    """One scan: label on the left, its panels, and outlines drawn on the panels named.
+
+    ``sides_known`` says whether the scan's header tells the patient's right from the left.
+    """
 
     label: str
     panels: Sequence[Panel]
     lesion_gt: np.ndarray | None = None
     lesion_pred: np.ndarray | None = None
     outlined: Sequence[str] = ()
+    sides_known: bool = False
 
 
 def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> None:
@@ -55,6 +58,7 @@ def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> None:
     draw_slice(
         axes,
         panel.image,
+        sides_known=row.sides_known,
         window=panel.window or robust_window(panel.image),
         colour_map=panel.colour_map,
         aspect=aspect,
@@ -64,7 +68,7 @@ def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> None:
 
 @figure_style()
 def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2.4) -> Figure:
-    """One image alone, without margins or title, with an R on the patient's right.
+    """One image alone, without margins or title.
 
     Args:
         panel: what to draw; its image is not None.
@@ -76,7 +80,6 @@ def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2
     figure = Figure(figsize=(inches, inches * aspect * n_rows / n_columns))
     axes = figure.add_axes((0, 0, 1, 1))
     _draw(axes, panel, row, aspect=aspect)
-    mark_right(axes)
     return figure
 
 

@@ -1,7 +1,7 @@
 """One page about one patient: the images that the network saw, the lesion, and the bolus.
 
-Where the orientation is known, slices are turned to radiological convention: the patient's right on
-the left, anterior at the top.
+Volumes come in ``LPS`` order, which is radiological convention: the patient's right on the left,
+anterior at the top. Where the header does not say how the head lies, slices are as stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nnunetv2_strokesynth.inference.patient import (
 )
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.nifti import Geometry
-from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice, mark_right
+from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
 
 _COLUMNS = 4
 _MOST_SLICES = 20
@@ -60,18 +60,21 @@ class _Image(NamedTuple):
 
 
 class _View(NamedTuple):
-    """How slices are shown: what part of them, which way round."""
+    """How slices are shown: what part of them, and what is known about them."""
 
     rows: slice
     columns: slice
-    flips: tuple[bool, bool]  # of y and x
     aspect: float  # height of a pixel over its width
-    order: str  # of the slices
+    known: bool  # whether their orientation is
 
     def of(self, image: np.ndarray) -> np.ndarray:
         """(Y, X) as it is shown."""
-        steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
-        return image[self.rows, self.columns][steps]
+        return image[self.rows, self.columns]
+
+    @property
+    def order(self) -> str:
+        """Of the slices."""
+        return "from the feet" if self.known else "as stored"
 
 
 @figure_style()
@@ -88,7 +91,7 @@ def draw_page(
         page: the words.
         prepared: the scan.
         prediction: of the model.
-        geometry: of the volumes.
+        geometry: of the volumes, in ``LPS`` order or as stored.
         times_s: (T,) of the frames; None draws the curve over their numbers.
     """
     figure = Figure(figsize=(8.3, 11.7), layout="constrained")
@@ -99,13 +102,8 @@ def draw_page(
     widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
     if not prediction.lesion.any():
         widest = int(prediction.probability.max(axis=(1, 2)).argmax())
-    view = _view(prepared.made.mask, geometry)
-    if not page.orientation_known:
-        view = view._replace(order="as stored")
-    shown = _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
-    if page.orientation_known:
-        for axes in shown:
-            mark_right(axes)
+    view = _view(prepared.made.mask, geometry, page.orientation_known)
+    _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
     _draw_slices(bands[2], prepared, prediction, view)
     _draw_bolus(bands[3].add_subplot(), prepared, times_s)
     return figure
@@ -152,13 +150,13 @@ def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
 
 def _draw_widest(
     band: SubFigure, images: list[_Image], lesion: np.ndarray, index: int, view: _View
-) -> list[Axes]:
-    """Returns the axes of all images."""
+) -> None:
     axes = band.subplots(2, _COLUMNS).ravel()
     for axis, image in zip(axes, images, strict=False):
         drawn = draw_slice(
             axis,
             view.of(image.volume[index]),
+            sides_known=view.known,
             window=image.window,
             colour_map=image.colour_map,
             aspect=view.aspect,
@@ -171,7 +169,6 @@ def _draw_widest(
         axis.axis("off")
     area = "widest lesion" if lesion.any() else "highest probability"
     band.suptitle(f"Slice {index + 1} of {len(lesion)}, counted {view.order} ({area})", fontsize=9)
-    return list(axes[: len(images)])
 
 
 def _draw_slices(band: SubFigure, prepared: Prepared, prediction: Prediction, view: _View) -> None:
@@ -187,6 +184,8 @@ def _draw_slices(band: SubFigure, prepared: Prepared, prediction: Prediction, vi
         draw_slice(
             axis,
             view.of(prepared.images.ct[index]),
+            sides_known=view.known,
+            small=True,
             window=_CT_WINDOW_HU,
             aspect=view.aspect,
             outlines=_outlines(prediction.lesion[index], view),
@@ -223,19 +222,16 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
     axes.legend(lines, labels, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
-def _view(mask: np.ndarray, geometry: Geometry) -> _View:
-    """The brain and a margin around it; the patient's right on the left, anterior at the top."""
+def _view(mask: np.ndarray, geometry: Geometry, known: bool) -> _View:
+    """The brain and a margin around it."""
     spans = []
     for axis in (1, 0):
         found = np.flatnonzero(mask.any(axis=0).any(axis=axis))
         margin = round(_MARGIN * (found[-1] - found[0] + 1))
         spans.append(slice(max(0, found[0] - margin), found[-1] + margin + 1))
-    direction = np.reshape(geometry.direction, (3, 3))
     _, y_mm, x_mm = geometry.spacing_zyx_mm
-    flips = (bool(direction[1, 1] < 0), bool(direction[0, 0] < 0))
-    order = "from the feet" if direction[2, 2] > 0 else "from the head"
     rows, columns = spans
-    return _View(rows, columns, flips, y_mm / x_mm, order)
+    return _View(rows, columns, y_mm / x_mm, known)
 
 
 def _outlines(lesion: np.ndarray, view: _View) -> list[Outline]:

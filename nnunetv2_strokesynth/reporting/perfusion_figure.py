@@ -7,16 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.io.figure_file import figure_style
+from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
 
 # Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
 _AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
 _MASK_COLOUR = "#F0E442"
 _MIP_WINDOW_HU = (0.0, 250.0)
+_STORED_AXES = "zyx"
 
 
 class _Map(NamedTuple):
@@ -36,28 +39,30 @@ _SHOWN_PERCENTILE = 98.0
 
 
 @figure_style()
-def draw_perfusion(
-    computed: ComputedMaps, spacing_zyx_mm: tuple[float, float, float], *, title: str
-) -> Figure:
-    """The figure; rows and columns of its slices lie as they are stored.
+def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) -> Figure:
+    """The figure. Its slices are in radiological orientation, or as stored where it is unknown.
+
+    The voxels are numbered as the series stores them: these numbers are those of ``--aif``.
 
     Args:
-        computed: from ``compute_maps``.
-        spacing_zyx_mm: voxel sizes.
+        computed: from ``compute_maps``, of the series in the reference's order.
+        reference: the voxels of the series.
         title: such as the name of the file.
     """
     figure = Figure(figsize=(14, 8.4), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(1, 1))
     _draw_curves(figure.add_subplot(grid[0, :2]), computed)
-    aspect = spacing_zyx_mm[1] / spacing_zyx_mm[2]
-    _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", aspect)
+    _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", reference)
     if computed.vof is not None:
-        _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", aspect)
+        _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", reference)
     for column, shown in enumerate(_MAPS):
-        _draw_map(figure.add_subplot(grid[1, column]), computed, shown, aspect)
+        _draw_map(figure.add_subplot(grid[1, column]), computed, shown, reference)
     figure.suptitle(title, fontsize=11)
+    known = reference.stored.known
+    shown_as = "radiological orientation" if known else "side unknown, shown as stored"
+    stored = reference.stored.order
     figure.supxlabel(
-        "Radiological orientation not assumed: columns and rows as stored. For research only.",
+        f"Slices: {shown_as}. Voxels are numbered as stored (order {stored}). For research only.",
         fontsize=8,
     )
     return figure
@@ -94,7 +99,7 @@ def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
     axes.grid(alpha=0.25)
 
 
-def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, aspect: float) -> None:
+def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, reference: Reference) -> None:
     """The middle slice of a map; what was not computed (0) is black."""
     middle = len(computed.brain) // 2
     volume = getattr(computed.maps, shown.key)
@@ -105,19 +110,21 @@ def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, aspect: float) ->
     image = draw_slice(
         axes,
         np.ma.masked_equal(volume[middle], 0),
+        sides_known=reference.stored.known,
         window=(0.0, highest),
         colour_map="turbo",
-        aspect=aspect,
+        aspect=_aspect(reference),
         voxel_numbers=True,
     )
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, extend="max")
     bar.set_label(f"{shown.name} ({shown.unit})")
-    axes.set_title(f"{shown.name}, slice z = {middle}", fontsize=10)
+    place = _number_voxels(axes, reference, middle)
+    axes.set_title(f"{shown.name}, slice {place}", fontsize=10)
     _show_brain(axes, computed.brain)
 
 
 def _draw_place(
-    axes: Axes, computed: ComputedMaps, vessel: Vessel, name: str, aspect: float
+    axes: Axes, computed: ComputedMaps, vessel: Vessel, name: str, reference: Reference
 ) -> None:
     """The vessel's voxels on the maximum over time of the slice where most of them lie."""
     slices = [z for z, _, _ in vessel.voxels]
@@ -125,8 +132,9 @@ def _draw_place(
     draw_slice(
         axes,
         computed.highest_hu[shown],
+        sides_known=reference.stored.known,
         window=_MIP_WINDOW_HU,
-        aspect=aspect,
+        aspect=_aspect(reference),
         outlines=[Outline(computed.brain[shown], _MASK_COLOUR, width=0.8)],
         voxel_numbers=True,
     )
@@ -148,8 +156,9 @@ def _draw_place(
             )
     axes.legend(fontsize=8, loc="upper right", framealpha=0.8)
     count = slices.count(shown)
+    place = _number_voxels(axes, reference, shown)
     axes.set_title(
-        f"{name}: {count} of {len(slices)} voxels, maximum over time, z = {shown}", fontsize=10
+        f"{name}: {count} of {len(slices)} voxels, maximum over time, {place}", fontsize=10
     )
     _show_brain(axes, computed.brain)
 
@@ -160,3 +169,22 @@ def _show_brain(axes: Axes, brain: np.ndarray) -> None:
     margin = 0.08 * max(np.ptp(rows), np.ptp(columns)) + 1
     axes.set_xlim(columns.min() - margin, columns.max() + margin)
     axes.set_ylim(rows.max() + margin, rows.min() - margin)
+
+
+def _aspect(reference: Reference) -> float:
+    _, y_mm, x_mm = reference.grid.geometry.spacing_zyx_mm
+    return y_mm / x_mm
+
+
+def _number_voxels(axes: Axes, reference: Reference, slice_index: int) -> str:
+    """Number columns and rows as the series stores them; returns the slice's name, ``z = 3``."""
+    turn, shape = reference.reorientation, reference.stored.shape_zyx
+    names = [_STORED_AXES[axis] for axis in turn.axes]
+    formats = []
+    for axis, flip in zip(turn.axes, turn.flips, strict=True):
+        last = shape[axis] - 1
+        formats.append(lambda i, _, last=last, flip=flip: f"{last - i if flip else i:.0f}")
+    axes.set(xlabel=f"{names[2]} (voxel)", ylabel=f"{names[1]} (voxel)")
+    axes.xaxis.set_major_formatter(FuncFormatter(formats[2]))
+    axes.yaxis.set_major_formatter(FuncFormatter(formats[1]))
+    return f"{names[0]} = {formats[0](slice_index, None)}"

@@ -155,7 +155,7 @@ def _shown_panel(panel: Panel, case_id: str, shown: CasePanels) -> ShownPanel:
     if panel.image is None:
         return ShownPanel(None, panel.title)
     outlined = (panel.title,) if panel.title.startswith(OUTLINES) else ()
-    row = Row(case_id, (panel,), shown.lesion_gt, shown.lesion_pred, outlined=outlined)
+    row = Row(case_id, (panel,), shown.lesion_gt, shown.lesion_pred, outlined, shown.sides_known)
     drawn = draw_panel(panel, row, aspect=shown.aspect)
     return ShownPanel(
         picture(drawn, f"{panel.title} of {case_id}", dpi=PANEL_DPI),

@@ -1,4 +1,8 @@
-"""One slice with outlines on it: every picture of a scan is drawn here."""
+"""One slice with outlines on it: every picture of a scan is drawn here.
+
+Every slice says which side is which: R on the left and L on the right where it is in radiological
+orientation, ``side unknown`` where the header of the scan does not tell.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
 GT_COLOUR, PREDICTION_COLOUR = "lime", "yellow"
+SIDE_UNKNOWN = "side unknown"
 
 
 class Outline(NamedTuple):
@@ -44,22 +49,27 @@ def draw_slice(
     axes: Axes,
     image: np.ndarray,
     *,
+    sides_known: bool,
     window: tuple[float, float],
     colour_map: str = "gray",
     aspect: float = 1.0,
     outlines: Sequence[Outline] = (),
     voxel_numbers: bool = False,
+    small: bool = False,
 ) -> AxesImage:
     """Draw a slice, row 0 at the top and column 0 on the left.
 
     Args:
         axes: receives the slice.
         image: ``(Y, X)``.
+        sides_known: whether the patient's right is on the left of the image; False where the
+            header does not tell.
         window: values at the two ends of the colour map.
         colour_map: a name of matplotlib's.
         aspect: pixel height / pixel width.
         outlines: masks of the same shape; later ones lie on top.
         voxel_numbers: whether the axes count voxels; otherwise they are hidden.
+        small: whether the letters are those of a thumbnail.
     """
     low, high = window
     if voxel_numbers:
@@ -77,6 +87,7 @@ def draw_slice(
     for mask, colour, width in outlines:
         if mask.any():
             axes.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=width)
+    _mark_sides(axes, sides_known, fontsize=5.0 if small else 9.0)
     return drawn
 
 
@@ -86,19 +97,21 @@ def hide_axes(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def mark_right(axes: Axes) -> None:
-    """Write R on the left of a slice in radiological orientation: the patient's right."""
-    axes.text(
-        0.02,
-        0.5,
-        "R",
-        transform=axes.transAxes,
-        color="white",
-        fontsize=9,
-        weight="bold",
-        va="center",
-        path_effects=[withStroke(linewidth=2, foreground="black")],
-    )
+def _mark_sides(axes: Axes, known: bool, *, fontsize: float) -> None:
+    """R on the left and L on the right, or ``side unknown`` at the bottom."""
+    style = {
+        "transform": axes.transAxes,
+        "color": "white",
+        "weight": "bold",
+        "path_effects": [withStroke(linewidth=0.2 * fontsize, foreground="black")],
+    }
+    if not known:
+        axes.text(
+            0.5, 0.02, SIDE_UNKNOWN, ha="center", va="bottom", fontsize=0.75 * fontsize, **style
+        )
+        return
+    axes.text(0.02, 0.5, "R", ha="left", va="center", fontsize=fontsize, **style)
+    axes.text(0.98, 0.5, "L", ha="right", va="center", fontsize=fontsize, **style)
 
 
 def widest_lesion_slice(lesion: np.ndarray) -> int:

@@ -41,6 +41,11 @@ def read(folder, name):
     return sitk.ReadImage(str(folder / name))
 
 
+def lps(path):
+    """The image in the order in which data sets are written; the patients here are stored LAS."""
+    return sitk.DICOMOrient(sitk.ReadImage(str(path)), "LPS")
+
+
 def test_files_are_found_by_number_and_ending(bids_scans):
     bids_scans.add(7).add(12)
     scans, problems = find_scans(bids_scans.root)
@@ -109,17 +114,18 @@ def test_converted_case(bids_scans, convert):
     assert len(json.loads((folder / "splits_final.json").read_text())) == 2
     arrays = {name: nibabel.load(bids_scans.path(2, name)).get_fdata() for name in ("CBF", "4DPWI")}
     cbf = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0001.nii.gz"))
-    np.testing.assert_array_equal(cbf, arrays["CBF"].T)
+    # Stored LAS, written LPS: y runs the other way.
+    np.testing.assert_array_equal(cbf, arrays["CBF"].T[:, ::-1])
     mip = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0005.nii.gz"))
     inside = cbf != 0
-    np.testing.assert_array_equal(mip[inside], arrays["4DPWI"].max(axis=3).T[inside])
+    np.testing.assert_array_equal(mip[inside], arrays["4DPWI"].max(axis=3).T[:, ::-1][inside])
 
 
 def test_geometry_is_the_ct_s(bids_scans, convert):
     bids_scans.add(1).add(2)
     assert convert("--folds", "2")[0] == 0
     *_, folder = convert("--folds", "2")
-    expected = sitk.ReadImage(str(bids_scans.path(1, "CT")))
+    expected = lps(bids_scans.path(1, "CT"))
     for name in ("imagesTr/case_0001_0004", "labelsTr/case_0001", "targetsTr/case_0001"):
         image = read(folder, f"{name}.nii.gz")
         np.testing.assert_allclose(image.GetOrigin(), expected.GetOrigin(), atol=1e-4)
@@ -133,7 +139,7 @@ def test_downsampled_voxels_stay_where_they_are(bids_scans, convert):
     assert code == 0, error
     image = read(folder, "imagesTr/case_0001_0001.nii.gz")
     assert image.GetSize() == (18, 16, 2)
-    full = sitk.ReadImage(str(bids_scans.path(1, "CBF")))
+    full = lps(bids_scans.path(1, "CBF"))
     np.testing.assert_allclose(image.GetSpacing(), np.array(full.GetSpacing()) * (2, 2, 1))
     # Every pixel was there twice along x and y, so means change nothing.
     np.testing.assert_array_equal(
@@ -145,16 +151,25 @@ def test_downsampled_voxels_stay_where_they_are(bids_scans, convert):
     np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((2, 3, 1)), centre, atol=1e-4)
 
 
-def test_files_that_lie_elsewhere_are_reported(bids_scans, convert, caplog):
+def test_files_that_lie_elsewhere_are_resampled_and_reported(bids_scans, convert, caplog):
+    """A slice (5 mm) further up: it was joined voxel by voxel once, with a warning."""
     bids_scans.add(1).add(2)
     moved = bids_scans.affine.copy()
-    moved[2, 3] += 5
-    bids_scans.write(2, "DWI", bids_scans.arrays(2)["DWI"], affine=moved)
+    moved[:3, 3] += moved[:3, 2]
+    dwi = bids_scans.arrays(2)["DWI"]
+    bids_scans.write(2, "DWI", dwi, affine=moved)
     with caplog.at_level("WARNING"):
-        assert convert("--folds", "2")[0] == 0
-    lines = [line for line in caplog.messages if "lies up to" in line]
-    assert len(lines) == 1
-    assert "case_0002" in lines[0] and "_dwi.nii.gz lies up to 5.0 mm" in lines[0]
+        code, error, folder = convert("--folds", "2", "--no-brain-mask")
+    assert code == 0, error
+    (line,) = [line for line in caplog.messages if "was resampled" in line]
+    assert "case_0002: sub-stroke0002_ses-02_space-ncct_dwi.nii.gz does not lie on the CT" in line
+    assert "18 x 16 x 2 voxels of 0.9 x 0.8 x 5 mm (x, y, z), order LAS" in line
+    target = sitk.GetArrayFromImage(read(folder, "targetsTr/case_0002.nii.gz"))
+    np.testing.assert_allclose(target[1], dwi.T[0, ::-1], rtol=1e-4)
+    assert not target[0].any()
+    rows = csv.DictReader((folder / "conversion_report.csv").open())
+    row = next(row for row in rows if row["case_id"] == "case_0002")
+    assert "was resampled" in row["warnings"] and row["orientation"] == "LAS"
 
 
 def test_ct_in_another_unit_is_reported(bids_scans, convert, caplog):
@@ -195,6 +210,13 @@ def test_incomplete_patients(bids_scans, convert):
     assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 2
 
 
+def elsewhere(affine):
+    """The same axes, half a metre to the side."""
+    moved = affine.copy()
+    moved[0, 3] += 500
+    return moved
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -204,15 +226,18 @@ def test_incomplete_patients(bids_scans, convert):
             lambda scans: [shutil.rmtree(p) for p in scans.root.glob("*/sub-*")],
             "no file like sub-stroke0001_ses-01_space-ncct_ctp.nii.gz",
         ),
+        # A smaller image and another order of axes can be used now; what lies elsewhere cannot.
         (
-            lambda scans: scans.write(1, "Tmax", np.ones((17, 16, 2), np.float32)),
-            "has shape (2, 16, 17) (z, y, x), the CT has (2, 16, 18)",
+            lambda scans: scans.write(
+                1, "Tmax", np.ones((9, 16, 2), np.float32), affine=elsewhere(scans.affine)
+            ),
+            "_tmax.nii.gz shows 0 % of the middle of the CT's image. It has 9 x 16 x 2 voxels",
         ),
         (
             lambda scans: scans.write(
                 1, "CT", np.ones((18, 16, 2), np.int16), affine=scans.affine[[2, 1, 0, 3]]
             ),
-            "its third axis does not run from feet to head",
+            "of the middle of the CT's image",
         ),
         (
             lambda scans: scans.write(

@@ -113,9 +113,11 @@ def test_lesion_outside_the_mask(bids_scans, nnunet_raw, caplog, lesion, n_warni
     assert sitk.GetArrayFromImage(written).sum() == label.sum()
 
 
-def write_mask(path, mask, dtype=np.uint8):
+def write_mask(path, mask, dtype=np.uint8, *, far=False):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(mask.astype(dtype), BidsScans.affine), path)
+    affine = BidsScans.affine.copy()
+    affine[0, 3] += 500 * far  # mm
+    nibabel.save(nibabel.Nifti1Image(mask.astype(dtype), affine), path)
     return path
 
 
@@ -160,7 +162,9 @@ def test_masks_from_elsewhere(bids_scans, convert, tmp_path, name, factor):
         ct = sitk.ReadImage(str(folder / f"imagesTr/case_{number:04d}_0000.nii.gz"))
         step = int(factor)
         np.testing.assert_array_equal(
-            sitk.GetArrayFromImage(ct) != 0, mask[::step, ::step].T.astype(bool)
+            # Stored LAS, written LPS.
+            sitk.GetArrayFromImage(ct) != 0,
+            mask[::step, ::step][:, ::-1].T.astype(bool),
         )
     with (folder / "conversion_report.csv").open(newline="") as file:
         assert {row["brain_mask"] for row in csv.DictReader(file)} == {"given"}
@@ -174,8 +178,10 @@ def test_masks_that_cannot_be_used(bids_scans, convert, tmp_path):
     write_mask(folder / "case_0001.nii.gz", mask)
     code, error, _ = convert()
     assert code == 2 and "no mask for 1 of 2 scans: case_0002 (raw_data/sub-stroke0002)" in error
-    second = write_mask(folder / "case_0002.nii.gz", mask[:-1])
-    assert "brain mask: " in (error := convert()[1]) and "has shape (2, 16, 17)" in error
+    second = write_mask(folder / "case_0002.nii.gz", mask, far=True)
+    assert (
+        "brain mask: " in (error := convert()[1]) and "shows 0 % of the middle of the CT" in error
+    )
     write_mask(second, bids_scans.arrays(2)["CT"], np.int16)
     assert "expected 0 and 1; is it the stripped image" in convert()[1]
     write_mask(second, np.zeros_like(mask))

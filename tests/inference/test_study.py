@@ -15,6 +15,9 @@ from nnunetv2_strokesynth.inference.study import (
 SHAPE_XYZ, T = (9, 8, 3), 12
 TILTED = np.array([[-2, 0, 0, 40], [0, 1.99, -0.5, -30], [0, 0.2, 4.97, 5], [0, 0, 0, 1.0]])
 
+FAR = np.zeros((4, 4))
+FAR[:3, 3] = 300
+
 
 def save(path, array, affine=TILTED, frame_s=1.5):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,10 +62,12 @@ def test_folder_with_everything(tmp_path):
         save(tmp_path / "b" / f"{name}.nii.gz", np.ones(SHAPE_XYZ))
     study = find_study(tmp_path)
     assert sorted(study.files) == ["CBF", "CBV", "CT", "MTT", "Tmax"]
-    assert study.shape_zyx == SHAPE_XYZ[::-1]
+    assert study.reference.stored.shape_zyx == SHAPE_XYZ[::-1]
     np.testing.assert_allclose(study.times_s, 1.5 * np.arange(T))
     assert study.orientation_known and not study.notes
-    np.testing.assert_array_equal(np.stack(list(study.series)), series().T)
+    # Stored LAS, read LPS.
+    assert study.reference.stored.order == "LAS"
+    np.testing.assert_array_equal(np.stack(list(study.series)), series().T[:, :, ::-1])
 
 
 def test_a_series_of_any_name_is_taken_when_it_is_the_only_one(tmp_path):
@@ -117,9 +122,9 @@ def test_dicom(tmp_path):
         (
             lambda folder: [
                 save(folder / "ctp.nii", series()),
-                save(folder / "cbf.nii", np.ones((9, 8, 4))),
+                save(folder / "cbf.nii", np.ones((9, 8, 4)), TILTED + FAR),
             ],
-            r"cbf.nii has shape \(4, 8, 9\) .*the series .* \(3, 8, 9\)",
+            r"cbf.nii shows 0 % of the middle of the series's image.*9 x 8 x 4 .*9 x 8 x 3 .*leave",
         ),
         (
             lambda folder: [save(folder / "ctp.nii", series()), save(folder / "ct.nii", series())],

@@ -26,7 +26,8 @@ from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import plan_isles2024_scans
 
 pytest.importorskip("nilearn")
-SETTINGS = PhantomSettings(size=32, seed=5, max_slices=4, layout="isles2024")
+# One order of axes, so that files can be compared with what was simulated.
+SETTINGS = PhantomSettings(size=32, seed=5, max_slices=4, layout="isles2024", orientation="LPS")
 _CROSS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], bool)
 MAPS = ("cbf", "cbv", "mtt", "tmax")
 DTYPES = {
@@ -235,8 +236,8 @@ def test_truth_of_a_test_patient(phantom):
 def test_settings_file(phantom):
     info = json.loads((phantom / "phantom.json").read_text())
     assert info["complete"] is True
-    wanted = {"version": 1, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
-    assert info["settings"] == {**wanted, "max_slices": 4}
+    wanted = {"version": 2, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
+    assert info["settings"] == {**wanted, "max_slices": 4, "orientation": "LPS"}
     names = {split: [scan["case"] for scan in scans] for split, scans in info["cases"].items()}
     assert names["training"] == [f"sub-stroke{number:04d}" for number in (1, 2, 3, 4)]
     assert names["testing"] == ["sub-stroke0005"] and set(names) == {"training", "testing"}
@@ -319,6 +320,39 @@ def test_without_dwi(tmp_path):
     assert json.loads((out / "phantom.json").read_text())["settings"]["dwi"] is False
     # The truth is for whoever evaluates, as in ISLES 2018's layout.
     assert (out / "TESTING_truth" / "dwi" / "test_0002.nii.gz").is_file()
+
+
+def test_several_orders_of_axes_by_default(phantom, tmp_path):
+    """The same voxels at the same places as in one order; ``phantom.json`` names each order."""
+    root = tmp_path / "mixed"
+    settings = SETTINGS._replace(orientation="mixed")
+    write_phantom(root, 4, 0, settings)
+    scans = json.loads((root / "phantom.json").read_text())["cases"]["training"]
+    orders = [scan["orientation"] for scan in scans]
+    assert len({order["images"] for order in orders}) > 1
+    assert any(order["images"] != order["lesion"] for order in orders)
+    for number, order in enumerate(orders, start=1):
+        plain = _files(phantom, number)
+        for name, path in _files(root, number).items():
+            image = nibabel.load(path)
+            expected = order["lesion" if name == "lesion-msk" else "images"]
+            assert "".join(nibabel.aff2axcodes(image.affine)) == expected
+            lps = SimpleITK.ReadImage(str(plain[name]))
+            found = SimpleITK.ReadImage(str(path))
+            if name != "ctp":
+                found = SimpleITK.DICOMOrient(found, "LPS")
+                np.testing.assert_array_equal(
+                    SimpleITK.GetArrayFromImage(found), SimpleITK.GetArrayFromImage(lps)
+                )
+                np.testing.assert_allclose(found.GetOrigin(), lps.GetOrigin(), atol=1e-3)
+    with pytest.raises(ValueError, match="--orientation LAP: expected mixed, or an order"):
+        write_phantom(tmp_path / "x", 1, 0, SETTINGS._replace(orientation="LAP"))
+
+
+def test_orientation_needs_headers_that_tell(tmp_path, capsys):
+    arguments = ["phantom", str(tmp_path / "out"), "--cases", "1", "--orientation", "LAS"]
+    assert cli.main(arguments) == 2
+    assert "the headers of isles2018 do not say how the head lies" in capsys.readouterr().err
 
 
 def test_other_layouts_write_down_what_they_did(tmp_path):

@@ -19,6 +19,7 @@ from nnunetv2_strokesynth.evaluation.columns import size_group
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.io.figure_file import png_bytes
 from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.io.placement import Grid, reference_of
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 from nnunetv2_strokesynth.reporting.curve_figure import draw_curve
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice, dice_figure
@@ -111,9 +112,9 @@ def _patient_page(head):
 
 
 def _perfusion(head):
-    return draw_perfusion(
-        compute_maps(head.series, **head.inputs), (5, 2.5, 2.5), title=HOSTILE_NAME
-    )
+    computed = compute_maps(head.series, **head.inputs)
+    grid = Grid(head.brain.shape, Geometry((5, 2.5, 2.5)), True)
+    return draw_perfusion(computed, reference_of("series", grid), title=HOSTILE_NAME)
 
 
 HISTORY = {"train/L_s": [3.0, 2.0, 1.0], "val/L_s": [4.0, 5.0, 6.0], f"train/{HOSTILE_NAME}": [1.0]}

@@ -1,0 +1,112 @@
+"""A scan's voxels, all on those of its reference image and in one order of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nnunetv2_strokesynth.channels import (
+    BRAIN_MASK,
+    CT,
+    CTP,
+    LESION,
+)
+from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
+from nnunetv2_strokesynth.ctp.map_files import read_maps
+from nnunetv2_strokesynth.dataset_conversion.scans import (
+    Scan,
+    scan_reference,
+)
+from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.nifti import (
+    Geometry,
+    read_volume,
+    require_finite,
+)
+from nnunetv2_strokesynth.io.placement import Placement, Reference, place
+from nnunetv2_strokesynth.io.series import NiftiSeries
+
+_AIR_HU = -1000.0
+_OUTSIDE = {CT: _AIR_HU, CTP: _AIR_HU}  # where a file has no voxels; 0 for all others
+
+
+class PlacedScan:
+    """Reads the files of a scan on the voxels of its reference, in ``LPS`` order.
+
+    Where the reference's header does not say how the head lies, voxels stay as they are stored.
+
+    Args:
+        scan: the scan.
+
+    Attributes:
+        reference: its reference image.
+        placements: modality -> how its file comes onto the reference's voxels.
+        notes: sentences for the user, of all files that are read.
+
+    Raises:
+        ValueError: a file does not fit the reference.
+        OSError: a file cannot be read.
+    """
+
+    def __init__(self, scan: Scan):
+        self.scan = scan
+        self.reference: Reference = scan_reference(scan)
+        self.placements: dict[str, Placement] = {
+            modality: place(path, self.reference) for modality, path in scan.files.items()
+        }
+        self.notes = [note for placed in self.placements.values() for note in placed.notes]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the voxels lie that are read."""
+        return self.reference.grid.geometry
+
+    @property
+    def stored_order(self) -> str:
+        """The reference's own order of axes, such as ``LAS``, or ``unknown``."""
+        return self.reference.stored.order
+
+    def image(self, modality: str) -> np.ndarray:
+        """(Z, Y, X), float32; raises ``ValueError`` if a voxel is NaN or infinite."""
+        stored = require_finite(modality, read_volume(self.scan.files[modality]))
+        return self.placements[modality].image(stored, outside=_OUTSIDE.get(modality, 0.0))
+
+    def maps(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Maps with their background as it is stored, which may be NaN, float32 (Z, Y, X) each."""
+        return read_maps([self.placements[name] for name in names])
+
+    def brain(self) -> np.ndarray | None:
+        """The brain mask from elsewhere, bool (Z, Y, X), or None without a file."""
+        placed = self.placements.get(BRAIN_MASK)
+        return None if placed is None else read_brain_mask(placed)
+
+    def series(self, change: Callable[[np.ndarray], np.ndarray] | None = None) -> NiftiSeries:
+        """The CTP frame by frame; ``change`` is applied to each frame after it is placed."""
+        placed = self.placements[CTP]
+
+        def placed_frame(stored: np.ndarray) -> np.ndarray:
+            frame = placed.image(stored, outside=_AIR_HU)
+            return change(frame) if change else frame
+
+        return NiftiSeries(self.scan.files[CTP], placed_frame)
+
+    def lesion(self) -> np.ndarray | None:
+        """The lesion, bool (Z, Y, X), or None without a file.
+
+        Raises:
+            ValueError: the file holds values other than 0 and 1, or lies outside the reference.
+        """
+        path = self.scan.files.get(LESION)
+        if path is None:
+            return None
+        labels = read_volume(path)
+        found = np.unique(labels)
+        if not np.isin(found, (0, 1)).all():
+            values = name_some((f"{value:g}" for value in found), at_most=6)
+            raise ValueError(
+                f"the lesion in {path.name} holds the values {values}, expected 0 and 1"
+            )
+        lesion, notes = self.placements[LESION].mask(labels == 1)
+        self.notes += notes
+        return lesion
