@@ -9,7 +9,7 @@ from nnunetv2_strokesynth.reporting.patient_page import _view
 
 @pytest.mark.parametrize(("known", "order"), [(True, "from the feet"), (False, "as stored")])
 def test_slices_are_shown_as_they_come(known, order):
-    """They come in LPS order (tests/inference/test_orders_of_axes.py), or as stored."""
+    """They come in LPS order (tests/inference/test_patient_orders.py), or as stored."""
     marked = np.zeros((20, 30))
     marked[6, 8] = 1  # anterior and right of the middle
     mask = np.zeros((2, 20, 30), bool)
