@@ -300,3 +300,39 @@ def test_phantom_with_maps_computed_where_they_are_missing(phantom, bids_scans, 
 def test_frame_time_without_maps_to_compute(bids_scans, convert):
     bids_scans.add(1).add(2)
     assert "--frame-s is used with --compute-maps only" in convert("--frame-s", "2")[1]
+
+
+def test_a_mask_stored_otherwise_lies_where_it_should(bids_scans, convert):
+    """ISLES 2024's masks come in LAS and LPS: the converted case is the same to the voxel."""
+    found = {}
+    for name, signs in (("AS_STORED", None), ("TURNED", np.diag([1, -1, 1, 1]))):
+        for number in (1, 2):
+            bids_scans.add(number)
+            if signs is not None:
+                affine = bids_scans.affine @ signs
+                affine[:3, 3] = (bids_scans.affine @ [0, 15, 0, 1])[:3]
+                for modality in ("OT", "Tmax"):
+                    array = bids_scans.arrays(number)[modality][:, ::-1]
+                    bids_scans.write(number, modality, array, affine=affine)
+        number = str(30 + len(found))
+        code, error, folder = convert("--folds", "2", "-d", number, "--name", name)
+        assert code == 0, error
+        folder = folder.parent / f"Dataset0{number}_{name}"
+        files = ("labelsTr/case_0001.nii.gz", "imagesTr/case_0001_0004.nii.gz")
+        found[name] = [sitk.GetArrayFromImage(read(folder, file)) for file in files]
+        assert json.loads((folder / "dataset.json").read_text())["orientation"] == "LPS"
+    for plain, turned in zip(*found.values(), strict=True):
+        assert plain.any()
+        np.testing.assert_array_equal(turned, plain)
+
+
+def test_a_data_set_of_an_earlier_version_is_not_added_to(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    *_, folder = convert("--folds", "2")
+    path = folder / "conversion" / "settings.json"
+    settings = json.loads(path.read_text())
+    assert settings.pop("orientation") == "LPS"
+    path.write_text(json.dumps(settings))
+    code, error, _ = convert("--folds", "2")
+    assert code == 2 and "converted by an earlier version" in error and "--overwrite" in error
+    assert convert("--folds", "2", "--overwrite")[0] == 0

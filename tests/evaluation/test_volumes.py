@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from nnunetv2_strokesynth.evaluation.volumes import (
     check_probability_matches_label,
     check_same_grid,
+    on_voxels_of,
     read_image,
     read_lesion_probability,
     read_mask,
@@ -111,3 +112,13 @@ def test_flipped_probabilities_are_noticed(write_volume, tmp_path, blobs):
         check_probability_matches_label(probs[:, ::-1], label, tmp_path / "a.npz")
     with pytest.raises(ValueError, match="has shape"):
         check_probability_matches_label(probs[:2], label, tmp_path / "a.npz")
+
+
+def test_another_order_of_axes_is_undone(write_volume, tmp_path):
+    array = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    path = write_volume(array, tmp_path / "gt.nii.gz", origin=(3.0, -4.0, 5.0))
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(path)), "RSA")
+    sitk.WriteImage(turned, str(tmp_path / "pred.nii.gz"))
+    reference, other = read_image(path), read_image(tmp_path / "pred.nii.gz")
+    assert other.array.shape != reference.array.shape
+    np.testing.assert_array_equal(on_voxels_of(reference, other).array, array)
