@@ -178,4 +178,4 @@ def test_brain_mask_from_elsewhere(pipeline, case, given, tmp_path, capsys):
     assert "gone.nii" in capsys.readouterr().err
     sitk.WriteImage(image[:-1], str(tmp_path / "small.nii.gz"))
     assert predict(pipeline, case, tmp_path / "x", *options, str(tmp_path / "small.nii.gz")) == 2
-    assert "small.nii.gz: shape" in capsys.readouterr().err
+    assert "small.nii.gz has shape (8, 64, 63)" in capsys.readouterr().err
