@@ -13,7 +13,7 @@ import scan_files
 
 from nnunetv2_strokesynth.io.atomic import TEMPORARY_PREFIX
 
-_BARS = ("checking: ", "converting: ", "curves: ")
+_BARS = ("checking: ", "converting: ", "curves: ", "fingerprint: ")
 
 
 @pytest.fixture(scope="session")
