@@ -67,6 +67,9 @@ def convert(folders, writers, monkeypatch, capsys, without_bars):
 
     def run(raw):
         monkeypatch.setenv("nnUNet_raw", str(raw))
+        monkeypatch.delenv(
+            "nnUNet_preprocessed", False
+        )  # where the fingerprint goes; see the test below
         options = "--folds 2 --workers 1".split()
         code = main(["convert", "isles2018", str(folders.src), *options])
         return code, without_bars(capsys.readouterr().err)
@@ -102,6 +105,25 @@ def test_disk_that_is_full_after_any_number_of_writes(
         if n % 4 == 0:
             assert convert(raw) == (0, [])
             assert digests(raw) == expected
+
+
+def test_disk_that_is_full_at_the_fingerprint(
+    folders, convert, leftovers, monkeypatch, capsys, without_bars
+):
+    """The data set is whole by then; the same command goes on with the fingerprint alone."""
+    raw, preprocessed = folders.base / "raw", folders.base / "preprocessed"
+    assert convert(raw) == (0, [])
+    monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
+    command = ["convert", "isles2018", str(folders.src), "--folds", "2", "--workers", "1"]
+    with monkeypatch.context() as patch:
+        FillingDisk(patch, 8)  # the four files of the data set are written anew: text and rename
+        assert main(command) == 2
+    (line,) = without_bars(capsys.readouterr().err)
+    assert str(preprocessed) in line and ".tmp-" not in line
+    assert not list(preprocessed.rglob("dataset_fingerprint.json"))
+    assert leftovers(preprocessed) == []
+    assert main(command) == 0
+    assert len(list(preprocessed.rglob("dataset_fingerprint.json"))) == 1
 
 
 @pytest.fixture
