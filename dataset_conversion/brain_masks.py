@@ -9,7 +9,7 @@ from pathlib import Path
 from nnunetv2_strokesynth.channels import BRAIN_MASK, CT, CTP
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 from nnunetv2_strokesynth.io.messages import name_some
-from nnunetv2_strokesynth.io.nifti import SUFFIXES, strip_suffix
+from nnunetv2_strokesynth.io.nifti import nifti_files, strip_suffix
 
 _SEPARATORS = ("_", "-", ".", " ")
 
@@ -29,11 +29,7 @@ def with_brain_masks(scans: list[Scan], folder: Path) -> list[Scan]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"--brain-masks {folder}: no such folder")
-    images = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
+    images = nifti_files(folder)
     shared = Counter(Path(scan.source).name.lower() for scan in scans)
     found = {scan.case_id: _masks_of(scan, images, folder, shared) for scan in scans}
     _check(scans, found, folder)

@@ -24,8 +24,8 @@ from nnunetv2_strokesynth.io.dicom.reader import (
 )
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
-    SUFFIXES,
     Geometry,
+    nifti_files,
     read_header,
     strip_suffix,
 )
@@ -105,11 +105,7 @@ def find_study(
         return _nifti_study({CTP: source}, frame_s)
     if not source.is_dir():
         raise FileNotFoundError(f"{source}: no such file or folder; {_EXPECTED}")
-    images = sorted(
-        path
-        for path in source.rglob("*")
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
+    images = nifti_files(source)
     if not images and holds_dicom(source):
         return _dicom_study(source, series_uid, frame_s)
     if not images:

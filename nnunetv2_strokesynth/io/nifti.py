@@ -73,6 +73,15 @@ def strip_suffix(name: str) -> str:
     return name
 
 
+def nifti_files(folder: Path) -> list[Path]:
+    """The NIfTI files in a folder and below it but for hidden ones, sorted by path."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+    )
+
+
 def read_header(path: Path) -> VolumeHeader:
     """Read and check one file's header; an uncompressed file must be as long as its header says.
 
@@ -208,12 +217,6 @@ def _same_axes(header: nibabel.Nifti1Header) -> bool:
     except (HeaderDataError, ValueError, np.linalg.LinAlgError):
         return True
     return orders[0] == orders[1]
-
-
-def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
-    """Position of a voxel's centre, (x, y, z) in mm, LPS."""
-    offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
-    return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
 
 
 def write_volume(path: Path, volume: np.ndarray, geometry: Geometry) -> None:

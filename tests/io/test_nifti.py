@@ -13,7 +13,6 @@ from nnunetv2_strokesynth.io.nifti import (
     read_header,
     read_volume,
     strip_suffix,
-    voxel_position_mm,
     write_volume,
 )
 
@@ -139,6 +138,12 @@ def _tilted(degrees=8.0):
     return np.array(
         [[-0.5, 0, 0, 90], [0, -0.6 * c, -5 * s, 80], [0, -0.6 * s, 5 * c, -70], [0, 0, 0, 1]]
     )
+
+
+def voxel_position_mm(geometry: Geometry, index_xyz: tuple[int, int, int]) -> np.ndarray:
+    """Position of a voxel's centre, (x, y, z) in mm, LPS."""
+    offset = np.array(index_xyz) * np.array(geometry.spacing_zyx_mm[::-1])
+    return np.array(geometry.origin_xyz_mm) + np.reshape(geometry.direction, (3, 3)) @ offset
 
 
 @pytest.mark.parametrize("code", ["sform", "qform"])
