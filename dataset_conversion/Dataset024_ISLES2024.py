@@ -37,7 +37,6 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
     TRAIN,
     Scan,
-    missing_modalities,
 )
 from nnunetv2_strokesynth.io.messages import name_some
 
@@ -88,21 +87,9 @@ def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
     return sorted(scans, key=lambda scan: scan.split == TEST), problems
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of CT perfusion data, and ``--skip-incomplete``."""
-    add_ctp_options(parser)
-    parser.add_argument(
-        "--skip-incomplete",
-        action="store_true",
-        help="leave out patients that lack a file, with a warning, instead of stopping",
-    )
-
-
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
     """The scans to convert; a warning names those without a lesion, which become test scans."""
     scans = select_ctp_scans(found, args, NO_DWI)
-    if args.skip_incomplete:
-        scans = _complete(scans)
     without = [scan.source for scan in scans if scan.split == TEST]
     if without:
         logger.warning(
@@ -130,7 +117,7 @@ ISLES2024 = DatasetKind(
     },
     find_scans=find_scans,
     convert=convert_ctp,
-    add_options=add_options,
+    add_options=add_ctp_options,
     settings_of=ctp_settings,
     select_scans=select_scans,
     has_curve=True,
@@ -176,19 +163,3 @@ def _images(root: Path) -> Iterator[Path]:
 def _on_ct_grid(name: str, modality: str | None) -> bool:
     """Whether a file lies on the CT's grid, as the CT itself and the lesion do."""
     return modality in (CT, LESION) or "_space-ncct_" in name.lower()
-
-
-def _complete(scans: list[Scan]) -> list[Scan]:
-    """The scans that lack no file; a warning names the others."""
-    kept = [scan for scan in scans if not missing_modalities(scan)]
-    left_out = [scan.source for scan in scans if scan not in kept]
-    if not kept:
-        raise ValueError(f"none of the {len(scans)} patients is complete: {name_some(left_out)}")
-    if left_out:
-        logger.warning(
-            "warning: %d of %d patients lack a file and are left out: %s",
-            len(left_out),
-            len(scans),
-            name_some(left_out),
-        )
-    return kept

@@ -46,7 +46,7 @@ def write_case(
     volumes: CaseVolumes,
     row: dict[str, object] | None = None,
 ) -> dict:
-    """Mask and write a case's images, label and target.
+    """Mask and write a case's images, label and target; a rehearsal writes nothing.
 
     Args:
         job: the case.
@@ -58,7 +58,7 @@ def write_case(
     Returns:
         The case's record, see ``job.convert_case``.
     """
-    outputs = _write_volumes(job, volumes)
+    outputs = [] if job.is_rehearsal else _write_volumes(job, volumes)
     voxel_ml = float(np.prod(volumes.geometry.spacing_zyx_mm)) / 1000
     measured = _measured_ml(volumes, voxel_ml)
     warnings = [f"{job.scan.case_id}: {note}" for note in placed.notes]

@@ -18,9 +18,11 @@ from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     dataset_folder,
     prepare_folder,
 )
+from nnunetv2_strokesynth.dataset_conversion.recognise import find_scans
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
+    advice_on_missing,
     header_problems,
     raise_problems,
 )
@@ -81,17 +83,24 @@ def convert_data_set(kind: DatasetKind, args: argparse.Namespace) -> Conversion:
     if args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
     folder = dataset_folder(args.dataset_id, args.name)
-    found, problems = kind.find_scans(args.src)
+    found, problems = find_scans(kind, args.src)
     scans = kind.select_scans(found, args)
     for scan in tqdm(scans, desc="checking", unit="scan"):
         problems += header_problems(scan)
-    raise_problems(problems)
+    raise_problems(problems, advice_on_missing(scans, offers=unused_options(args)))
     conversion = Conversion(
         folder, kind.settings_of(args), scans, {}, kind.patients_of(found, args), {}
     )
     if conversion.n_patients:
         check_folds(conversion.n_patients, args.folds)
     return _write(conversion, kind, args)
+
+
+def unused_options(args: argparse.Namespace) -> list[str]:
+    """The options for scans that lack files, those that the kind has and that are not given."""
+    options = ("--compute-maps", "--skip-incomplete")
+    values = {option: vars(args).get(option[2:].replace("-", "_")) for option in options}
+    return [option for option, value in values.items() if value is False]
 
 
 def _write(conversion: Conversion, kind: DatasetKind, args: argparse.Namespace) -> Conversion:

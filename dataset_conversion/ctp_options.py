@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.channels import (
 from nnunetv2_strokesynth.dataset_conversion.brain_masks import with_brain_masks
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     Scan,
+    complete_scans,
     with_dwi,
     without_maps,
 )
@@ -60,11 +61,13 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
 
     Args:
         found: the scans.
-        args: the options; with ``--compute-maps`` a scan may lack the perfusion maps.
+        args: the options; with ``--compute-maps`` a scan may lack the perfusion maps, with
+            ``--skip-incomplete`` scans that lack a file are left out.
         hint: where a DWI could come from, for the error message.
 
     Raises:
-        ValueError: an option cannot be used, or no scan has the DWI that the preset reads.
+        ValueError: an option cannot be used, no scan is complete, or none has the DWI that the
+            preset reads.
     """
     if args.downsample < 1:
         raise ValueError(f"--downsample {args.downsample}: expected at least 1")
@@ -74,6 +77,8 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
         )
     if args.compute_maps:
         found = [without_maps(scan, PERFUSION_MAPS) for scan in found]
+    if args.skip_incomplete:
+        found = complete_scans(found)
     return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found
 
 

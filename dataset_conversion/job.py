@@ -34,12 +34,14 @@ class CaseJob:
         settings: how the data set is written.
         convert: reads the scan and writes its case by ``case_files.write_case``; returns the
             record.
+        is_rehearsal: whether the scan is read, checked and computed, and nothing is written.
     """
 
     scan: Scan
     folder: Path
     settings: Settings
     convert: Callable[[CaseJob], dict]
+    is_rehearsal: bool = False
 
     @property
     def record_path(self) -> Path:

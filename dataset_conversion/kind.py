@@ -12,13 +12,13 @@ from pathlib import Path
 
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
-from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+from nnunetv2_strokesynth.dataset_conversion.scans import Scan, complete_scans
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 
 
 def all_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
-    """Every scan that was found is converted."""
-    return found
+    """Every scan that was found is converted; with ``--skip-incomplete`` if it lacks no file."""
+    return complete_scans(found) if args.skip_incomplete else found
 
 
 def own_patients(found: list[Scan], args: argparse.Namespace) -> dict[str, str]:

@@ -11,6 +11,7 @@ from nnunetv2_strokesynth.channels import (
     CTP,
     DWI,
     LESION,
+    PERFUSION_MAPS,
 )
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
@@ -116,14 +117,59 @@ def header_problems(scan: Scan) -> list[str]:
     return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
 
 
-def raise_problems(problems: Iterable[str]) -> None:
-    """Raise one ``ValueError`` that names the first few problems; do nothing if there is none."""
+def raise_problems(problems: Iterable[str], advice: str = "") -> None:
+    """Raise one ``ValueError`` that names the first few problems; do nothing if there is none.
+
+    Args:
+        problems: what is wrong, one sentence each.
+        advice: what to do, after the problems.
+    """
     problems = list(problems)
     if not problems:
         return
     shown = name_some(problems, at_most=5, separator="; ")
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    raise ValueError(f"{count} in the scans: {shown}")
+    raise ValueError(f"{count} in the scans: {shown}{f'. {advice}' if advice else ''}")
+
+
+def complete_scans(scans: list[Scan]) -> list[Scan]:
+    """The scans that lack no file; a warning names the others.
+
+    Raises:
+        ValueError: every scan lacks one.
+    """
+    kept = [scan for scan in scans if not missing_modalities(scan)]
+    left_out = [f"{scan.case_id} ({scan.source})" for scan in scans if scan not in kept]
+    if left_out and not kept:
+        raise ValueError(f"none of the {len(scans)} scans is complete: {name_some(left_out)}")
+    if left_out:
+        logger.warning(
+            "warning: %d of %d scans lack a file and are left out: %s",
+            len(left_out),
+            len(scans),
+            name_some(left_out),
+        )
+    return kept
+
+
+def advice_on_missing(scans: Iterable[Scan], *, offers: Iterable[str]) -> str:
+    """Which options help where scans lack files; empty if no file is missing or none helps.
+
+    Args:
+        scans: the scans.
+        offers: the options of the kind that are not given, of ``--compute-maps`` and
+            ``--skip-incomplete``.
+    """
+    lacking = [(scan, missing) for scan in scans if (missing := missing_modalities(scan))]
+    offers = set(offers)
+    advice = []
+    if "--compute-maps" in offers and any(
+        CTP in scan.files and set(missing) <= {*PERFUSION_MAPS} for scan, missing in lacking
+    ):
+        advice.append("--compute-maps computes all maps of such a scan from its series")
+    if "--skip-incomplete" in offers and lacking:
+        advice.append("--skip-incomplete leaves out scans that lack a file")
+    return "; ".join(advice)
 
 
 def _misplaced(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:

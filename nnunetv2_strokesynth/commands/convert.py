@@ -103,6 +103,11 @@ def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> N
     add("--folds", type=int, default=5, help="number of folds of patients (default: %(default)s)")
     add("--seed", type=int, default=12345, help="seed of the folds (default: %(default)s)")
     add("--workers", type=int, default=2, help="scans converted at a time (default: %(default)s)")
+    add(
+        "--skip-incomplete",
+        action="store_true",
+        help="leave out scans that lack a file, with a warning, instead of stopping",
+    )
     add("--overwrite", action="store_true", help="replace a data set that this command wrote")
     if kind.has_curve:
         plots = "write a picture of each time-intensity curve to curves/"
