@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,11 +103,11 @@ class FoldRun(NamedTuple):
         }
 
 
-def finish(run: FoldRun) -> None:
+def finish(run: FoldRun, checkpoints: Sequence[str] = CHECKPOINTS) -> None:
     """Do what is missing of a run, up to ``CHECKPOINT.csv`` with a row for each held-out scan."""
     if not (run.model / "checkpoint_final.pth").is_file():
         _train(run)
-    for checkpoint in CHECKPOINTS:
+    for checkpoint in checkpoints:
         if not (run.folder / f"{checkpoint}.csv").is_file():
             _predict(run, checkpoint)
             _measure(run, checkpoint)
@@ -114,7 +115,7 @@ def finish(run: FoldRun) -> None:
 
 def _train(run: FoldRun) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
-    command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(run.fold), *run.options]
+    command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(run.fold), *run.options, "--npz"]
     if any(run.model.glob("checkpoint_*.pth")):
         command.append("--c")  # go on with a training that was interrupted
     run.call(*command, log="train", shown=run.recipe)
@@ -179,9 +180,11 @@ def training_seconds(run: FoldRun) -> float:
 
 
 def read_run(run: FoldRun) -> pd.DataFrame | None:
-    """A row for each held-out scan and checkpoint; None while the run is not finished."""
+    """A row for each held-out scan and measured checkpoint; None before the first is measured."""
     files = {name: run.folder / f"{name}.csv" for name in CHECKPOINTS}
-    if not all(file.is_file() for file in files.values()):
+    frames = [
+        pd.read_csv(file).assign(checkpoint=name) for name, file in files.items() if file.is_file()
+    ]
+    if not frames:
         return None
-    frames = [pd.read_csv(file).assign(checkpoint=name) for name, file in files.items()]
     return pd.concat(frames, ignore_index=True).assign(seconds=training_seconds(run))

@@ -9,7 +9,8 @@ on the fold's own validation scans). ``stock_long`` compares at about equal time
 batches.
 
 The arena can be run in pieces, and by several processes at once if they have different methods or
-folds; what is finished is not repeated. On the CPU each process takes one core. FOLDER gets
+folds; what is finished is not repeated. ``--jobs`` trains several at once: on the CPU each takes
+one core, on a GPU small networks leave room for each other. FOLDER gets
 ``cases.csv`` (a row for each scan, method, fold and checkpoint, with the commit) and ``arena.md``.
 """
 
@@ -20,13 +21,21 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.arena.data import PHYSICS, make_data
-from benchmarks.arena.fold_run import FoldRun, begun_runs, finish, read_run
+from benchmarks.arena.fold_run import (
+    CHECKPOINTS,
+    FoldRun,
+    begun_runs,
+    finish,
+    read_run,
+)
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.settings import Settings
 from benchmarks.arena.table import markdown, rows
@@ -83,6 +92,18 @@ def write_results(root: Path, settings: Settings) -> str:
     return page
 
 
+def finish_all(runs: Sequence[FoldRun], checkpoints: Sequence[str], *, jobs: int) -> None:
+    """Finish every run, several at a time; the first error stops those that have not begun."""
+    with ThreadPoolExecutor(jobs) as pool:
+        pending = [pool.submit(finish, run, checkpoints) for run in runs]
+        try:
+            for future in tqdm(as_completed(pending), "arena", len(pending), unit="training"):
+                future.result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
 def main() -> None:
     """Run what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -92,6 +113,14 @@ def main() -> None:
     )
     parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--device", default="cuda", help="default: %(default)s")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (%(default)s)")
+    parser.add_argument(
+        "--checkpoints",
+        nargs="+",
+        choices=CHECKPOINTS,
+        default=CHECKPOINTS,
+        help="that predict the held-out scans (both)",
+    )
     parser.add_argument("--table", action="store_true", help="train nothing, write the table")
     options = parser.add_argument_group("settings, of a new arena")
     for name, default in Settings()._asdict().items():
@@ -109,8 +138,7 @@ def main() -> None:
             for fold in args.folds
             for name in args.methods
         ]
-        for run in tqdm(runs, desc="arena", unit="training"):
-            finish(run)
+        finish_all(runs, args.checkpoints, jobs=args.jobs)
     sys.stdout.write(write_results(root, settings))
 
 

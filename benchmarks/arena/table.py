@@ -49,6 +49,9 @@ def _row(scans: pd.DataFrame, method: str) -> dict[str, str]:
     shared = sorted(set(folds) & set(baseline["fold"]))
     cells: list[str] = [method, ", ".join(map(str, folds))]
     for checkpoint in ("final", "best"):
+        if checkpoint not in set(own["checkpoint"]):
+            cells += ["", ""]
+            continue
         dice = 100 * mean_over_folds(own, checkpoint, "dice")[method]
         cells.append(f"{dice.mean():.1f} ± {spread(dice.to_numpy()).sd:.1f}")
         cells.append(_difference(scans[scans["fold"].isin(shared)], method, checkpoint))

@@ -1,6 +1,7 @@
 """The arena: what it stores, what it compares, and that nnU-Net finds every method."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,19 @@ import pytest
 import SimpleITK as sitk
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-from benchmarks.arena import candidates, data, probabilities
+from benchmarks.arena import candidates, data, probabilities, run
 from benchmarks.arena.candidates import stock_with_our_parts
 from benchmarks.arena.fold_run import FoldRun, training_seconds
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.run import settings_of
 from benchmarks.arena.settings import Settings
 from benchmarks.arena.table import markdown, rows
+from benchmarks.arena.threshold_rules import (
+    GRID,
+    dice_by_threshold,
+    expected_dice_threshold,
+)
+from nnunetv2_strokesynth.evaluation import metrics
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 from nnunetv2_strokesynth.phantom.dataset import changed_parameters
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
@@ -98,19 +105,81 @@ def write_scan(folder: Path, labels: Path, name: str, probability: np.ndarray, l
     sitk.WriteImage(image, str(labels / f"{name}.nii.gz"))
 
 
-def test_dice_by_threshold_and_of_the_ensemble(tmp_path):
+def write_arena(root: Path, method: str, inside: dict[int, float]) -> np.ndarray:
+    """An arena with one held-out and one validation scan, whose lesion has a given probability."""
     lesion = np.zeros((2, 4, 4), bool)
     lesion[0, :2] = True
-    truth = tmp_path / "phantom" / "TESTING_truth" / "labels"
-    for fold, inside in ((0, 0.25), (1, 0.85)):  # 0.55 on the average
-        folder = tmp_path / "methods" / "stock" / f"fold_{fold}" / "final"
-        write_scan(folder, truth, "a", np.where(lesion, inside, 0.05), lesion)
-    found = probabilities.measured(tmp_path, "stock").set_index(["of", "threshold"])["dice"]
-    assert found["fold_0", 0.2] == found["fold_1", 0.7] == found["ensemble", 0.5] == 100
-    assert found["fold_0", 0.3] == found["ensemble", 0.6] == 0
-    page = [*probabilities.table(probabilities.measured(tmp_path, "stock"), "stock")]
-    assert [row[1] for row in page[::2]] == ["fold_0", "fold_1", "mean", "ensemble"]
-    assert page[4][3:6] == ["100.0", "100.0", "50.0"]
+    for fold, value in inside.items():
+        run = FoldRun(root, Settings(), METHODS[method], fold, "cpu")
+        probability = np.where(lesion, value, 0.05)
+        write_scan(
+            run.folder / "final", data.truth_folder(root) / "labels", "a", probability, lesion
+        )
+        labels = root / "nnUNet_raw" / data.NAME / "labelsTr"
+        write_scan(run.model / "validation", labels, f"v{fold}", probability, lesion)
+    return lesion
+
+
+def test_the_same_threshold_rules_for_single_trainings_and_the_ensemble(tmp_path):
+    write_arena(tmp_path, "stock", {0: 0.25, 1: 0.85})  # 0.55 on the average
+    found = probabilities.measured(tmp_path, "stock").set_index(["of", "rule"])
+    dice = found["dice"]
+    assert dice["fold_0", "half"] == 0
+    assert dice["fold_1", "half"] == dice["ensemble", "half"] == 100
+    assert dice["fold_0", "calibrated"] == dice["fold_0", "expected"] == 100
+    assert 0.05 <= found["threshold"]["fold_0", "calibrated"] < 0.25
+    page = [*probabilities.table({"stock": probabilities.measured(tmp_path, "stock")})]
+    assert [row[1:3] for row in page[:2]] == [["single", "half"], ["single", "calibrated"]]
+    assert [row[4] for row in page] == ["50.0", "100.0", "100.0", "100.0", "100.0", "100.0"]
+
+
+def test_a_method_is_compared_with_stock_under_the_same_rule(tmp_path):
+    write_arena(tmp_path, "stock", {0: 0.25})
+    write_arena(tmp_path, "no_dwi", {0: 0.85})
+    found = {name: probabilities.measured(tmp_path, name) for name in ("stock", "no_dwi")}
+    rows_of = [row for row in probabilities.table(found) if row[:2] == ["no_dwi", "single"]]
+    assert [row[5] for row in rows_of] == [
+        "+100.0 [+100.0 to +100.0]",
+        "+0.0 [+0.0 to +0.0]",
+        "+0.0 [+0.0 to +0.0]",
+    ]
+
+
+def test_dice_at_every_threshold_is_that_of_the_mask():
+    rng = np.random.default_rng(0)
+    lesion, probability = rng.random((2, 8, 8)) < 0.3, rng.random((2, 8, 8))
+    expected = [metrics.dice(lesion, probability > threshold) for threshold in GRID]
+    np.testing.assert_allclose(dice_by_threshold(probability, lesion), expected)
+
+
+def test_the_expected_dice_is_maximal_at_its_threshold():
+    """Against the mean Dice of lesions drawn from the probabilities."""
+    rng = np.random.default_rng(1)
+    probability = rng.beta(0.3, 1.0, size=400)
+    drawn = rng.random((400, 400)) < probability
+    mean = np.mean([dice_by_threshold(probability, lesion) for lesion in drawn], axis=0)
+    chosen = expected_dice_threshold(probability)
+    at_chosen = mean[np.abs(GRID - chosen).argmin()]
+    assert at_chosen > mean.max() - 0.01
+    assert at_chosen > mean[np.abs(GRID - 0.5).argmin()] + 0.01
+
+
+def test_without_any_probability_there_is_no_lesion():
+    assert not (np.zeros(5) > expected_dice_threshold(np.zeros(5))).any()
+
+
+def test_one_checkpoint_may_be_measured_alone():
+    frame = pd.DataFrame([scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5)])
+    assert [row["best checkpoint"] for row in rows(frame)] == ["", ""]
+
+
+def test_jobs_run_side_by_side_and_an_error_is_told(monkeypatch):
+    meeting = threading.Barrier(2, timeout=30)  # broken unless two are in it at once
+    monkeypatch.setattr(run, "finish", lambda *_: meeting.wait())
+    run.finish_all([None, None], ("final",), jobs=2)
+    monkeypatch.setattr(run, "finish", lambda *_: int("x"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        run.finish_all([None], ("final",), jobs=1)
 
 
 def test_markdown_has_a_line_per_method():
