@@ -23,6 +23,7 @@ COLUMNS = (
     "window_rule",
     "maps",
     "map_background",
+    "unusable_voxels",
     "brain_mask",
     "lesion_volume_ml",
     "lesion_outside_mask_ml",

@@ -10,17 +10,14 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     PRESETS,
 )
-from nnunetv2_strokesynth.ctp.background import (
-    clear_background,
-    constant_surroundings,
-    name_backgrounds,
-)
+from nnunetv2_strokesynth.ctp.background import constant_surroundings
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
 from nnunetv2_strokesynth.ctp.input_channels import (
     CtpImages,
     make_channels,
 )
+from nnunetv2_strokesynth.ctp.unusable_voxels import Unusable, check_unusable, counted
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
     write_case,
@@ -33,7 +30,7 @@ from nnunetv2_strokesynth.dataset_conversion.downsampling import (
 )
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.dataset_conversion.placed_scan import PlacedScan
-from nnunetv2_strokesynth.io.nifti import Geometry, require_finite
+from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
 
@@ -60,6 +57,8 @@ def convert_ctp(job: CaseJob) -> dict:
     ct = _read(job, placed, CT)
     images = CtpImages(ct, maps, series, series.path.name, geometry.spacing_zyx_mm, dwi, brain)
     made = make_channels(preset, images)
+    placed.add_unusable_of(series)
+    warnings += check_unusable(_coarser_unusable(placed, factor), made.mask)
     volumes = CaseVolumes(
         made.channels,
         made.mask,
@@ -68,6 +67,7 @@ def convert_ctp(job: CaseJob) -> dict:
         None if DWI in preset.names else dwi,
     )
     row = {**made.row, **of_maps, "dwi_present": dwi is not None}
+    row["unusable_voxels"] = counted(placed.unusable)
     record = write_case(job, placed, volumes, row)
     lines = [f"{job.scan.case_id}: {line}" for line in (*warnings, *made.warnings)]
     return {
@@ -85,7 +85,7 @@ def _series(placed: PlacedScan, factor: int) -> NiftiSeries:
     """The series at the resolution that is written."""
     if factor == 1:
         return placed.series()
-    outside = constant_surroundings(np.nan_to_num(next(iter(placed.series()))))
+    outside = constant_surroundings(next(iter(placed.series())))
     return placed.series(BlockMean(factor, outside))
 
 
@@ -104,15 +104,11 @@ def _maps(
         (4, Z, Y, X), in the order of ``PERFUSION_MAPS``, 0 where nothing was computed.
     """
     if _has_maps(job):
-        cleared = clear_background(placed.maps(PERFUSION_MAPS))
-        maps = np.stack(
-            [
-                block_mean(require_finite(name, volume), job.settings.downsample, volume == 0)
-                for name, volume in zip(PERFUSION_MAPS, cleared.maps, strict=True)
-            ]
-        )
-        background = name_backgrounds(PERFUSION_MAPS, cleared.constants)
-        return maps, {"maps": "released", "map_background": background}, []
+        maps, backgrounds = placed.maps(PERFUSION_MAPS)
+        factor = job.settings.downsample
+        if factor > 1:
+            maps = np.stack([block_mean(volume, factor, volume == 0) for volume in maps])
+        return maps, {"maps": "released", "map_background": backgrounds}, []
     series = _series(placed, job.settings.downsample)
     times = frame_times_of(series.path, len(series), job.settings.frame_s)
     computed = compute_maps(
@@ -130,7 +126,21 @@ def _read(job: CaseJob, placed: PlacedScan, name: str) -> np.ndarray:
     """(Z, Y, X), finite, at the resolution that is written."""
     volume = placed.image(name)
     factor = job.settings.downsample
-    return volume if factor == 1 else block_mean(volume, factor, constant_surroundings(volume))
+    if factor == 1:
+        return volume
+    outside = constant_surroundings(volume)
+    for found in placed.unusable:
+        if found.name == name:
+            outside |= found.where > 0
+    return block_mean(volume, factor, outside)
+
+
+def _coarser_unusable(placed: PlacedScan, factor: int) -> list[Unusable]:
+    """The voxels that hold no measurement, at the resolution that is written."""
+    return [
+        one._replace(where=block_mean(one.where.astype(np.float32), factor))
+        for one in placed.unusable
+    ]
 
 
 def _read_dwi(job: CaseJob, placed: PlacedScan) -> np.ndarray | None:

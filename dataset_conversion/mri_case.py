@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
+from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, counted
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
     write_case,
 )
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.dataset_conversion.placed_scan import PlacedScan
-from nnunetv2_strokesynth.io.nifti import require_finite
 
 
 def convert_mri(job: CaseJob) -> dict:
@@ -33,16 +30,18 @@ def convert_mri(job: CaseJob) -> dict:
     """
     placed = PlacedScan(job.scan)
     preset = PRESETS[job.settings.preset]
-    cleared = clear_background(placed.maps(preset.names))
-    named = zip(preset.names, cleared.maps, strict=True)
-    maps = np.stack([require_finite(name, volume) for name, volume in named])
+    maps, backgrounds = placed.maps(preset.names)
     mask = brain_of_maps(maps)
     if not mask.any():
         raise ValueError(
             f"{', '.join(preset.names)} hold nothing but background, so there is no brain"
         )
     channels = maps[preset.index(*(job.settings.channels or preset.names))]
-    row: dict[str, object] = {"map_background": name_backgrounds(preset.names, cleared.constants)}
+    placed.notes += check_unusable(placed.unusable, mask)
+    row: dict[str, object] = {
+        "map_background": backgrounds,
+        "unusable_voxels": counted(placed.unusable),
+    }
     volumes = CaseVolumes(channels, mask, placed.lesion(), placed.geometry)
     record = write_case(job, placed, volumes, row)
     if mask.all():

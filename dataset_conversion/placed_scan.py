@@ -13,22 +13,24 @@ from nnunetv2_strokesynth.channels import (
     LESION,
 )
 from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
-from nnunetv2_strokesynth.ctp.map_files import read_maps
+from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
+from nnunetv2_strokesynth.ctp.unusable_voxels import (
+    AIR_HU,
+    Unusable,
+    clear_unusable,
+    series_unusable,
+)
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     Scan,
     scan_reference,
 )
 from nnunetv2_strokesynth.io.messages import name_some
-from nnunetv2_strokesynth.io.nifti import (
-    Geometry,
-    read_volume,
-    require_finite,
-)
+from nnunetv2_strokesynth.io.nifti import Geometry, read_volume
 from nnunetv2_strokesynth.io.placement import Placement, Reference, place
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
-_AIR_HU = -1000.0
-_OUTSIDE = {CT: _AIR_HU, CTP: _AIR_HU}  # where a file has no voxels; 0 for all others
+_MASK_NOISE = 1e-3
+_OUTSIDE = {CT: AIR_HU, CTP: AIR_HU}  # where a file has no voxels; 0 for all others
 
 
 class PlacedScan:
@@ -43,6 +45,7 @@ class PlacedScan:
         reference: its reference image.
         placements: modality -> how its file comes onto the reference's voxels.
         notes: sentences for the user, of all files that are read.
+        unusable: voxels of images that hold no measurement, of those that were read so far.
 
     Raises:
         ValueError: a file does not fit the reference.
@@ -56,6 +59,7 @@ class PlacedScan:
             modality: place(path, self.reference) for modality, path in scan.files.items()
         }
         self.notes = [note for placed in self.placements.values() for note in placed.notes]
+        self.unusable: list[Unusable] = []
 
     @property
     def geometry(self) -> Geometry:
@@ -68,13 +72,22 @@ class PlacedScan:
         return self.reference.stored.order
 
     def image(self, modality: str) -> np.ndarray:
-        """(Z, Y, X), float32; raises ``ValueError`` if a voxel is NaN or infinite."""
-        stored = require_finite(modality, read_volume(self.scan.files[modality]))
-        return self.placements[modality].image(stored, outside=_OUTSIDE.get(modality, 0.0))
+        """(Z, Y, X), float32; background where the file holds no measurement.
 
-    def maps(self, names: Sequence[str]) -> list[np.ndarray]:
-        """Maps with their background as it is stored, which may be NaN, float32 (Z, Y, X) each."""
-        return read_maps([self.placements[name] for name in names])
+        Raises:
+            ValueError: the file cannot be read, or holds no measurement at all.
+        """
+        placed, outside = self.placements[modality], _OUTSIDE.get(modality, 0.0)
+        stored = read_volume(self.scan.files[modality])
+        stored, found = clear_unusable(modality, stored, background=outside)
+        self.unusable += [on_reference(one, placed) for one in found]
+        return placed.image(stored, outside=outside)
+
+    def maps(self, names: Sequence[str]) -> tuple[np.ndarray, str]:
+        """(M, Z, Y, X) float32, 0 where there is none; and the backgrounds, see ``read_maps``."""
+        read = read_maps({name: self.placements[name] for name in names})
+        self.unusable += read.unusable
+        return read.maps, read.backgrounds
 
     def brain(self) -> np.ndarray | None:
         """The brain mask from elsewhere, bool (Z, Y, X), or None without a file."""
@@ -86,13 +99,21 @@ class PlacedScan:
         placed = self.placements[CTP]
 
         def placed_frame(stored: np.ndarray) -> np.ndarray:
-            frame = placed.image(stored, outside=_AIR_HU)
+            frame = placed.image(stored, outside=AIR_HU)
             return change(frame) if change else frame
 
         return NiftiSeries(self.scan.files[CTP], placed_frame)
 
+    def add_unusable_of(self, series: NiftiSeries) -> None:
+        """Note the voxels of a series that has been read that hold no number."""
+        found = series_unusable(series.unusable)
+        self.unusable += [on_reference(one, self.placements[CTP]) for one in found]
+
     def lesion(self) -> np.ndarray | None:
         """The lesion, bool (Z, Y, X), or None without a file.
+
+        Values that miss 0 or 1 by at most 0.001 count as these: ISLES 2024 has masks of
+        0.9999999997.
 
         Raises:
             ValueError: the file holds values other than 0 and 1, or lies outside the reference.
@@ -102,11 +123,12 @@ class PlacedScan:
             return None
         labels = read_volume(path)
         found = np.unique(labels)
-        if not np.isin(found, (0, 1)).all():
+        whole = np.round(found)
+        if not (np.isin(whole, (0, 1)) & (np.abs(found - whole) <= _MASK_NOISE)).all():
             values = name_some((f"{value:g}" for value in found), at_most=6)
             raise ValueError(
                 f"the lesion in {path.name} holds the values {values}, expected 0 and 1"
             )
-        lesion, notes = self.placements[LESION].mask(labels == 1)
+        lesion, notes = self.placements[LESION].mask(labels > 0.5)
         self.notes += notes
         return lesion

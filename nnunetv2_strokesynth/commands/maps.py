@@ -63,9 +63,10 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
     from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
+    from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, series_unusable
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
     from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
-    from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries
+    from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries, unusable_voxels
 
     refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RECORD)
     series = NiftiSeries(args.ctp)
@@ -92,7 +93,8 @@ def run(args: argparse.Namespace) -> None:
             scale_aif=not args.no_aif_scaling,
             stored_voxel=reference.stored_voxel,
         )
-    computed = computed._replace(warnings=[*notes, *computed.warnings])
+    said = check_unusable(series_unusable(unusable_voxels(ordered)), computed.brain)
+    computed = computed._replace(warnings=[*notes, *computed.warnings, *said])
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
     ) as folder:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.ctp.arteries import (
     Vessel,
     find_aif,
@@ -35,6 +36,7 @@ from nnunetv2_strokesynth.ctp.time_steps import (
     check_times,
     evenly_sampled,
 )
+from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, clear_unusable
 from nnunetv2_strokesynth.ctp.voxel_curves import (
     SMOOTHING_SIGMA_MM,
     collect_curves,
@@ -137,14 +139,15 @@ def compute_maps(
         passage = passage._replace(scale=scale)
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
-    maps, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage)
+    computed, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage)
+    maps, said = _sound([into_volume(values, tissue) for values in computed], brain)
     return ComputedMaps(
-        PerfusionMaps(*(into_volume(values, tissue) for values in maps)),
+        maps,
         brain,
         passage.aif,
         passage.vof,
         _mean_of(even, passage.baseline),
-        list_warnings(passage, times),
+        [*list_warnings(passage, times), *said],
         _row(passage, series, brain, spacing_zyx_mm),
         frame_s * np.arange(len(even)),
         tissue_hu,
@@ -227,6 +230,15 @@ def _deconvolved(
         for values, new in zip(maps, computed, strict=True):
             values[part] = new
     return maps, (total / len(rows)).astype(np.float32)
+
+
+def _sound(volumes: list[np.ndarray], brain: np.ndarray) -> tuple[PerfusionMaps, list[str]]:
+    """The maps without impossible values, such as CBV over a CBF of nearly 0; and sentences."""
+    unusable = []
+    for index, name in enumerate(PERFUSION_MAPS):
+        volumes[index], found = clear_unusable(name, volumes[index])
+        unusable += found
+    return PerfusionMaps(*volumes), check_unusable(unusable, brain)
 
 
 def _mean_of(series: Series, frames: slice) -> np.ndarray:

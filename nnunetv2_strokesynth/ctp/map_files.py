@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel
 import numpy as np
 
-from nnunetv2_strokesynth.ctp.background import clear_background
+from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
+from nnunetv2_strokesynth.ctp.unusable_voxels import Unusable, clear_unusable
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.io.nifti import raw_header, read_volume, require_finite
+from nnunetv2_strokesynth.io.nifti import raw_header, read_volume
 from nnunetv2_strokesynth.io.placement import Placement, Reference
 
 RECORD = "maps.json"
@@ -20,19 +22,52 @@ UNITS = {"cbf": "mL/100 g/min", "cbv": "mL/100 g", "mtt": "s", "tmax": "s"}
 FILES = (*(f"{name}.nii.gz" for name in (*UNITS, "brain_mask", "baseline_ct")), RECORD)
 
 
-def read_maps(placements: Sequence[Placement]) -> list[np.ndarray]:
-    """Maps on the voxels of a reference, float32 (Z, Y, X) each.
+class ReadMaps(NamedTuple):
+    """Given maps on the voxels of a scan, without what is no measurement.
 
-    Their background is as stored, and may be NaN. Where a map has to be resampled it is cleared
-    first, because it must not be mixed with the values beside it.
+    Attributes:
+        maps: (M, Z, Y, X) float32; 0 where nothing was computed or measured.
+        backgrounds: the constants that were background, as text; empty if all were 0.
+        unusable: the voxels that held no measurement, of each map that has some.
     """
-    volumes = []
-    for placed in placements:
+
+    maps: np.ndarray
+    backgrounds: str
+    unusable: list[Unusable]
+
+
+def read_maps(placements: Mapping[str, Placement]) -> ReadMaps:
+    """Maps on the voxels of a reference.
+
+    Their backgrounds become 0, see ``clear_background``, and then what holds no measurement, see
+    ``clear_unusable``. A map that has to be resampled is cleared first, because neither must be
+    mixed with the values beside it.
+
+    Args:
+        placements: name of the map, such as ``MTT`` -> its file.
+
+    Raises:
+        ValueError: a map cannot be read, or holds no measurement at all.
+    """
+    volumes, unusable = [], []
+    for name, placed in placements.items():
         volume = read_volume(placed.path)
         if placed.moved is not None:
-            volume = require_finite(placed.path.name, clear_background([volume]).maps[0])
+            volume, found = clear_unusable(name, clear_background([volume]).maps[0])
+            unusable += [on_reference(one, placed) for one in found]
         volumes.append(placed.image(volume))
-    return volumes
+    cleared = clear_background(volumes)
+    del volumes
+    for index, name in enumerate(placements):
+        cleared.maps[index], found = clear_unusable(name, cleared.maps[index])
+        unusable += found
+    backgrounds = name_backgrounds(list(placements), cleared.constants)
+    return ReadMaps(np.stack(cleared.maps), backgrounds, unusable)
+
+
+def on_reference(found: Unusable, placed: Placement) -> Unusable:
+    """The same voxels where they lie on the reference, as shares of its voxels."""
+    return found._replace(where=placed.image(found.where.astype(np.float32)))
 
 
 def write_maps(folder: Path, computed: ComputedMaps, source: Path, reference: Reference) -> None:

@@ -16,7 +16,6 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     Preset,
 )
-from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
 from nnunetv2_strokesynth.ctp.compute_maps import (
     ComputedMaps,
@@ -27,18 +26,21 @@ from nnunetv2_strokesynth.ctp.input_channels import (
     CtpImages,
     make_channels,
 )
-from nnunetv2_strokesynth.ctp.map_files import read_maps
+from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
+from nnunetv2_strokesynth.ctp.unusable_voxels import (
+    AIR_HU,
+    Unusable,
+    check_unusable,
+    clear_unusable,
+    series_unusable,
+)
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.predictor import learned_from_dwi
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
-from nnunetv2_strokesynth.io.nifti import (
-    read_volume,
-    require_finite,
-)
+from nnunetv2_strokesynth.io.nifti import read_volume
 from nnunetv2_strokesynth.io.placement import place
-
-_AIR_HU = -1000.0
+from nnunetv2_strokesynth.io.series import unusable_voxels
 
 
 class Prepared(NamedTuple):
@@ -122,18 +124,19 @@ def prepare(
     if missing:
         computed = _compute(study, missing, (aif_at, vof_at), brain)
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
+    unusable: list[Unusable] = []
     if any(name in missing for name in PERFUSION_MAPS):
         maps = np.stack(computed.maps)
     else:
-        cleared = clear_background(read_maps([study.files[name] for name in PERFUSION_MAPS]))
-        named = zip(PERFUSION_MAPS, cleared.maps, strict=True)
-        maps = np.stack([require_finite(name, volume) for name, volume in named])
-        notes += _what_was_background(name_backgrounds(PERFUSION_MAPS, cleared.constants))
-    ct = computed.baseline_hu if CT in missing else _read(study, CT)
+        read = read_maps({name: study.files[name] for name in PERFUSION_MAPS})
+        maps, unusable = read.maps, read.unusable
+        notes += _what_was_background(read.backgrounds)
+    ct = computed.baseline_hu if CT in missing else _read(study, CT, unusable)
     spacing = study.geometry.spacing_zyx_mm
     images = CtpImages(ct, maps, study.series, study.series_name, spacing, brain=brain)
     made = make_channels(preset, images)
-    notes += made.warnings
+    unusable += series_unusable(unusable_voxels(study.series))
+    notes += [*made.warnings, *check_unusable(unusable, made.mask)]
     if brain_mask:
         made = made._replace(channels=np.where(made.mask, made.channels, np.float32(0)))
     return Prepared(images, made, computed, notes)
@@ -209,7 +212,10 @@ def _what_was_computed(missing: list[str]) -> list[str]:
     return notes
 
 
-def _read(study: Study, name: str) -> np.ndarray:
+def _read(study: Study, name: str, unusable: list[Unusable]) -> np.ndarray:
+    """One image; its voxels that hold no measurement become background and join the others."""
     placed = study.files[name]
-    outside = _AIR_HU if name == CT else 0.0
-    return placed.image(require_finite(name, read_volume(placed.path)), outside=outside)
+    outside = AIR_HU if name == CT else 0.0
+    stored, found = clear_unusable(name, read_volume(placed.path), background=outside)
+    unusable += [on_reference(one, placed) for one in found]
+    return placed.image(stored, outside=outside)

@@ -91,21 +91,28 @@ def spoil_pixdim_negative(scans):
     scans.replace(2, "CT", scans.arrays(2)["CT"], spacing=(-0.9, 0.8, 10))
 
 
+def spoil_map(scans, name, value):
+    """No measurement in a quarter of the brain: a few voxels would be let pass."""
+    array = scans.arrays(2)[name]
+    array[:9, :, 1] = np.where(array[:9, :, 1] > 0, value, 0)
+    scans.replace(2, name, array)
+
+
 def spoil_nan_map(scans):
-    array = scans.arrays(2)["MTT"]
-    array[3, 4, 1] = np.nan
-    scans.replace(2, "MTT", array)
+    spoil_map(scans, "MTT", np.nan)
 
 
 def spoil_infinite_map(scans):
-    array = scans.arrays(2)["Tmax"]
-    array[3, 4, 1] = np.inf
-    scans.replace(2, "Tmax", array)
+    spoil_map(scans, "Tmax", np.inf)
+
+
+def spoil_impossible_map(scans):
+    spoil_map(scans, "MTT", -54112)
 
 
 def spoil_nan_series(scans):
     array = scans.arrays(2)["4DPWI"]
-    array[3, 4, 1, 5] = np.nan
+    array[:9, :, 1, 5] = np.where(array[:9, :, 1, 5] > 0, np.nan, -1000)
     scans.replace(2, "4DPWI", array)
 
 
@@ -147,14 +154,15 @@ SPOILT = {
     spoil_dwi_shape: "has shape (2, 8, 9)",
     spoil_pixdim_zero: "expected positive numbers",
     spoil_pixdim_negative: "expected positive numbers",
-    spoil_nan_map: "MTT holds 1 voxels that are NaN or infinite",
-    spoil_infinite_map: "Tmax holds 1 voxels that are NaN or infinite",
-    spoil_nan_series: "frame 5 of the series SMIR.Brain.XX.O.CT_4DPWI",
+    spoil_nan_map: "MTT holds no measurement in 25% of the brain",
+    spoil_infinite_map: "Tmax holds no measurement in 25% of the brain",
+    spoil_impossible_map: "of -54112, expected -5 to 300 s), expected at most 10%",
+    spoil_nan_series: "4DPWI holds no measurement in 25% of the brain",
     spoil_label_values: "holds the values 0, 255, expected 0 and 1",
     spoil_no_brain: "CBF, CBV, MTT and Tmax hold nothing but background",
     spoil_constant_series: "are all equal: no contrast agent",
     spoil_constant_dwi: "is 0 everywhere; remove or replace it",
-    spoil_nan_dwi: "DWI holds 576 voxels that are NaN",
+    spoil_nan_dwi: "DWI holds no measurement in any of its 576 voxels: 576 NaN",
 }
 
 

@@ -22,12 +22,20 @@ from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 
 
-def converted(root, values, *, factor, preset, mask=True):
-    """All channels, (C, Z, Y, X), of a patient whose maps have these backgrounds; the record."""
+def converted(root, values, *, factor, preset, mask=True, bad=None):
+    """All channels, (C, Z, Y, X), of a patient whose maps have these backgrounds; the record.
+
+    ``bad``: file -> place (x, y, z[, t]) -> value that is written there.
+    """
     scans = BidsScans(root / "release").add(1)
     arrays = scans.arrays(1)
     for name, value in zip(PERFUSION_MAPS, values, strict=True):
         scans.write(1, name, with_background(arrays[name], value))
+    for name, own in (bad or {}).items():
+        spoilt = arrays[name].astype(np.float32)
+        for place, value in own.items():
+            spoilt[place] = value
+        scans.write(1, name, spoilt)
     (scan,), _ = find_scans(scans.root)
     how = Settings(preset, mask, 5, 0, downsample=factor)
     job = CaseJob(scan, root / "out", how, convert_ctp)
@@ -194,3 +202,38 @@ def test_masks_that_cannot_be_used(bids_scans, convert, tmp_path):
     assert convert()[0] == 0
     code, error, _ = convert()
     assert code == 0, error
+
+
+BAD = st.sampled_from([np.nan, np.inf, -np.inf, -54112.0, 1e30])
+PLACES = st.dictionaries(
+    st.sampled_from([*PERFUSION_MAPS, "4DPWI"]),
+    st.lists(
+        st.tuples(st.integers(6, 11), st.integers(6, 9), st.integers(0, 1)), min_size=1, max_size=9
+    ),
+    min_size=1,
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(PLACES, BAD, st.sampled_from([1, 2]))
+def test_a_few_bad_voxels_spoil_nothing_else(reference, places, value, factor):
+    """Every other voxel of every channel is that of the sound scan, and the counts are right."""
+    expected, _ = reference(factor, "wang2020", True)
+    bad = {name: {place: value for place in own} for name, own in places.items()}
+    with tempfile.TemporaryDirectory() as root:
+        kind = {"factor": factor, "preset": "wang2020", "mask": True}
+        found, record = converted(Path(root), (0, 0, 0, 0), bad=bad, **kind)
+    assert np.isfinite(found).all() and np.abs(found).max() <= 1000
+    near = np.zeros(found.shape, bool)
+    for name, own in bad.items():
+        if name == "4DPWI":
+            near[5:] = True
+            continue
+        for x, y, z in own:
+            # Stored LAS, written LPS.
+            near[1 + PERFUSION_MAPS.index(name), z, (15 - y) // factor, x // factor] = True
+    np.testing.assert_array_equal(found[~near], expected[~near])
+    order = [name for name in (*PERFUSION_MAPS, "4DPWI") if name in bad]
+    counts = "; ".join(f"{name} {len(bad[name])}" for name in order)
+    assert record["row"]["unusable_voxels"] == counts
+    assert len(record["warnings"]) == len(order)

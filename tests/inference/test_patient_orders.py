@@ -192,3 +192,24 @@ def test_synthesize_scans_in_nnunet_s_format(pipeline, model, tmp_path):
             files[order].append(str(save_in_order(tmp_path / order / path.name, array, order)))
     plain, turned = (synthesize_case(predictor, files[order]) for order in ("LPS", "LAI"))
     np.testing.assert_array_equal(turned[:, ::-1, ::-1], plain)
+
+
+def test_voxels_without_a_measurement_are_said(tmp_path):
+    """A few become background, in the order in which they are stored; many are refused."""
+    images = head()
+    sound = predicted(tmp_path / "sound", images, dict.fromkeys(images, "LAS"))
+    images["MTT"][2, 9, 8:10] = (np.nan, -54112)
+    images["CTP"][4, 2, 9, 8] = np.nan
+    orders = dict.fromkeys(images, "LAS") | {"MTT": "PSR"}
+    _, prepared, result = predicted(tmp_path / "few", images, orders)
+    mtt = PRESETS["song2018"].names.index("MTT")
+    wanted = sound[1].made.channels[mtt].copy()
+    wanted[2, 9, 8:10] = 0
+    np.testing.assert_array_equal(prepared.made.channels[mtt], wanted)
+    said = [note for note in result["notes"] if "without a measurement" in note]
+    assert len(said) == 2
+    assert "MTT" in said[0] and "1 NaN or infinite, 1 of -54112" in said[0]
+    assert "4DPWI" in said[1] and "1 NaN, infinite or beyond" in said[1]
+    images["MTT"][2] = np.where(images["MTT"][2] > 0, np.nan, 0)
+    with pytest.raises(ValueError, match="MTT holds no measurement in 25% of the brain"):
+        predicted(tmp_path / "many", images, orders)

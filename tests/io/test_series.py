@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunetv2_strokesynth.io.series import NiftiSeries
+from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries, unusable_voxels
 
 SHAPE = (5, 4, 3, 7)
 
@@ -55,6 +55,24 @@ def test_change_is_applied_to_each_frame(tmp_path):
     expected = save(tmp_path / "ctp.nii").T
     series = NiftiSeries(tmp_path / "ctp.nii", lambda frame: frame[:, ::2] + 1)
     np.testing.assert_array_equal(np.stack(list(series)), expected[:, :, ::2] + 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e9])
+def test_a_voxel_without_a_number_takes_the_frame_before(tmp_path, bad):
+    """Air in the first frame; the places are known once the frames were read."""
+    expected = save(tmp_path / "ctp.nii").T.copy()
+    spoilt = expected.copy()
+    spoilt[0, 0, 0, 0] = spoilt[3, 1, 2, 3] = spoilt[4, 1, 2, 3] = bad
+    nibabel.save(nibabel.Nifti1Image(spoilt.T, np.eye(4)), tmp_path / "ctp.nii.gz")
+    series = NiftiSeries(tmp_path / "ctp.nii.gz")
+    assert unusable_voxels(series) is None
+    expected[0, 0, 0, 0] = -1000
+    expected[3, 1, 2, 3] = expected[4, 1, 2, 3] = expected[2, 1, 2, 3]
+    for _ in range(2):
+        np.testing.assert_array_equal(np.stack(list(series)), expected)
+    assert np.argwhere(unusable_voxels(series)).tolist() == [[0, 0, 0], [1, 2, 3]]
+    turned = ReorderedSeries(series, lambda frame: frame[:, ::-1])
+    assert np.argwhere(unusable_voxels(turned)).tolist() == [[0, 3, 0], [1, 1, 3]]
 
 
 def test_damaged_files(tmp_path):
