@@ -98,14 +98,18 @@ def _features(case: Case, brain: np.ndarray) -> dict[str, np.ndarray]:
 
 def measure_scan(plan: ScanPlan) -> Scan:
     """Simulate one scan and keep what the calibration needs."""
-    case = simulate_scan(plan)
+    return measure_case(simulate_scan(plan), plan.patient)
+
+
+def measure_case(case: Case, patient: int) -> Scan:
+    """What the calibration needs of a simulated scan."""
     brain = case.maps.cbf > 0
     healthy = brain & (case.maps.tmax < 4)
     reference = float(np.median(case.maps.cbf[healthy if healthy.any() else brain]))
     grid = case.grid
     voxel_ml = grid.pixel_mm**2 * grid.slice_mm / 1000
     return Scan(
-        plan.patient,
+        patient,
         _features(case, brain),
         case.lesion[brain],
         int(case.lesion.sum()),

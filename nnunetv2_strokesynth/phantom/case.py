@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.phantom import hemodynamics
 from nnunetv2_strokesynth.phantom.acquisition import draw_motion, move_slices, noise_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid, build_head
 from nnunetv2_strokesynth.phantom.contrast import enhancement
+from nnunetv2_strokesynth.phantom.diffusion import draw_oedema, mobility_loss
 from nnunetv2_strokesynth.phantom.dwi import dwi_and_lesion
 from nnunetv2_strokesynth.phantom.patient import Patient
 from nnunetv2_strokesynth.phantom.physics import CTPhysics, Physics
@@ -29,8 +30,9 @@ class Case(NamedTuple):
         maps: CBF, CBV, MTT, Tmax as computed from ``ctp``; mL/100 g/min, mL/100 g, s, s.
         dwi: arbitrary units. lesion: bool, the rater's outline on the DWI.
         truth: the same four quantities without noise, from the simulated tissue.
-        severity: of the deficit, 0 to 1. infarct: bool, in the CT's geometry.
-        brain: bool. bolus: the injected curve.
+        severity: of the deficit, 0 to 1. infarct: bool, at the MRI, in the CT's geometry.
+        adc_loss: share of the ADC that is lost at the MRI, in the CT's geometry.
+        brain: bool. solid: share of grey and white matter. bolus: the injected curve.
     """
 
     grid: SlabGrid
@@ -42,7 +44,9 @@ class Case(NamedTuple):
     truth: PerfusionMaps
     severity: np.ndarray
     infarct: np.ndarray
+    adc_loss: np.ndarray
     brain: np.ndarray
+    solid: np.ndarray
     bolus: hemodynamics.BolusCurves
 
 
@@ -134,7 +138,11 @@ def simulate_case(
         smoothing_mm=physics.ct_maps.smoothing_sigma_mm,
         threshold=physics.ct_maps.svd_threshold,
     )
-    dwi, lesion = dwi_and_lesion(rng, head, brain, tissue, grid=grid, physics=physics.dwi)
+    oedema = draw_oedema(rng, stroke.hours, physics.diffusion)
+    dwi, lesion = dwi_and_lesion(
+        rng, head, brain, tissue, oedema=oedema, grid=grid, physics=physics
+    )
+    loss = mobility_loss(oedema, tissue.damage, brain.points_mm, physics.diffusion)
     truth = tissue.perfusion(physics.bolus.dispersion_per_delay)
     return Case(
         grid=grid,
@@ -146,6 +154,8 @@ def simulate_case(
         truth=PerfusionMaps(*(brain.volume(values) for values in truth)),
         severity=brain.volume(tissue.deficit),
         infarct=brain.volume(tissue.damage) > 0,
+        adc_loss=brain.volume(loss),
         brain=brain.where,
+        solid=head.gm + head.wm,
         bolus=bolus,
     )

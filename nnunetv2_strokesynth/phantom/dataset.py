@@ -49,6 +49,7 @@ def simulate_scan(
     """The scan that a plan describes, as the layout simulates it; depends on nothing else."""
     patient_rng = np.random.default_rng(np.random.SeedSequence(plan.patient_seed))
     scan_rng = np.random.default_rng(np.random.SeedSequence(plan.scan_seed))
+    physics = layout.of_study(physics)
     patient = draw_patient(patient_rng, plan.slabs, physics)
     return layout.simulate(patient, plan.slab, scan_rng, n_frames=plan.n_frames, physics=physics)
 

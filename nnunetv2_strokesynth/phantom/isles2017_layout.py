@@ -49,7 +49,7 @@ def _no_sidecar(plan: ScanPlan, split: int, modality: str) -> None:
 
 ISLES2017 = CaseFolderLayout(
     name="isles2017",
-    version=1,
+    version=2,
     settings=("layout", "size", "seed", "max_slices"),
     splits=("training", "testing"),
     case_names=("training_", "test_"),

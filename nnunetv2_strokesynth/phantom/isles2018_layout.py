@@ -54,7 +54,7 @@ def _sidecar(plan: ScanPlan, split: int, modality: str) -> dict[str, str]:
 
 ISLES2018 = CaseFolderLayout(
     name="isles2018",
-    version=1,
+    version=2,
     settings=("size", "seed", "dwi", "max_slices"),
     splits=("TRAINING", "TESTING"),
     case_names=("case_", "case_"),

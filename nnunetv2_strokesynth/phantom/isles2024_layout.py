@@ -9,6 +9,7 @@ about 1 mm and 1 degree off it.
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,8 +65,7 @@ def _follow_up_adc(
     rng: np.random.Generator, head: Head, case: Case, physics: MRIPhysics
 ) -> np.ndarray:
     """ADC from an image without and one with diffusion weighting, low where tissue infarcted."""
-    left = 1 - rng.uniform(*physics.follow_up_adc_loss_range) * case.infarct
-    adc = measured_adc(rng, head, left, pixel_mm=case.grid.pixel_mm, physics=physics)
+    adc = measured_adc(rng, head, 1 - case.adc_loss, pixel_mm=case.grid.pixel_mm, physics=physics)
     return np.where(case.brain, adc, np.float32(0))
 
 
@@ -183,6 +183,10 @@ class PatientLayout(Layout):
         images, lesion = (str(rng.choice(orders)) for orders in (_ORDERS, _LESION_ORDERS))
         return {"images": images, "lesion": lesion}
 
+    def of_study(self, physics: Physics) -> Physics:
+        """Lesions and course of ISLES 2024, whose MRI comes days after the CT."""
+        return replace(physics, study=physics.follow_up)
+
     @property
     def folders(self) -> tuple[str, ...]:
         return (_RAW, _DERIVATIVES, _TRUTH)
@@ -275,7 +279,7 @@ class PatientLayout(Layout):
 
 ISLES2024 = PatientLayout(
     name="isles2024",
-    version=2,
+    version=3,
     settings=("layout", "size", "seed", "dwi", "max_slices", "orientation"),
     splits=("training", "testing"),
     simulate=simulate_followed_case,

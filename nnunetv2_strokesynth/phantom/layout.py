@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.io.atomic import atomic_folder
 from nnunetv2_strokesynth.io.image_file import write_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
 from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
+from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import (
     PhantomSettings,
     ScanPlan,
@@ -55,6 +56,10 @@ class Layout(ABC):
     def orders(self, plan: ScanPlan, settings: PhantomSettings) -> dict[str, str]:
         """Files of a scan -> the order of their axes; empty where the headers do not tell."""
         return {}
+
+    def of_study(self, physics: Physics) -> Physics:
+        """The physics with ``study`` as the release's patients have it."""
+        return physics
 
     @abstractmethod
     def case_name(self, split: int, number: int) -> str:

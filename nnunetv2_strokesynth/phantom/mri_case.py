@@ -20,11 +20,11 @@ from nnunetv2_strokesynth.phantom import hemodynamics, mri_signal
 from nnunetv2_strokesynth.phantom.acquisition import draw_motion, move_slices, mr_image
 from nnunetv2_strokesynth.phantom.anatomy import Head, SlabGrid, build_head
 from nnunetv2_strokesynth.phantom.contrast import enhancement
+from nnunetv2_strokesynth.phantom.diffusion import Oedema, draw_oedema, mobility_loss
 from nnunetv2_strokesynth.phantom.dwi import dwi_and_lesion
 from nnunetv2_strokesynth.phantom.patient import Patient
 from nnunetv2_strokesynth.phantom.physics import MRIPhysics, Physics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
-from nnunetv2_strokesynth.phantom.stroke import sigmoid
 from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue, list_brain, simulate_tissue
 
 
@@ -99,22 +99,17 @@ def _perfusion_maps(
 
 
 def _tissue_adc(
-    rng: np.random.Generator, brain: Brain, tissue: Tissue, physics: MRIPhysics
+    rng: np.random.Generator, brain: Brain, tissue: Tissue, oedema: Oedema, physics: Physics
 ) -> np.ndarray:
     """ADC of solid tissue relative to normal, (N,).
 
     It falls where tissue is dying at the time of the scan, and is raised in old infarcts and pale
-    white matter. The infarct's margin, up to a depth that differs from patient to patient, dies
-    only after the scan, so that the ADC shows less than the later lesion.
+    white matter. Where the infarct grows after the scan the ADC shows less than the later lesion.
     """
     points = brain.points_mm
-    growth = rng.uniform(*physics.growth_range)
-    acute = sigmoid((tissue.damage - growth) / 0.03)
-    loss = rng.uniform(*physics.acute_adc_loss_range)
-    loss = loss * np.exp(physics.acute_adc_loss_sd * draw_random_field(rng, 8.0)(points))
-    loss = np.clip(loss, 0, physics.most_adc_loss)
-    texture = np.exp(physics.adc_texture_sd * draw_random_field(rng, 6.0)(points))
-    return texture * (1 + 2.0 * tissue.shine) * (1 - loss * acute)
+    loss = mobility_loss(oedema, tissue.damage_at_ct, points, physics.diffusion)
+    texture = np.exp(physics.mri.adc_texture_sd * draw_random_field(rng, 6.0)(points))
+    return texture * (1 + 2.0 * tissue.shine) * (1 - loss)
 
 
 def measured_adc(
@@ -173,12 +168,13 @@ def simulate_mri_case(
     curves_mmol_l *= np.float32(mri.arterial_peak_mmol_l / bolus.peak_hu)
     pwi = _perfusion_series(rng, head, brain, curves_mmol_l, grid=grid, physics=physics)
     maps, ttp = _perfusion_maps(pwi, brain.where, grid.pixel_mm, physics)
-    relative_adc = _tissue_adc(rng, brain, tissue, mri)
+    oedema = draw_oedema(rng, stroke.hours, physics.diffusion)
+    relative_adc = _tissue_adc(rng, brain, tissue, oedema, physics)
     change = np.where(brain.where, brain.volume(relative_adc), 1.0)
     adc = measured_adc(rng, head, change, pixel_mm=grid.pixel_mm, physics=mri)
     # ISLES 2017's lesion is drawn on a follow-up scan: here the outline of the whole infarct on a
     # DWI that lies about 1 mm and 1 degree off the acute images.
-    _, lesion = dwi_and_lesion(rng, head, brain, tissue, grid=grid, physics=physics.dwi)
+    _, lesion = dwi_and_lesion(rng, head, brain, tissue, oedema=oedema, grid=grid, physics=physics)
     truth = tissue.perfusion(physics.bolus.dispersion_per_delay)
     return MRICase(
         grid=grid,

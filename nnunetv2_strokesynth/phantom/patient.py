@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.phantom.anatomy import (
     build_head,
     draw_head_shape,
 )
-from nnunetv2_strokesynth.phantom.physics import Physics, StrokePhysics
+from nnunetv2_strokesynth.phantom.physics import Physics, StrokePhysics, StudyPhysics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
 from nnunetv2_strokesynth.phantom.stroke import Blob, Stroke, territory_mask
 
@@ -47,14 +47,14 @@ def draw_patient(
         centres.append(head.positions_mm[:, near])
         voxel_ml = pixel_mm**2 * slab.slice_mm / 1000
     tissue_mm, centres_mm = np.concatenate(points, axis=1), np.concatenate(centres, axis=1)
-    stroke = draw_stroke(rng, tissue_mm, centres_mm, physics.stroke)
-    target_ml = physics.stroke.infarct_per_lesion * draw_volume_ml(rng, physics.stroke)
+    stroke = draw_stroke(rng, tissue_mm, centres_mm, physics)
+    target_ml = physics.stroke.infarct_per_lesion * draw_volume_ml(rng, physics.study)
     least_ml = physics.stroke.least_ml
     scale = fit_scale(stroke, points, voxel_ml, target_ml=target_ml, least_ml=least_ml)
     return Patient(shape, stroke, scale, slabs)
 
 
-def draw_volume_ml(rng: np.random.Generator, physics: StrokePhysics) -> float:
+def draw_volume_ml(rng: np.random.Generator, physics: StudyPhysics) -> float:
     """Lesion volume within a scan: one of the groups, log-uniform inside the group."""
     shares = np.array([share for share, _ in physics.volume_groups_ml])
     group = rng.choice(len(shares), p=shares / shares.sum())
@@ -104,7 +104,7 @@ def draw_stroke(
     rng: np.random.Generator,
     tissue_mm: np.ndarray,
     centres_mm: np.ndarray,
-    physics: StrokePhysics,
+    physics: Physics,
 ) -> Stroke:
     """Draw a patient's stroke.
 
@@ -114,6 +114,30 @@ def draw_stroke(
         centres_mm: (3, M) positions among which the centre of the deficit is drawn.
         physics: the distributions of all that is drawn.
     """
+    return _draw_at_onset(rng, tissue_mm, centres_mm, physics.stroke)._replace(
+        **_draw_course(rng, physics.study)
+    )
+
+
+def _draw_course(rng: np.random.Generator, physics: StudyPhysics) -> dict[str, float | bool]:
+    """What happens until the MRI: the fields of ``Stroke`` that depend on the study."""
+    hours = _log_uniform(rng, physics.hours_range)
+    spared = bool(rng.random() < physics.spared_share)
+    change, growth = rng.random(), 0.0
+    if change < physics.growth_share:
+        growth = rng.uniform(*physics.growth_range)
+    elif change < physics.growth_share + physics.shrinkage_share:
+        growth = -rng.uniform(*physics.shrinkage_range)
+    return {"hours": hours, "spared": spared, "growth": growth}
+
+
+def _draw_at_onset(
+    rng: np.random.Generator,
+    tissue_mm: np.ndarray,
+    centres_mm: np.ndarray,
+    physics: StrokePhysics,
+) -> Stroke:
+    """The stroke as it would be with an MRI at once."""
     side = float(rng.choice([-1.0, 1.0]))
     territory, candidates_mm = _draw_territory(rng, centres_mm, side, physics)
     deficit = _draw_deficit(rng, candidates_mm, physics)
@@ -149,6 +173,9 @@ def draw_stroke(
         old=tuple(old),
         leukoaraiosis=float(rng.beta(*physics.leukoaraiosis_beta)),
         hypoattenuation_hu=rng.uniform(*physics.hypoattenuation_range_hu),
+        hours=0.0,
+        growth=0.0,
+        spared=False,
     )
 
 

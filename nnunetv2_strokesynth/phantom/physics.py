@@ -67,13 +67,6 @@ class TissuePhysics:
 class StrokePhysics:
     """Which strokes patients have, and what a deficit takes from the perfusion."""
 
-    # Share of the scans and log-uniform range (mL) of the lesion volume: the groups in which Wang
-    # et al. 2020 report their test lesions.
-    volume_groups_ml: tuple[tuple[float, Range], ...] = (
-        (0.39, (1.2, 10.0)),
-        (0.43, (10.0, 50.0)),
-        (0.18, (50.0, 160.0)),
-    )
     # Infarct over lesion volume: raters round outlines, and small slabs are topped up.
     infarct_per_lesion: float = 0.95
     # The release has no scan without a lesion.
@@ -116,6 +109,29 @@ class StrokePhysics:
     flow_loss: float = 0.96
     volume_loss: float = 0.72
     dilation: float = 0.3
+
+
+@dataclass(frozen=True)
+class StudyPhysics:
+    """Which patients a study has, and what happens between their CT and their MRI."""
+
+    # Share of the scans and log-uniform range (mL) of the lesion volume: the groups in which Wang
+    # et al. 2020 report their test lesions.
+    volume_groups_ml: tuple[tuple[float, Range], ...] = (
+        (0.39, (1.2, 10.0)),
+        (0.43, (10.0, 50.0)),
+        (0.18, (50.0, 160.0)),
+    )
+    # Share of the patients whose tissue was spared by reperfusion: a deficit and no lesion.
+    spared_share: float = 0.0
+    # Choice: from the onset to the MRI, log-uniform. In ISLES 2018 it follows the CT within hours.
+    hours_range: Range = (2.0, 12.0)
+    # Choice: shares of the infarcts that grow and that shrink between CT and MRI, and by how much
+    # severity the border moves in tissue that is short of blood.
+    growth_share: float = 0.35
+    growth_range: Range = (0.01, 0.06)
+    shrinkage_share: float = 0.15
+    shrinkage_range: Range = (0.01, 0.04)
 
 
 @dataclass(frozen=True)
@@ -182,26 +198,61 @@ class MapSoftware:
 
 
 @dataclass(frozen=True)
+class DiffusionPhysics:
+    """What ischaemia does to the water of tissue.
+
+    Choices: the ADC of acute infarcts is 30-50 % below normal, falls within minutes and is normal
+    again after one to two weeks; T2 rises over the first day.
+    """
+
+    deepest_loss_range: Range = (0.34, 0.44)
+    # Severity over which the loss rises: from 27 to 73 % of the deepest from one border's width
+    # under the tolerance to one over it.
+    border_range: Range = (0.03, 0.09)
+    # Relative spread from place to place, and the most that any tissue loses.
+    loss_sd: float = 0.15
+    most_loss: float = 0.45
+    recovery_hours: float = 300.0
+    t2_gain_range: Range = (0.35, 0.9)
+    t2_hours: float = 6.0
+
+
+@dataclass(frozen=True)
+class RaterPhysics:
+    """How raters outline a lesion. All are choices."""
+
+    # Share of the lesion's contrast at which the outline is drawn; the ADC must have lost this
+    # share of the lesion's deepest loss.
+    cut_range: Range = (0.38, 0.60)
+    least_loss_share: float = 0.20
+    # The outline's jitter from place to place, and how generous a rater is.
+    outline_sd_mm: float = 0.6
+    generosity_sd_mm: float = 0.3
+    # Raters skip specks, and miss a share of the small spots.
+    speck_mm2: float = 12.0
+    small_spot_mm2: float = 60.0
+    miss_probability: float = 0.3
+
+
+@dataclass(frozen=True)
 class DWIPhysics:
-    """The DWI (b about 1000 s/mm2, arbitrary units) and the rater who outlines the lesion."""
+    """The DWI (b about 1000 s/mm2, arbitrary units)."""
 
     gm_signal: float = 100.0
     wm_signal: float = 84.0
     csf_signal: float = 22.0
     scalp_signal: float = 7.0
     noise_sd: float = 4.5
-    # Relative hyperintensity of an infarct, its spread from place to place, and of shine-through.
-    infarct_gain_range: Range = (0.55, 1.1)
-    infarct_gain_sd: float = 0.18
+    # Relative hyperintensity of shine-through that is no lesion.
     shine: float = 0.10
+    # Relative spread of the signal beside air (skull base, sinuses): bright spots and dark ones.
+    artefact_range: Range = (0.15, 0.6)
+    # Weight of each neighbouring slice in a slice's signal.
+    slice_leak: float = 0.05
     # Relative spread of the coil's sensitivity, in all MR images.
     bias_sd: float = 0.08
     # Position relative to the CT: y mm, x mm, rotation degrees.
     offset_sd: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    # The outline's jitter from place to place, and how generous a rater is; raters skip specks.
-    outline_sd_mm: float = 0.6
-    rater_sd_mm: float = 0.3
-    speck_mm2: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -216,18 +267,11 @@ class MRIPhysics:
     arterial_peak_mmol_l: float = 8.0
     b_value_s_per_mm2: float = 1000.0
     # Choice, in 1e-6 mm2/s: usual values of adults are 700-900 for grey and white matter and
-    # 2900-3200 for CSF, and those of acute infarcts 30-50 % below normal.
+    # 2900-3200 for CSF.
     gm_adc: float = 800.0
     wm_adc: float = 750.0
     csf_adc: float = 3000.0
     adc_texture_sd: float = 0.04
-    acute_adc_loss_range: Range = (0.30, 0.42)
-    acute_adc_loss_sd: float = 0.12
-    most_adc_loss: float = 0.45
-    # Choice: what the infarct of a follow-up has lost, so that 450 is left of 800.
-    follow_up_adc_loss_range: Range = (0.35, 0.44)
-    # Choice: the infarct's margin up to a depth in this range dies only after the scan.
-    growth_range: Range = (0.0, 0.05)
     # T2-weighted signal without diffusion weighting; grey matter is 100.
     gm_signal: float = 100.0
     wm_signal: float = 84.0
@@ -246,10 +290,29 @@ class Physics:
     densities: Densities = Densities()
     tissue: TissuePhysics = TissuePhysics()
     stroke: StrokePhysics = StrokePhysics()
+    # ISLES 2018 and 2017, and ISLES 2024: its lesions have quartiles of 3.9, 12.4 and 38.6 mL, a
+    # mean of 31.7 and a maximum of 222, 3 of 149 patients have none, and the MRI comes after days.
+    study: StudyPhysics = StudyPhysics()
+    follow_up: StudyPhysics = StudyPhysics(
+        volume_groups_ml=(
+            (0.25, (0.4, 3.9)),
+            (0.25, (3.9, 12.4)),
+            (0.25, (12.4, 38.6)),
+            (0.15, (38.6, 85.0)),
+            (0.10, (85.0, 222.0)),
+        ),
+        spared_share=0.02,
+        hours_range=(36.0, 200.0),
+        growth_share=0.5,
+        growth_range=(0.02, 0.12),
+        shrinkage_share=0.1,
+    )
     bolus: BolusPhysics = BolusPhysics()
     ct: CTPhysics = CTPhysics()
     ct_maps: MapSoftware = MapSoftware(smoothing_sigma_mm=2.6, svd_threshold=0.15)
+    diffusion: DiffusionPhysics = DiffusionPhysics()
     dwi: DWIPhysics = DWIPhysics()
+    rater: RaterPhysics = RaterPhysics()
     mri: MRIPhysics = MRIPhysics()
     mri_maps: MapSoftware = MapSoftware(smoothing_sigma_mm=2.0, svd_threshold=0.06)
 

@@ -66,6 +66,10 @@ class Stroke(NamedTuple):
         collateral_delay_s: how late blood arrives where severity is 1, through collaterals.
         old: old infarcts. leukoaraiosis: 0 to 1, damage of the periventricular white matter.
         hypoattenuation_hu: what an infarct loses on CT by the time of the scan.
+        hours: from the onset to the MRI.
+        growth: how much severity less the tissue tolerates at the MRI than it did at the CT; under
+            0 where the infarct shrinks.
+        spared: whether flow came back in time for all tissue, so that nothing infarcts.
     """
 
     territory: str
@@ -85,6 +89,9 @@ class Stroke(NamedTuple):
     old: tuple[Blob, ...]
     leukoaraiosis: float
     hypoattenuation_hu: float
+    hours: float
+    growth: float
+    spared: bool
 
     def severity_at(self, points_mm: np.ndarray) -> OfScale:
         """Severity (N,) of the occlusion alone, as a function of the scale."""
@@ -100,7 +107,7 @@ class Stroke(NamedTuple):
     def damage_at(self, points_mm: np.ndarray) -> OfScale:
         """Severity plus hidden terms minus tolerance (N,), as a function of the scale.
 
-        The infarct is where this is over 0.
+        The infarct at the time of the MRI is where this is over 0, in a patient who is not spared.
         """
         severity_at = self.severity_at(points_mm)
         hidden = self.tolerance_sd * self.tolerance_field(points_mm)

@@ -13,6 +13,9 @@ from nnunetv2_strokesynth.phantom.physics import Physics, StrokePhysics, TissueP
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
 from nnunetv2_strokesynth.phantom.stroke import Stroke, sigmoid
 
+_SPARED_MARGIN = 1.0
+"""In severity: no tissue of a spared patient comes near its tolerance."""
+
 
 class Brain(NamedTuple):
     """The brain's voxels as a list: ``where`` (Z, Y, X) bool, positions (3, N), fractions (N,)."""
@@ -85,7 +88,9 @@ class Tissue(NamedTuple):
     Attributes:
         state: CBF, CBV and arrival delay under the deficit.
         deficit: severity, 0 to 1, benign deficits included.
-        damage: over 0 where tissue infarcts.
+        damage: over 0 where tissue has infarcted at the time of the MRI.
+        damage_at_ct: the same at the time of the CT.
+        spared: whether nothing infarcts, whatever the deficit.
         hu_change: what disease takes from the CT density, HU.
         shine: relative hyperintensity on DWI that is no lesion.
     """
@@ -93,6 +98,8 @@ class Tissue(NamedTuple):
     state: TissueState
     deficit: np.ndarray
     damage: np.ndarray
+    damage_at_ct: np.ndarray
+    spared: bool
     hu_change: np.ndarray
     shine: np.ndarray
 
@@ -146,7 +153,8 @@ def simulate_tissue(
         physics: of tissue and stroke.
     """
     points, healthy = brain.points_mm, physics.tissue
-    damage = stroke.damage_at(points)(scale)
+    damage = stroke.damage_at(points)(scale) - (_SPARED_MARGIN if stroke.spared else 0.0)
+    damage_at_ct = damage - stroke.growth
     severity = stroke.severity_at(points)(scale)
     deficit = np.clip(np.maximum(severity, stroke.benign_severity(points)), 0, 1)
     old = _old_lesions(stroke, points)
@@ -156,7 +164,7 @@ def simulate_tissue(
     left = left * (1 - healthy.pale_perfusion_loss * np.clip(pale, 0, 1))
     normal = TissueState(normal.cbf * left, normal.cbv * left, normal.delay_s)
     late = np.exp(0.15 * draw_random_field(rng, 15.0)(points))
-    oedema = sigmoid((damage - 0.08) / 0.06)
+    oedema = sigmoid((damage_at_ct - 0.08) / 0.06)
     hu_change = -stroke.hypoattenuation_hu * oedema
     hu_change = hu_change * (brain.gm + physics.stroke.wm_hypoattenuation * brain.wm)
     hu_change = hu_change - healthy.old_loss_hu * old * (brain.gm + brain.wm)
@@ -165,6 +173,8 @@ def simulate_tissue(
         apply_deficit(normal, deficit, stroke.collateral_delay_s * late, physics.stroke),
         deficit,
         damage,
+        damage_at_ct,
+        stroke.spared,
         hu_change,
         healthy.pale_shine * pale + healthy.old_shine * old,
     )

@@ -1,14 +1,12 @@
-"""Noise that scales as photons do, motion, and the rater."""
+"""Noise that scales as photons do, and motion."""
 
 import numpy as np
 import pytest
 
 from nnunetv2_strokesynth.phantom.acquisition import move_slices, noise_image
-from nnunetv2_strokesynth.phantom.dwi import draw_by_rater
 from nnunetv2_strokesynth.phantom.physics import Physics
 
 PHYSICS = Physics()
-RATER = {"pixel_mm": 1.0, "speck_mm2": PHYSICS.dwi.speck_mm2}
 
 
 def _noise(pixel_mm, slice_mm=5.0, size=384):
@@ -40,25 +38,3 @@ def test_motion_moves_by_millimetres():
     volume[0, 10, 12] = 1
     moved = move_slices(volume, np.array([4.0, -6.0, 0.0]), 2.0)
     assert np.unravel_index(moved.argmax(), moved.shape) == (0, 12, 9)
-
-
-def test_rater_follows_the_infarct_and_skips_specks():
-    visible = np.zeros((1, 64, 64), np.float32)
-    visible[0, 10:30, 10:30] = 1
-    visible[0, 50:53, 50:53] = 1
-    everywhere = np.ones(visible.shape, bool)
-    still = np.zeros(visible.shape, np.float32)
-    outline = draw_by_rater(visible, still, everywhere, **RATER)
-    assert not outline[0, 45:].any()
-    assert abs(int(outline.sum()) - 400) < 20
-    generous = draw_by_rater(visible, still + 2.0, everywhere, **RATER)
-    assert int(generous.sum()) > 480
-
-
-def test_rater_always_outlines_something():
-    visible = np.zeros((1, 64, 64), np.float32)
-    visible[0, 20:22, 20:22] = 1
-    everywhere = np.ones(visible.shape, bool)
-    outline = draw_by_rater(visible, np.full(visible.shape, -5.0), everywhere, **RATER)
-    assert 0 < int(outline.sum()) < 20
-    assert outline[0, 20, 20]

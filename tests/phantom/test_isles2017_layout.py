@@ -158,7 +158,7 @@ def test_stored_volumes_are_the_simulated_ones(phantom):
 def test_settings_and_hidden_truth(phantom):
     info = json.loads((phantom / "phantom.json").read_text())
     assert info["settings"] == {
-        "version": 1,
+        "version": 2,
         "layout": "isles2017",
         "size": 32,
         "seed": 5,

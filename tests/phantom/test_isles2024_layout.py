@@ -200,23 +200,27 @@ def test_cta_is_the_frame_at_the_arterial_peak(phantom, simulated):
 
 
 def test_adc_of_csf_tissue_and_infarct():
-    """750 to 800, 56 to 65 % of it, 3000; the tenth of CSF that is let through adds to it."""
+    """750 to 800, 65 to 85 % of it in the core, 3000; the tenth of CSF let through adds to it.
+
+    The MRI comes 36 to 200 hours after the onset, so that mobility has recovered in part.
+    """
     dead_adc, live_adc, csf_adc = [], [], []
     for plan in plan_isles2024_scans(1, 0, 4, size=64, max_slices=4):
         scan = simulate_scan(plan, ISLES2024)
         rng = np.random.default_rng(plan.patient_seed)
         shape = draw_patient(rng, plan.slabs, Physics()).shape
         head, dead = build_head(plan.grid, shape, Physics().densities), scan.case.infarct
+        core = scan.case.adc_loss > 0.75 * scan.case.adc_loss.max()
         solid = head.csf < 0.1
         solid &= head.gm + head.wm > 0.9
-        dead_adc.extend(scan.adc[solid & ndimage.binary_erosion(dead, _CROSS)])
+        dead_adc.extend(scan.adc[solid & core])
         live_adc.extend(scan.adc[solid & ~ndimage.binary_dilation(dead, _CROSS)])
         csf_adc.extend(scan.adc[head.csf > 0.9])
         assert scan.adc.dtype == np.float32 and np.isfinite(scan.adc).all()
         assert not scan.adc[~scan.case.brain].any()
     assert len(dead_adc) > 50 and len(csf_adc) > 20
     assert 750 < np.median(live_adc) < 950
-    assert 400 < np.median(dead_adc) < 560
+    assert 480 < np.median(dead_adc) < 0.8 * np.median(live_adc)
     assert 2400 < np.percentile(csf_adc, 90) < 3600
 
 
@@ -236,7 +240,7 @@ def test_truth_of_a_test_patient(phantom):
 def test_settings_file(phantom):
     info = json.loads((phantom / "phantom.json").read_text())
     assert info["complete"] is True
-    wanted = {"version": 2, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
+    wanted = {"version": 3, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
     assert info["settings"] == {**wanted, "max_slices": 4, "orientation": "LPS"}
     names = {split: [scan["case"] for scan in scans] for split, scans in info["cases"].items()}
     assert names["training"] == [f"sub-stroke{number:04d}" for number in (1, 2, 3, 4)]

@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.phantom.mri_case import simulate_mri_case
 from nnunetv2_strokesynth.phantom.patient import Patient, draw_patient, draw_stroke, draw_volume_ml
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
+from nnunetv2_strokesynth.phantom.rater import draw_rater, leave_out_spots
 from nnunetv2_strokesynth.phantom.tissue import TissueState, apply_deficit
 
 pytest.importorskip("nilearn")
@@ -30,13 +31,17 @@ LARGE_CHANGES = {
     "stroke.least_ml": 20.0,
     "stroke.aca_share": 0.5,
     "stroke.pca_share": 0.5,
+    "rater.speck_mm2": 5.0,
+    "rater.small_spot_mm2": 40.0,
     "ct.kernel_sigma_mm": 8.0,
     "ct_maps.svd_threshold": 0.4,
-    "mri.most_adc_loss": 0.2,
+    "diffusion.most_loss": 0.2,
     "mri_maps.svd_threshold": 0.4,
-    "dwi.outline_sd_mm": 8.0,
-    "dwi.rater_sd_mm": 8.0,
-    "dwi.speck_mm2": 2000.0,
+    "rater.least_loss_share": 0.9,
+    "rater.outline_sd_mm": 8.0,
+    "stroke.old_probability": 0.5,
+    "stroke.stenosis_probability": 0.6,
+    "follow_up.shrinkage_share": 0.4,
 }
 
 
@@ -100,13 +105,35 @@ def strokes(physics: Physics) -> list:
     points = rng.uniform(-60, 60, (3, 500))
     found = []
     for _ in range(150):
-        stroke = draw_stroke(rng, points, points, physics.stroke)
+        stroke = draw_stroke(rng, points, points, physics)
         found += [value for value in stroke if isinstance(value, float)]
         found += [stroke.deficit.centre_mm, stroke.deficit.softness]
-        found += [draw_volume_ml(rng, physics.stroke)]
+        found += [draw_volume_ml(rng, physics.study), stroke.growth, stroke.spared]
         found += [blob.radii_mm for blob in (*stroke.emboli, *stroke.old)]
         found += [(level, blob.radii_mm) for blob, level in stroke.benign]
     return found
+
+
+def followed_strokes(physics: Physics) -> list:
+    return strokes(replace(physics, study=physics.follow_up))
+
+
+def spots(physics: Physics) -> list:
+    """What raters leave of two spots, the smaller one of 3 x 3 or 7 x 7 pixels of 1 mm."""
+    left = []
+    for side in (3, 7):
+        outline = np.zeros((1, 40, 40), bool)
+        outline[0, :20, :20] = outline[0, 25 : 25 + side, 25 : 25 + side] = True
+        for seed in range(40):
+            misses = np.random.default_rng(seed)
+            left.append(leave_out_spots(outline, misses, pixel_mm=1.0, physics=physics.rater))
+    return left
+
+
+def raters(physics: Physics) -> list:
+    rng = np.random.default_rng(0)
+    drawn = [draw_rater(rng, physics.rater) for _ in range(5)]
+    return [(rater.cut, rater.generosity_mm) for rater in drawn]
 
 
 def small_lesions(physics: Physics) -> list:
@@ -153,10 +180,14 @@ STAGES: dict[str, tuple[Callable[[Physics], object], ...]] = {
     "densities": (head,),
     "tissue": (simulated(simulate_case),),
     "stroke": (strokes, deficit, simulated(simulate_case), small_lesions),
+    "study": (strokes, simulated(simulate_case)),
+    "follow_up": (followed_strokes,),
     "bolus": (boluses, transport),
     "ct": (motions, simulated(simulate_case)),
     "ct_maps": (simulated(simulate_case),),
+    "diffusion": (simulated(simulate_case),),
     "dwi": (simulated(simulate_case),),
+    "rater": (spots, raters, simulated(simulate_case)),
     "mri": (simulated(simulate_mri_case), simulated(simulate_followed_case)),
     "mri_maps": (simulated(simulate_mri_case),),
 }

@@ -49,7 +49,7 @@ def test_territories_divide_one_hemisphere():
 
 def test_volumes_are_drawn_in_the_published_groups():
     rng = np.random.default_rng(0)
-    volumes = np.array([draw_volume_ml(rng, STROKE) for _ in range(4000)])
+    volumes = np.array([draw_volume_ml(rng, PHYSICS.study) for _ in range(4000)])
     shares = [
         np.mean(volumes < 10),
         np.mean((volumes >= 10) & (volumes < 50)),
@@ -62,7 +62,7 @@ def test_volumes_are_drawn_in_the_published_groups():
 def test_scale_gives_the_wanted_volume(target_ml):
     points, reached = _box(), []
     for seed in range(6):
-        stroke = draw_stroke(np.random.default_rng(seed), points, points, STROKE)._replace(
+        stroke = draw_stroke(np.random.default_rng(seed), points, points, PHYSICS)._replace(
             emboli=()
         )
         scale = fit_scale(stroke, [points], 0.064, target_ml=target_ml, least_ml=STROKE.least_ml)
@@ -70,11 +70,31 @@ def test_scale_gives_the_wanted_volume(target_ml):
     assert np.median(reached) == pytest.approx(target_ml, rel=0.1)
 
 
+def test_follow_up_volumes_have_the_published_quartiles_and_mean():
+    """ISLES 2024: quartiles 3.9, 12.4 and 38.6 mL, mean 31.7, largest 222 of 149."""
+    rng = np.random.default_rng(0)
+    volumes = np.array([draw_volume_ml(rng, PHYSICS.follow_up) for _ in range(8000)])
+    assert np.percentile(volumes, [25, 50, 75]) == pytest.approx([3.9, 12.4, 38.6], rel=0.08)
+    assert volumes.mean() == pytest.approx(31.7, rel=0.06)
+    assert 200 < volumes.max() <= 222
+
+
+def test_infarcts_grow_shrink_or_stay_between_ct_and_mri():
+    points = _box(8.0)
+    strokes = [draw_stroke(np.random.default_rng(k), points, points, PHYSICS) for k in range(300)]
+    growth = np.array([stroke.growth for stroke in strokes])
+    study = PHYSICS.study
+    assert np.mean(growth > 0) == pytest.approx(study.growth_share, abs=0.1)
+    assert np.mean(growth < 0) == pytest.approx(study.shrinkage_share, abs=0.08)
+    assert growth.max() <= study.growth_range[1] and -growth.min() <= study.shrinkage_range[1]
+    assert not any(stroke.spared for stroke in strokes)
+
+
 def test_infarct_is_not_a_copy_of_the_severity():
     """Hidden terms: no threshold of the severity gives the infarct back, as a rule."""
     points, best = _box(), []
     for seed in range(10):
-        stroke = draw_stroke(np.random.default_rng(seed), points, points, STROKE)
+        stroke = draw_stroke(np.random.default_rng(seed), points, points, PHYSICS)
         scale = fit_scale(stroke, [points], 0.064, target_ml=30.0, least_ml=STROKE.least_ml)
         infarct = stroke.damage_at(points)(scale) > 0
         severity = stroke.severity_at(points)(scale)
