@@ -8,7 +8,6 @@ from nnunetv2_strokesynth.channels import (
     CT,
     DWI,
     PERFUSION_MAPS,
-    PRESETS,
 )
 from nnunetv2_strokesynth.ctp.background import constant_surroundings
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
@@ -46,7 +45,7 @@ def convert_ctp(job: CaseJob) -> dict:
     Raises:
         ValueError: the voxels cannot be used.
     """
-    placed, preset = PlacedScan(job.scan), PRESETS[job.settings.preset]
+    placed, preset = PlacedScan(job.scan), job.preset
     factor = job.settings.downsample
     geometry = coarser(placed.geometry, factor)
     series = _series(placed, factor)

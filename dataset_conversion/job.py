@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_strokesynth.channels import CTP, PERFUSION_MAPS, PRESETS
+from nnunetv2_strokesynth.channels import CTP, PERFUSION_MAPS, PRESETS, Preset
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
@@ -42,6 +42,12 @@ class CaseJob:
     settings: Settings
     convert: Callable[[CaseJob], dict]
     is_rehearsal: bool = False
+
+    @property
+    def preset(self) -> Preset:
+        """Which channels are made; a rehearsal leaves out those that no check looks at."""
+        preset = PRESETS[self.settings.preset]
+        return preset.without_frames() if self.is_rehearsal else preset
 
     @property
     def record_path(self) -> Path:

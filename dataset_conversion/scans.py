@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from nnunetv2_strokesynth.channels import (
     CTP,
@@ -102,7 +103,22 @@ def scan_reference(scan: Scan) -> Reference:
     return reference_of(scan.reference, read_grid(scan.files[scan.reference]))
 
 
-def header_problems(scan: Scan) -> list[str]:
+class Problem(NamedTuple):
+    """What is wrong with a scan.
+
+    Attributes:
+        modality: of the file; empty where it is not one file.
+        text: one sentence.
+    """
+
+    modality: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.modality}: {self.text}" if self.modality else self.text
+
+
+def find_problems(scan: Scan) -> list[Problem]:
     """Everything that is wrong with a scan's folder and headers; empty if nothing is."""
     problems = _missing(scan)
     headers = {}
@@ -110,11 +126,16 @@ def header_problems(scan: Scan) -> list[str]:
         try:
             headers[modality] = read_header(path)
         except (ValueError, OSError) as error:
-            problems.append(f"{modality}: {error}")
+            problems.append(Problem(modality, str(error)))
     problems += _bad_frames(headers)
     if scan.reference in headers:
         problems += _misplaced(scan, headers)
-    return [f"{scan.case_id} ({scan.source}): {problem}" for problem in problems]
+    return problems
+
+
+def header_problems(scan: Scan) -> list[str]:
+    """``find_problems`` as sentences that name the scan."""
+    return [f"{scan.case_id} ({scan.source}): {problem}" for problem in find_problems(scan)]
 
 
 def raise_problems(problems: Iterable[str], advice: str = "") -> None:
@@ -172,38 +193,41 @@ def advice_on_missing(scans: Iterable[Scan], *, offers: Iterable[str]) -> str:
     return "; ".join(advice)
 
 
-def _misplaced(scan: Scan, headers: dict[str, VolumeHeader]) -> list[str]:
+def _misplaced(scan: Scan, headers: dict[str, VolumeHeader]) -> list[Problem]:
     """What is wrong with the positions of a scan's files."""
     try:
         reference = scan_reference(scan)
         if scan.needs_position:
             read_geometry(scan.files[scan.reference])
     except ValueError as error:
-        return [f"{scan.reference}: {error}"]
+        return [Problem(scan.reference, str(error))]
     problems = []
     for modality in headers:
         try:
             place(scan.files[modality], reference)
         except ValueError as error:
-            problems.append(f"{modality}: {error}")
+            problems.append(Problem(modality, str(error)))
     return problems
 
 
-def _missing(scan: Scan) -> list[str]:
+def _missing(scan: Scan) -> list[Problem]:
     missing = missing_modalities(scan)
     if not missing:
         return []
     found = ", ".join(scan.files) or "none"
-    return [f"no file for {', '.join(missing)} (found: {found})"]
+    return [Problem("", f"no file for {', '.join(missing)} (found: {found})")]
 
 
-def _bad_frames(headers: dict[str, VolumeHeader]) -> list[str]:
+def _bad_frames(headers: dict[str, VolumeHeader]) -> list[Problem]:
     problems = []
     for modality, header in headers.items():
         if modality == CTP and len(header.disk_shape) < 4:
-            problems.append(f"{modality}: {header.path} is 3-D, expected a series (X, Y, Z, T)")
+            text = f"{header.path} is 3-D, expected a series (X, Y, Z, T)"
         elif modality == CTP and header.n_frames < 2:
-            problems.append(f"{modality}: {header.path} has one frame, expected at least 2")
+            text = f"{header.path} has one frame, expected at least 2"
         elif modality != CTP and header.n_frames > 1:
-            problems.append(f"{modality}: {header.path} is a series, expected a 3-D image")
+            text = f"{header.path} is a series, expected a 3-D image"
+        else:
+            continue
+        problems.append(Problem(modality, text))
     return problems

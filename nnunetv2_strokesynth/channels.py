@@ -61,6 +61,12 @@ class Preset(NamedTuple):
         """Whether ``ctp.input_channels`` makes all channels, from a CTP scan and its DWI."""
         return all(name in _MADE_FROM_CTP or name.startswith("CTA_") for name in self.names)
 
+    def without_frames(self) -> Preset:
+        """The channels but for those made of sampled frames, which take a second walk through the
+        series and most of the memory, and which no check looks at."""
+        kept = (name for name in self.names if name != "MIP_P" and not name.startswith("CTA_"))
+        return self._replace(names=tuple(kept), n_frames=0)
+
     def index(self, *names: str) -> list[int]:
         """Positions of the given channels.
 

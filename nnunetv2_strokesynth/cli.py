@@ -2,8 +2,8 @@
 
 ``COMMANDS`` is the list of commands as data: name and one line of help. A command's module,
 ``commands/NAME.py``, has ``EXAMPLE`` (one command that works as printed), ``add_arguments(parser)``
-and ``run(args)``. It is imported only when its command is called, and what takes long to import it
-imports in ``run``: a line of help must not wait for PyTorch.
+and ``run(args)``, which may return an exit code. It is imported only when its command is called,
+and what takes long to import it imports in ``run``: a line of help must not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nnunetv2_strokesynth import __version__
 COMMANDS: dict[str, str] = {
     "phantom": "simulate CT perfusion (or MRI) scans of strokes, in the layout of ISLES 2018, 2017 "
     "or 2024",
+    "doctor": "say what is missing, damaged or odd in a downloaded data set, before converting it",
     "convert": "convert a public data set into nnU-Net's raw format",
     "fingerprint": "prepare nnU-Net's planning of a data set, in little memory",
     "maps": "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series",
@@ -77,7 +78,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the words after ``strokesynth``; None: those of the command line.
 
     Returns:
-        0; 2 after one line on stderr for input that cannot be used; 130 when interrupted.
+        0; 1 where `strokesynth doctor` finds something to decide; 2 after one line on stderr for
+        input that cannot be used; 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -100,7 +102,7 @@ def _run(name: str, words: list[str]) -> int:
     """Run one command; an error that the user can act on becomes one line."""
     try:
         args = build_parser(name).parse_args(words)
-        args.run(args)
+        return args.run(args) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError as error:

@@ -78,6 +78,13 @@ class _KindParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
+def kind_arguments(name: str, words: Sequence[str]) -> argparse.Namespace:
+    """What ``strokesynth convert`` makes of the words after a kind, a key of ``KINDS``."""
+    parser = _KindParser(prog=f"strokesynth convert {name}")
+    parser.kind = name
+    return parser.parse_args(words)
+
+
 def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> None:
     add = parser.add_argument
     add(

@@ -111,6 +111,11 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
     }
     channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
     warnings = [*brain.warnings, *_unit_warnings(images.ct, mask)]
+    if summary.n_repeated:
+        warnings.append(
+            f"{summary.n_repeated} of the {len(images.series)} frames of {images.series_name} "
+            "repeat the frame before them: is the series stored twice, or filled up?"
+        )
     return CtpChannels(channels, mask, summary.curve, window, row, warnings)
 
 

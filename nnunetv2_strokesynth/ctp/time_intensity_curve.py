@@ -18,11 +18,13 @@ class SeriesSummary(NamedTuple):
         curve: (T,), q(t), the sum of all intensities of each frame. Source: Wang et al. 2020,
             Eq. 2. It is float64: a sum of a million HU in float32 would round away the bolus.
         changes: whether any frame differs from the first.
+        n_repeated: how many frames equal the frame before them, voxel by voxel.
     """
 
     mip: np.ndarray
     curve: np.ndarray
     changes: bool
+    n_repeated: int = 0
 
 
 def summarise(series: Series, name: str = "") -> SeriesSummary:
@@ -37,7 +39,8 @@ def summarise(series: Series, name: str = "") -> SeriesSummary:
     """
     mip: np.ndarray | None = None
     first: np.ndarray | None = None
-    sums, changes = [], False
+    before: np.ndarray | None = None
+    sums, changes, n_repeated = [], False, 0
     for index, frame in enumerate(series):
         sums.append(frame.sum(dtype=np.float64))
         if not np.isfinite(sums[-1]):
@@ -48,9 +51,12 @@ def summarise(series: Series, name: str = "") -> SeriesSummary:
             )
         if mip is None or first is None:
             mip, first = frame.copy(), frame
+            before = frame
             continue
         np.maximum(mip, frame, out=mip)
         changes = changes or not np.array_equal(frame, first)
+        n_repeated += before is not None and np.array_equal(frame, before)
+        before = frame
     if mip is None:
         raise ValueError("the series has no frame")
-    return SeriesSummary(mip, np.array(sums), changes)
+    return SeriesSummary(mip, np.array(sums), changes, n_repeated)

@@ -50,3 +50,10 @@ def test_summary_names_the_frame_that_is_not_finite(value):
     series[2, 0, 1] = value
     with pytest.raises(ValueError, match="frame 2 of the series a.nii holds 2 voxels that are NaN"):
         summarise(series, "a.nii")
+
+
+def test_frames_that_repeat_the_one_before_are_counted():
+    frames = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1) * np.ones((1, 1, 2, 2), np.float32)
+    assert summarise(frames).n_repeated == 0
+    assert summarise(frames[[0, 1, 1, 2, 2, 2, 3]]).n_repeated == 3
+    assert summarise(frames[[0, 1, 0, 1]]).n_repeated == 0  # equal, but not one after the other
