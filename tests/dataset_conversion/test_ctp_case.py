@@ -1,5 +1,7 @@
 """The voxels that one scan turns into."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -172,15 +174,20 @@ def test_a_dwi_that_is_gone_leaves_no_target(scans, job_of):
     assert not job_of().output("targets").exists()
 
 
-def test_repeated_frames_are_said(scans, nnunet_raw):
+def test_repeated_frames_are_said(scans, job_of):
     scans.add(1).add(2)
     series = scans.arrays(2)["4DPWI"]
     scans.replace(2, "4DPWI", np.ascontiguousarray(series[..., [*range(9), 8, 8, 11, 12, 13]]))
-    command = ["convert", "isles2018", str(scans.root), "--folds", "2", "--workers", "1"]
-    assert main(command) == 0
-    first, second = (
-        json.loads((nnunet_raw / f"Dataset018_ISLES2018/conversion/case_00{n}.json").read_text())
-        for n in (1, 2)
-    )
-    assert not any("repeat the frame" in warning for warning in first["warnings"])
-    assert any("2 of the 14 frames" in warning for warning in second["warnings"])
+    first, second = (convert_case(job_of(index=index))["warnings"] for index in (0, 1))
+    assert not any("repeat the frame" in warning for warning in first)
+    assert any("2 of the 14 frames" in warning for warning in second)
+
+
+def test_a_rehearsal_warns_alike_and_writes_nothing(scans, job_of, tmp_path):
+    scans.add(1)
+    job = replace(job_of(), is_rehearsal=True)
+    rehearsed = convert_ctp(job)
+    assert not (tmp_path / "out").exists()
+    record = convert_case(job_of())
+    assert rehearsed["warnings"] == record["warnings"] and rehearsed["row"] == record["row"]
+    assert rehearsed["outputs"] == {} and record["outputs"]
