@@ -119,7 +119,7 @@ def bare_networks(plans: dict[str, Any]) -> StrokeSynthNet:
         frame_indices=ours.frame_indices,
         generator_indices=ours.generator_indices,
         segmenter_indices=ours.segmenter_indices,
-        end_to_end=ours.end_to_end,
+        segmentation_gradient=ours.segmentation_gradient,
         return_heads=True,
     )
 

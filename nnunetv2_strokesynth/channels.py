@@ -35,6 +35,11 @@ def has_fixed_unit(name: str) -> bool:
     return name.removesuffix("_M") in _FIXED_UNIT or name.startswith("CTA_")
 
 
+def is_of_series(name: str) -> bool:
+    """Whether a channel is a frame of the CTP series or its maximum over time: one volume in HU."""
+    return name in ("MIP", "MIP_P") or name.startswith("CTA_")
+
+
 class Preset(NamedTuple):
     """The input channels of one published system.
 

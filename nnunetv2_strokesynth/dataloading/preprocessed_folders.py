@@ -12,7 +12,9 @@ from typing import NamedTuple
 # These names must stay as they are: folders on users' disks and the plans of trained models have
 # them.
 PHYSICAL_SUFFIX = "_physical"
+FRAMES_SUFFIX = "_frames"
 TARGETS_SUFFIX = "_targets"
+BRAIN_TARGETS_SUFFIX = f"_brain{TARGETS_SUFFIX}"  # ends alike, so it counts as targets everywhere
 # A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
 RECORDS = "made_from"
 _LABELS = "gt_segmentations"
@@ -24,7 +26,7 @@ class PreprocessedFolders(NamedTuple):
     """Folder -> the cases that it holds, those cut off while they were made included.
 
     Attributes:
-        physical: ours, with fixed intensities.
+        physical: ours, with fixed intensities or with CTP frames as one volume.
         targets: ours, with DWI targets.
         nnunets: all others; ``gt_segmentations`` with copies of the labels is one of them.
     """
@@ -38,7 +40,7 @@ class PreprocessedFolders(NamedTuple):
         """Looks into all folders of a data set, which may be absent."""
         found = cls({}, {}, {})
         for folder in sorted(path for path in preprocessed.glob("*") if path.is_dir()):
-            if _is_physical(folder):
+            if _is_own(folder):
                 found.physical[folder] = _cases_in(folder)
             elif _is_targets(folder):
                 found.targets[folder] = names_in(folder, _TARGET_SUFFIXES)
@@ -64,7 +66,7 @@ def names_in(folder: Path, suffixes: Iterable[str]) -> set[str]:
 
 
 def remove_cases(folder: Path, cases: Collection[str]) -> bool:
-    """Removes cases from a folder with fixed intensities; returns whether there was anything.
+    """Removes cases from a folder of ours; returns whether there was anything.
 
     The record goes first, so that what is left after a kill does not count as a case.
     """
@@ -77,9 +79,14 @@ def remove_targets(folder: Path, cases: Collection[str]) -> bool:
     return _remove(folder, cases, _TARGET_SUFFIXES)
 
 
-def _is_physical(folder: Path) -> bool:
+def without_own_suffix(name: str) -> str:
+    """The name of nnU-Net's folder beside which a folder of ours lies."""
+    return name.removesuffix(PHYSICAL_SUFFIX).removesuffix(FRAMES_SUFFIX)
+
+
+def _is_own(folder: Path) -> bool:
     """A folder of nnU-Net's that happens to have such a name holds no records."""
-    return folder.name.endswith(PHYSICAL_SUFFIX) and (folder / RECORDS).is_dir()
+    return folder.name.endswith((PHYSICAL_SUFFIX, FRAMES_SUFFIX)) and (folder / RECORDS).is_dir()
 
 
 def _is_targets(folder: Path) -> bool:

@@ -4,7 +4,8 @@ Preprocessed folders are copies of the raw data set, and outlive what is removed
 who withdraws consent would still be trained on. While the raw data set is at hand, it decides.
 
 - Cases and DWIs that are gone there are removed from the folders that our trainers keep in
-  ``nnUNet_preprocessed`` (``*_physical``, ``*_targets``), since they are personal data.
+  ``nnUNet_preprocessed`` (``*_physical``, ``*_frames``, ``*_targets``), since they are personal
+  data.
 - nnU-Net's own folders are not touched. What they still hold is left out and reported.
 - A split that names a case that is gone is an error: the user must decide about the folds.
 """

@@ -10,6 +10,7 @@ from torch import nn
 
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.losses.synthesis import (
+    context_collapse,
     context_distance_per_sample,
     context_spread,
     encode_context,
@@ -47,16 +48,19 @@ class JointLoss(nn.Module):
         beta: weight of the extracted feature's loss.
         gamma: weight of the context term within L_g, Eq. 6.
         segmentation: L_s; None gives that of Eq. 11.
+        spread_weight: weight of ``context_collapse`` of the real DWI's context vectors, which the
+            paper does not have; 0 leaves it out.
 
     Attributes:
         alpha, beta: may be changed between iterations. A weight of 0 leaves the term in the log but
             takes it out of the loss.
         terms: after each call, detached scalars on the device, for logging: ``L_s`` and its
             summands and, when the pseudo-DWI was given, ``synthesis_pixel``,
-            ``synthesis_context``, ``feature_pixel``, ``feature_context`` and ``context_spread``,
-            each if its image and the encoder exist. ``context_spread`` is the standard deviation
-            of Phi_c(I_d) over the batch, averaged over its 16 entries: at 0 the encoder has
-            collapsed to a constant. The terms of the synthesis are NaN for a batch without any DWI.
+            ``synthesis_context``, ``feature_pixel``, ``feature_context``, ``context_spread`` and
+            ``context_collapse``, each if its image, the encoder and a weight exist.
+            ``context_spread`` is the standard deviation of Phi_c(I_d) over the batch, averaged over
+            its 16 entries: at 0 the encoder has collapsed to a constant. The terms of the synthesis
+            are NaN for a batch without any DWI.
     """
 
     def __init__(
@@ -67,9 +71,11 @@ class JointLoss(nn.Module):
         gamma: float = 1.2,
         *,
         segmentation: SegmentationLoss | None = None,
+        spread_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.segmentation = segmentation or SegmentationLoss()
+        self.spread_weight = spread_weight
         # A tuple hides the module from nn.Module's registration.
         self._context_encoder = (context_encoder,)
         self._pixel = weighted_l2_per_sample
@@ -110,6 +116,10 @@ class JointLoss(nn.Module):
             losses.append((share, self._similarity(name, image, (context, context_dwi), real)))
         if context_dwi is not None:
             self._log("context_spread", context_spread(context_dwi.detach(), real.valid), real)
+            if self.spread_weight:
+                collapse = context_collapse(context_dwi, real.valid)
+                self._log("context_collapse", collapse, real)
+                losses.append((self.spread_weight, collapse))
         return losses
 
     def _contexts(self, *images: torch.Tensor) -> Sequence[torch.Tensor | None]:

@@ -99,6 +99,35 @@ def context_spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()
 
 
+def context_collapse(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """How far the context vectors of a batch are from being spread and decorrelated.
+
+    ``mean_k max(0, 1 - sd_k) + sum_{j != k} cov_jk^2 / K``, with the standard deviations and
+    covariances of the K entries over the valid samples. A contextual term alone is smallest where
+    all images have the same vector; this one keeps the encoder from going there.
+
+    Args:
+        context: (B, K), of the real DWI.
+        valid: bool (B,), the samples that count.
+
+    Returns:
+        A scalar, at least 0; 0, with zero gradients, with fewer than two valid samples.
+
+    Source: variance and covariance terms of VICReg (Bardes, Ponce & LeCun 2022, Eq. 1 to 4), with
+    weight 1 each and biased moments. Ours: in none of the papers on the pseudo-DWI.
+    """
+    context = wide(context)
+    count = valid.sum()
+    share = valid.to(context.dtype) / count.clamp_min(1)
+    centred = context - (share[:, None] * context).sum(dim=0)
+    covariance = (share[:, None] * centred).T @ centred
+    deviation = covariance.diagonal().add(_ROOT_EPS).sqrt()
+    hinge = torch.relu(1 - deviation).mean()
+    off_diagonal = covariance - torch.diag(covariance.diagonal())
+    term = hinge + off_diagonal.square().sum() / context.shape[1]
+    return torch.where(count > 1, term, 0 * term)
+
+
 def known_dwi(dwi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Separate samples with a DWI from those without: (B, 1, Y, X), NaN where a sample has none.
 

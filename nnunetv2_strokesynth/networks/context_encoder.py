@@ -30,13 +30,17 @@ class ContextEncoder(nn.Module):
 
     Args:
         length: length of the output, even; Song & Huang 2018 pool to 7x1 and 1x7, so theirs is 14.
+        rectify_last: whether a ReLU follows the last convolution, as in the paper. Without it, the
+            map cannot die.
     """
 
-    def __init__(self, length: int = CONTEXT_LENGTH) -> None:
+    def __init__(self, length: int = CONTEXT_LENGTH, *, rectify_last: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width_in, width in zip(_CHANNELS[:-1], _CHANNELS[1:], strict=True):
             layers += [nn.Conv2d(width_in, width, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+        if not rectify_last:
+            layers[-1] = nn.Identity()
         self.layers = nn.Sequential(*layers)
         self.rows = nn.AdaptiveAvgPool2d((length // 2, 1))
         self.columns = nn.AdaptiveAvgPool2d((1, length // 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,19 @@ EXTRACTOR_WIDTH = 0.5
 # Among the names of the segmenter's inputs, this one stands for what the generator makes; the
 # others are channels of the preset.
 PSEUDO_DWI = "DWI^"
+
+
+def scale_gradient(x: torch.Tensor, share: float) -> torch.Tensor:
+    """The same values; what flows back is ``share`` times the gradient.
+
+    Args:
+        x: any shape.
+        share: 0 detaches, 1 changes nothing.
+    """
+    if share in (0.0, 1.0):
+        return x if share else x.detach()
+    fixed = x.detach()
+    return fixed + share * (x - fixed)
 
 
 class StrokeSynthNet(nn.Module):
@@ -43,11 +56,13 @@ class StrokeSynthNet(nn.Module):
         frame_indices: input channels that hold the CTP frames, in time order.
         generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
-        end_to_end: False keeps the segmentation's gradient out of generator and extractor, which
-            then learn the DWI alone.
+        segmentation_gradient: initial value of the attribute of that name.
         return_heads: initial value of the attribute of that name.
 
     Attributes:
+        segmentation_gradient: how much of the segmentation's gradient reaches generator and
+            extractor: 1 end to end, 0 none (they then learn the DWI alone), between a share of it.
+            It changes no output.
         return_heads: while True, ``forward`` also returns the pseudo-DWI and the feature. The
             trainer sets it as nnU-Net sets deep supervision: on in training, off in inference.
     """
@@ -62,7 +77,7 @@ class StrokeSynthNet(nn.Module):
         frame_indices: Sequence[int],
         generator_indices: Sequence[int],
         segmenter_indices: Sequence[int] = (),
-        end_to_end: bool = True,
+        segmentation_gradient: float = 1.0,
         return_heads: bool = False,
     ) -> None:
         super().__init__()
@@ -73,7 +88,7 @@ class StrokeSynthNet(nn.Module):
         self.frame_indices = tuple(frame_indices)
         self.generator_indices = tuple(generator_indices)
         self.segmenter_indices = tuple(segmenter_indices)
-        self.end_to_end = end_to_end
+        self.segmentation_gradient = segmentation_gradient
         self.return_heads = return_heads
 
     def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -90,7 +105,7 @@ class StrokeSynthNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
         """(B, C, Y, X) -> logits; with ``return_heads`` (logits, pseudo-DWI, feature)."""
         pseudo_dwi, feature = self.synthesize(x)
-        inputs = pseudo_dwi if self.end_to_end else pseudo_dwi.detach()
+        inputs = scale_gradient(pseudo_dwi, self.segmentation_gradient)
         if self.segmenter_indices:
             inputs = torch.cat((select_channels(x, self.segmenter_indices), inputs), dim=1)
         logits = self.segmenter(inputs)
@@ -106,8 +121,9 @@ def planned_networks(
     synthesis_width: float = 1.0,
     synthesis_norm: type[nn.Module] | None = None,
     segmenter_norm: type[nn.Module] | None = None,
-    end_to_end: bool = True,
+    segmentation_gradient: float = 1.0,
     with_context_encoder: bool = True,
+    make_context_encoder: Callable[[], ContextEncoder] = ContextEncoder,
     return_heads: bool = False,
 ) -> StrokeSynthNet | ChannelSegmenter:
     """Extractor, generator and segmenter with the topology of nnU-Net's plans.
@@ -123,8 +139,9 @@ def planned_networks(
         synthesis_width: factor on the generator's features; the extractor has half as many.
         synthesis_norm: normalisation class of generator and extractor; None takes the plans'.
         segmenter_norm: normalisation class of the segmenter; None takes the plans'.
-        end_to_end: see ``StrokeSynthNet``.
+        segmentation_gradient: see ``StrokeSynthNet``.
         with_context_encoder: False where no synthesis loss is used.
+        make_context_encoder: makes the context encoder.
         return_heads: see ``StrokeSynthNet``.
 
     Raises:
@@ -153,10 +170,10 @@ def planned_networks(
         image_net(channels.n_frames, width=EXTRACTOR_WIDTH * synthesis_width),
         image_net(len(generator_indices) + 1, width=synthesis_width),
         segmenter,
-        ContextEncoder() if with_context_encoder else None,
+        make_context_encoder() if with_context_encoder else None,
         frame_indices=channels.frame_indices,
         generator_indices=generator_indices,
         segmenter_indices=segmenter_indices,
-        end_to_end=end_to_end,
+        segmentation_gradient=segmentation_gradient,
         return_heads=return_heads,
     )

@@ -1,9 +1,10 @@
 """``StrokeTrainer``: what all trainers of this package share inside nnU-Net.
 
-``train_step``, ``validation_step``, AMP, clipping, checkpoints, online Dice, sliding window,
-mirroring and ensembling stay nnU-Net's own. Its deep-supervision protocol passes lists to the loss,
-and we use that protocol: in training, a network returns a tuple that begins with the logits, and
-the loader returns a list that begins with the labels. nnU-Net's online Dice reads these two.
+``train_step``, ``validation_step``, AMP, checkpoints, online Dice, sliding window, mirroring and
+ensembling stay nnU-Net's own; trainers that synthesise a DWI clip each network by itself. Its
+deep-supervision protocol passes lists to the loss, and we use that protocol: in training, a network
+returns a tuple that begins with the logits, and the loader returns a list that begins with the
+labels. nnU-Net's online Dice reads these two.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nnunetv2_strokesynth.channels import PRESETS, check_channels
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, no_weights, with_targets
 from nnunetv2_strokesynth.io.atomic import atomic_file, remove_leftovers
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.trainers.earlier_checkpoint import check_same_preparation
 from nnunetv2_strokesynth.trainers.environment import apply_overrides
 from nnunetv2_strokesynth.trainers.loss_log import (
     TermMeans,
@@ -155,6 +157,18 @@ class StrokeTrainer(NNUNetHost):
             history = history_of_terms(self.logger)
             write_csv(Path(self.output_folder), history)
             plot_terms(Path(self.output_folder), history)
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Loads nnU-Net's checkpoint, to go on with a training or to validate one.
+
+        Raises:
+            ValueError: the checkpoint was trained on cases that were prepared otherwise than now,
+                as by an earlier version.
+        """
+        check_same_preparation(
+            Path(filename_or_checkpoint), self.plans_manager.plans, self.configuration_name
+        )
+        super().load_checkpoint(filename_or_checkpoint)
 
     def save_checkpoint(self, filename: str) -> None:
         """Writes nnU-Net's checkpoint beside the old one and renames it.

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, NOTHING
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI, planned_networks
-from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
+from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
+
+
+class ContextKind(NamedTuple):
+    """How the context encoder of the contextual term is trained.
+
+    Attributes:
+        learns: False keeps its random weights.
+        rectify_last: see ``ContextEncoder``.
+        spread_weight: see ``JointLoss``.
+    """
+
+    learns: bool
+    rectify_last: bool
+    spread_weight: float
+
+
+# "paper": trained with everything else, by which it becomes a constant within an epoch. "frozen":
+# random weights. "spread": trained, and its vectors kept apart by ``context_collapse``.
+CONTEXT_ENCODERS = {
+    "paper": ContextKind(learns=True, rectify_last=True, spread_weight=0.0),
+    "frozen": ContextKind(learns=False, rectify_last=True, spread_weight=0.0),
+    "spread": ContextKind(learns=True, rectify_last=False, spread_weight=1.0),
+}
 
 
 class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities, SynthesisTrainer):
@@ -24,23 +51,32 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
 
     ``docs/explanation/results.md`` has the measurements behind each difference from the paper: the
     segmenter sees all channels beside the pseudo-DWI; the gradient of L_s does not reach generator
-    and extractor, which learn the DWI alone; the generator is half as wide as the plans say, the
-    extractor a quarter; batch norm replaces switchable norm; intensity normalisation is fixed,
-    rotation limited, and the threshold calibrated (the three mixins).
+    and extractor, which learn the DWI alone and at a rate of their own; the target is scaled by the
+    brain; the generator is half as wide as the plans say, the extractor a quarter; batch norm
+    replaces switchable norm; intensity normalisation is fixed, rotation limited, and the threshold
+    calibrated (the three mixins).
+
+    Attributes:
+        segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output.
+        segmenter_norm, synthesis_norm: normalisation classes; None takes the plans'.
+        synthesis_width: factor on the plans' features in the generator; the extractor has half.
+        context_encoder: a key of ``CONTEXT_ENCODERS``.
     """
 
     preset = "wang2020"
+    dwi_scale = BRAIN
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
     # Instance norm, the plans', removes how bright or how late a slice is as a whole.
     segmenter_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_width = 0.5
-    end_to_end = False
-    # The paper's weights are 1. The segmenter gets no gradient of these losses, so here the weights
-    # set the learning rate of generator and extractor. At nnU-Net's rate, made for cross entropy
-    # and Dice, the pseudo-DWI shows no anatomy.
-    alpha = 30.0
-    beta = 30.0
+    segmentation_gradient = 0.0
+    synthesis_warmup = 0.0
+    # At nnU-Net's rate, made for cross entropy and Dice, the pseudo-DWI shows no anatomy.
+    synthesis_rate = 30.0
+    context_encoder = "paper"
+    alpha = 1.0
+    beta = 1.0
     gamma = 1.2
     foreground_weight = 1.5
     decay_px = 50.0
@@ -71,10 +107,19 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
             synthesis_width=cls.synthesis_width,
             synthesis_norm=cls.synthesis_norm,
             segmenter_norm=cls.segmenter_norm,
-            end_to_end=cls.end_to_end,
+            segmentation_gradient=cls.segmentation_gradient,
             with_context_encoder=cls.uses_dwi,
+            make_context_encoder=cls._context_encoder,
             return_heads=enable_deep_supervision,
         )
+
+    @classmethod
+    def _context_encoder(cls) -> ContextEncoder:
+        kind = CONTEXT_ENCODERS[cls.context_encoder]
+        return ContextEncoder(rectify_last=kind.rectify_last).requires_grad_(kind.learns)
+
+    def _spread_weight(self) -> float:
+        return CONTEXT_ENCODERS[self.context_encoder].spread_weight
 
     def _last_layer(self) -> nn.Module:
         return self.unwrapped_network.segmenter.decoder.seg_layers[-1]
@@ -88,6 +133,7 @@ class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
     """
 
     uses_dwi = False
+    learned_from = NOTHING
     segmenter_inputs = PRESETS["wang2020"].names
 
 
@@ -100,8 +146,9 @@ class StrokeSynthTrainer_FineTune(StrokeSynthTrainer):
     """
 
     uses_dwi = False
-    end_to_end = True
+    segmentation_gradient = 1.0
     learning_rate = 0.001
+    synthesis_rate = 1.0
 
 
 class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer):
@@ -115,6 +162,7 @@ class StrokeSynthTrainer_Surrogate(StrokeSynthTrainer):
     """
 
     uses_dwi = False
+    learned_from = BLURRED_LESION
     surrogate_sigma_px = 2.0
 
     def _build_loss(self) -> nn.Module:

@@ -11,9 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
+from torch._dynamo import OptimizedModule
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
+    REAL_DWI,
+    PseudoDwiRecord,
+    with_record,
+)
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.dataloading.targets import (
     TARGETS_RAW_FOLDER,
@@ -24,7 +32,16 @@ from nnunetv2_strokesynth.dataloading.transforms import PackTargets
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.trainers.separate_brakes import (
+    GRADIENT_NORM,
+    RatedSchedule,
+    learning_parts,
+    split_by_rate,
+    training_step,
+)
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
+
+SEGMENTER = "segmenter"  # the network's part that makes the logits
 
 
 class SynthesisTrainer(StrokeTrainer):
@@ -40,6 +57,14 @@ class SynthesisTrainer(StrokeTrainer):
         gamma: weight of the contextual term, Eq. 6.
         foreground_weight: w of Eq. 9.
         decay_px: D of Eq. 9, in pixels of the patch.
+        dwi_scale: the scale of the target, one of ``dwi_scaling.SCALES``.
+        segmentation_gradient: how much of the gradient of L_s reaches generator and extractor: 1
+            end to end, 0 none, between a share of it.
+        synthesis_warmup: share of the epochs at the beginning in which none of it does.
+        synthesis_rate: factor on the learning rate of all networks but the segmenter. Their brake
+            is as much shorter, so that their longest step stays the same.
+        learned_from: what the generator learns from, as ``pseudo_dwi_record`` calls it.
+        gradient_norm: the gradient of each network is clipped at this norm (``separate_brakes``).
     """
 
     uses_dwi = True
@@ -48,6 +73,57 @@ class SynthesisTrainer(StrokeTrainer):
     gamma: float
     foreground_weight: float
     decay_px: float
+    dwi_scale: str
+    segmentation_gradient: float
+    synthesis_warmup: float
+    synthesis_rate: float
+    gradient_norm = GRADIENT_NORM
+    learned_from = REAL_DWI
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
+    ):
+        record = PseudoDwiRecord.now(self.dwi_scale, self.learned_from)
+        plans = with_record(plans, configuration, record)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+
+    def configure_optimizers(self):
+        """The optimiser and schedule of the base; the synthesis may learn at a rate of its own."""
+        optimizer, schedule = super().configure_optimizers()
+        network = self.network  # DDP wraps it later
+        network = network._orig_mod if isinstance(network, OptimizedModule) else network
+        rates = {name: self._rate(name) for name, _ in network.named_children()}
+        if split_by_rate(optimizer, network, rates):
+            return optimizer, RatedSchedule(schedule, optimizer)
+        return optimizer, schedule
+
+    def _rate(self, part: str) -> float:
+        return 1.0 if part == SEGMENTER else self.synthesis_rate
+
+    def on_train_epoch_start(self) -> None:
+        """Sets how much of the gradient of L_s reaches the synthesis in this epoch."""
+        super().on_train_epoch_start()
+        if hasattr(self.unwrapped_network, "segmentation_gradient"):
+            self.unwrapped_network.segmentation_gradient = self._segmentation_gradient()
+
+    def _segmentation_gradient(self) -> float:
+        warming_up = self.current_epoch < self.synthesis_warmup * self.num_epochs
+        return 0.0 if warming_up else self.segmentation_gradient
+
+    def train_step(self, batch: dict) -> dict:
+        """A step with a brake for each network; nnU-Net's where there is only one."""
+        parts = learning_parts(self.unwrapped_network)
+        if len(parts) < 2:
+            return super().train_step(batch)
+        norms = {name: self.gradient_norm / self._rate(name) for name in parts}
+        outputs = training_step(self, batch, parts, norms)
+        self._train_terms.add(self.loss.terms)
+        return outputs
 
     def _build_loss(self) -> nn.Module:
         segmentation = self._segmentation_loss()
@@ -65,7 +141,12 @@ class SynthesisTrainer(StrokeTrainer):
             beta=self.beta,
             gamma=self.gamma,
             segmentation=segmentation,
+            spread_weight=self._spread_weight(),
         )
+
+    def _spread_weight(self) -> float:
+        """Hook: weight of the term that keeps the context encoder from collapsing."""
+        return 0.0
 
     @classmethod
     def _weight_map(cls) -> Callable[[np.ndarray], np.ndarray]:
@@ -94,7 +175,7 @@ class SynthesisTrainer(StrokeTrainer):
                 f"(named like the labels) or train StrokeSynthTrainer_NoDWI, which needs none."
             )
         self.print_to_log_file(f"{n_train} of {len(train.identifiers)} training cases have a DWI")
-        folder = targets_folder(self.preprocessed_dataset_folder)
+        folder = targets_folder(self.preprocessed_dataset_folder, self.dwi_scale)
         return PairedDataset(train, folder, with_dwi), PairedDataset(val, folder, with_dwi)
 
     def _raw_targets_folder(self) -> Path | None:
@@ -118,5 +199,19 @@ class SynthesisTrainer(StrokeTrainer):
                 self.plans_manager,
                 self.configuration_manager,
                 self.dataset_json["file_ending"],
+                scale=self.dwi_scale,
+                maps=self._raw_maps(),
             )
         )
+
+    def _raw_maps(self) -> dict[str, list[str]]:
+        """Case -> the raw files of its perfusion maps; empty where there are none."""
+        found = raw_cases(self._raw_folder(), self.dataset_json)
+        names = self.dataset_json["channel_names"]
+        wanted = [int(number) for number, name in names.items() if name in PERFUSION_MAPS]
+        if found is None:
+            return {}
+        return {
+            case_id: [files.images[channel] for channel in wanted]
+            for case_id, files in found.complete.items()
+        }

@@ -9,30 +9,12 @@ import SimpleITK as sitk
 from batchgenerators.utilities.file_and_folder_operations import load_json, load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN, PAPER, SCALE_VERSION, scale_dwi
 from nnunetv2_strokesynth.dataloading.targets import (
     prepare_targets,
     preprocess_target,
-    scale_dwi,
     targets_folder,
 )
-
-
-def test_scale_uses_minimum_and_99th_percentile():
-    dwi = np.arange(101, dtype=np.float32).reshape(1, 1, 101) + 7
-    scaled = scale_dwi(dwi)
-    assert scaled.dtype == np.float32
-    np.testing.assert_allclose(scaled[0, 0, :4], [0, 1 / 99, 2 / 99, 3 / 99], rtol=1e-6)
-    np.testing.assert_allclose(scaled[0, 0, 98:], [98 / 99, 1, 1], rtol=1e-6)
-
-
-def test_constant_volume_becomes_zero():
-    assert not scale_dwi(np.full((2, 3, 3), 5.0)).any()
-
-
-def test_few_bright_voxels_are_not_lost():
-    dwi = np.zeros((1, 40, 40), dtype=np.float32)
-    dwi[0, 0, 0] = 10.0  # fewer than 1 %: the percentile equals the minimum
-    assert scale_dwi(dwi).max() == 1.0
 
 
 @pytest.fixture
@@ -65,7 +47,9 @@ def test_same_voxels_as_nnunets_own_preprocessing(pipeline, plans):
         stacked, None, fresh, manager, configuration, load_json(str(pipeline.raw / "dataset.json"))
     )
     ours = preprocess_target(dwi[0], properties, manager, configuration)
-    np.testing.assert_allclose(ours[0], np.clip(oracle[-1], 0, 1), atol=1e-5)
+    low, high = stacked[-1].min(), stacked[-1].max()
+    assert high > 1.05  # the target is not clipped at the 99th percentile
+    np.testing.assert_allclose(ours[0], np.clip(oracle[-1], low, high), atol=1e-5)
     assert ours.std() > 0.05
 
 
@@ -109,6 +93,62 @@ def test_target_is_stored_once_and_made_again_when_its_source_changes(copied_cas
     assert not np.array_equal(blosc2.open(str(stored))[:], before)
     record = json.loads((targets_folder(preprocessed) / "case_001.json").read_text())
     assert record["source_bytes"] == (raw / "case_001.nii.gz").stat().st_size
+
+
+def _stored(preprocessed, scale):
+    return blosc2.open(str(targets_folder(preprocessed, scale) / "case_001.b2nd"))[:]
+
+
+def test_each_scale_has_a_folder_of_its_own(copied_case, plans, pipeline):
+    raw, preprocessed = copied_case
+    arguments = (raw, preprocessed, ["case_001"], *plans, ".nii.gz")
+    maps = sorted((pipeline.raw / "imagesTr").glob("case_001_000[1-4].nii.gz"))
+    prepare_targets(*arguments)
+    prepare_targets(*arguments, scale=BRAIN, maps={"case_001": [str(path) for path in maps]})
+    with_brain = _stored(preprocessed, BRAIN)
+    assert _stored(preprocessed, PAPER).max() > 1.05
+    # Both are affine in the raw values, so they are affine in each other but for resampling's edge.
+    paper = _stored(preprocessed, PAPER)
+    assert np.corrcoef(paper.ravel(), with_brain.ravel())[0, 1] > 0.9999
+    brain = np.any([sitk.GetArrayFromImage(sitk.ReadImage(path)) != 0 for path in maps], axis=0)
+    dwi = sitk.GetArrayFromImage(sitk.ReadImage(str(raw / "case_001.nii.gz")))
+    assert np.median(scale_dwi(dwi, BRAIN, brain)[brain]) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [PAPER, BRAIN])
+def test_targets_of_an_older_version_are_made_again(copied_case, plans, scale):
+    raw, preprocessed = copied_case
+    arguments = (raw, preprocessed, ["case_001"], *plans, ".nii.gz")
+    prepare_targets(*arguments, scale=scale)
+    folder = targets_folder(preprocessed, scale)
+    expected = _stored(preprocessed, scale)
+    record = json.loads((folder / "case_001.json").read_text())
+    assert (record["scale"], record["scale_version"]) == (scale, SCALE_VERSION)
+    for key in ("scale", "scale_version", "maps"):  # as versions before the scales wrote it
+        del record[key]
+    (folder / "case_001.json").write_text(json.dumps(record))
+    (folder / "case_001.b2nd").unlink()
+    blosc2.asarray(np.clip(expected, 0, 1), urlpath=str(folder / "case_001.b2nd"))
+    with pytest.raises(ValueError, match=r"case_001.*another version.*nnUNet_raw"):
+        prepare_targets(None, *arguments[1:], scale=scale)
+    prepare_targets(*arguments, scale=scale)
+    np.testing.assert_array_equal(_stored(preprocessed, scale), expected)
+
+
+def test_a_target_is_made_again_when_the_map_that_shows_the_brain_changes(copied_case, plans):
+    raw, preprocessed = copied_case
+    source = sitk.ReadImage(str(raw / "case_001.nii.gz"))
+    path = raw.parent / "cbf.nii.gz"
+    arguments = (raw, preprocessed, ["case_001"], *plans, ".nii.gz")
+    dwi = sitk.GetArrayFromImage(source)
+    found = []
+    for brain in (dwi > np.percentile(dwi, 60), dwi > np.percentile(dwi, 95)):
+        image = sitk.GetImageFromArray(brain.astype(np.float32))
+        image.CopyInformation(source)
+        sitk.WriteImage(image, str(path))
+        prepare_targets(*arguments, scale=BRAIN, maps={"case_001": [str(path)]})
+        found.append(_stored(preprocessed, BRAIN))
+    assert found[0].mean() > found[1].mean() + 0.02
 
 
 def test_without_the_raw_folder_existing_targets_serve(copied_case, plans):

@@ -66,6 +66,17 @@ def test_joint_loss_equals_numpy(without_dwi, alpha, beta, gamma):
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_spread_term_is_added_with_its_weight():
+    output, target = make_batch()
+    encoder = ContextEncoder()
+    without = JointLoss(encoder)(output, target).item()
+    loss = JointLoss(encoder, spread_weight=0.5)
+    found = loss(output, target)
+    found.backward()
+    collapse = loss.terms["context_collapse"].item()
+    assert collapse > 0 and found.item() == pytest.approx(without + 0.5 * collapse, rel=1e-5)
+
+
 def test_segmentation_loss_equals_numpy():
     output, target = make_batch()
     loss = SegmentationLoss()

@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from nnunetv2_strokesynth.losses.synthesis import (
+    context_collapse,
     context_distance_per_sample,
+    context_spread,
     encode_context,
     mean_over_valid,
     synthesis_loss,
     weighted_l2_per_sample,
 )
+from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 
 HALF_TYPES = [torch.float16, torch.bfloat16]
 
@@ -128,3 +131,57 @@ def test_half_precision_input_is_computed_in_float32(dtype):
         found = weighted_l2_per_sample(image, other, weight)
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4)
+
+
+# What keeps the context encoder from collapsing
+
+
+def collapse_by_numpy(context):
+    """VICReg's variance and covariance terms of the rows that count, biased moments."""
+    deviation = np.sqrt(context.var(axis=0) + 1e-8)
+    covariance = np.cov(context.T, bias=True)
+    off_diagonal = covariance[~np.eye(context.shape[1], dtype=bool)]
+    hinge = np.clip(1 - deviation, 0, None).mean()
+    return hinge + (off_diagonal**2).sum() / context.shape[1]
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
+def test_context_collapse_equals_numpy(scale):
+    torch.manual_seed(0)
+    context = scale * torch.randn(6, 4, dtype=torch.float64)
+    valid = torch.tensor([True, True, False, True, True, True])
+    context[2] = 1e6  # a sample without a DWI does not count
+    found = context_collapse(context, valid)
+    assert found.item() == pytest.approx(collapse_by_numpy(context[valid].numpy()), rel=1e-6)
+
+
+def test_context_collapse_is_largest_for_a_constant_and_zero_for_spread_and_independent_entries():
+    valid = torch.ones(4, dtype=torch.bool)
+    constant = context_collapse(torch.full((4, 2), 3.0), valid)
+    assert constant.item() == pytest.approx(1.0, abs=1e-3)
+    independent = torch.tensor([[2.0, 2], [2, -2], [-2, 2], [-2, -2]])
+    assert context_collapse(independent, valid).item() == 0
+    alike = torch.tensor([[2.0, 2], [-2, -2], [2, 2], [-2, -2]])
+    assert context_collapse(alike, valid).item() == pytest.approx(2 * 4**2 / 2)
+
+
+@pytest.mark.parametrize("n_valid", [0, 1])
+def test_context_collapse_of_fewer_than_two_is_zero_with_zero_gradient(n_valid):
+    context = torch.randn(3, 4, requires_grad=True)
+    valid = torch.arange(3) < n_valid
+    found = context_collapse(context, valid)
+    found.backward()
+    assert found.item() == 0 and not context.grad.any()
+
+
+def test_descending_the_collapse_term_spreads_an_encoder():
+    torch.manual_seed(0)
+    images, valid = torch.rand(8, 1, 32, 32), torch.ones(8, dtype=torch.bool)
+    encoder = ContextEncoder(rectify_last=False)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    before = context_spread(encoder(images), valid).item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        context_collapse(encoder(images), valid).backward()
+        optimizer.step()
+    assert context_spread(encoder(images), valid).item() > 5 * before

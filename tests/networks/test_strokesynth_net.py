@@ -184,21 +184,38 @@ def test_planned_segmenter_sees_the_channels_it_is_given(architecture):
         assert first.shape[1] == len(names)
 
 
-@pytest.mark.parametrize("end_to_end", [True, False])
-def test_segmentation_trains_the_generator_only_end_to_end(architecture, end_to_end):
+def _gradients(architecture, share):
+    """Gradients of a loss of the logits in each part, and the logits."""
+    torch.manual_seed(0)
     network = planned_networks(
-        architecture, "wang2020", 2, segmenter_inputs=("CT", "DWI^"), end_to_end=end_to_end
+        architecture,
+        "wang2020",
+        2,
+        segmenter_inputs=("CT", "DWI^"),
+        segmentation_gradient=share,
+        return_heads=True,
     )
-    network.return_heads = True
     logits, pseudo_dwi, _ = network(torch.randn(1, 12, 32, 32))
     logits.square().mean().backward(retain_graph=True)
-    reached = {
-        part: any(p.grad is not None for p in getattr(network, part).parameters())
+    found = {
+        part: [p.grad.clone() for p in getattr(network, part).parameters() if p.grad is not None]
         for part in ("extractor", "generator", "segmenter")
     }
-    assert reached == {"extractor": end_to_end, "generator": end_to_end, "segmenter": True}
     pseudo_dwi.mean().backward()
     assert all(p.grad is not None for p in network.generator.parameters())
+    return found, logits.detach()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_the_segmentations_gradient_trains_the_synthesis(architecture, share):
+    whole, expected = _gradients(architecture, 1.0)
+    found, logits = _gradients(architecture, share)
+    assert torch.equal(logits, expected)  # the share changes no output
+    for part, gradients in found.items():
+        factor = 1.0 if part == "segmenter" else share
+        assert len(gradients) == (len(whole[part]) if factor else 0)
+        for gradient, full in zip(gradients, whole[part], strict=False):
+            torch.testing.assert_close(gradient, factor * full, rtol=1e-3, atol=1e-7)
 
 
 def test_synthesis_can_be_narrower_than_the_plans(architecture):

@@ -66,7 +66,8 @@ from pathlib import Path
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataloading.fixed_intensities import prepare_cases, with_fixed_intensities
+from nnunetv2_strokesynth.dataloading.normalization import with_fixed_intensities
+from nnunetv2_strokesynth.dataloading.own_cases import prepare_cases
 
 raw, folder, plans, ready, go = map(Path, sys.argv[1:6])
 plans = with_fixed_intensities(load_json(str(plans)), "2d", PRESETS["wang2020"].names)

@@ -27,10 +27,13 @@ from trainer_world import initialised, make_trainer, quiet, variables
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 
 STORED = Path(__file__).parents[1] / "trainers" / "resolved_settings.json"
-OPTIONAL = ("FixedIntensities", "LimitedRotation", "ThresholdCalibration")
+OPTIONAL = ("FixedIntensities", "FramesAsOneVolume", "LimitedRotation", "ThresholdCalibration")
 RECIPE = (
     "num_epochs initial_lr weight_decay oversample_foreground_percent probabilistic_oversampling "
     "enable_deep_supervision num_iterations_per_epoch num_val_iterations_per_epoch save_every"
+).split()
+SYNTHESIS = (
+    "dwi_scale segmentation_gradient synthesis_warmup synthesis_rate gradient_norm context_encoder"
 ).split()
 # Of nnU-Net's own transforms; of ours, everything is listed.
 TRANSFORM_SETTINGS = (
@@ -39,12 +42,12 @@ TRANSFORM_SETTINGS = (
 ).split()
 OPTIMIZER_SETTINGS = "lr momentum nesterov weight_decay alpha eps rho betas".split()
 NETWORK_SETTINGS = (
-    "segmenter_indices generator_indices frame_indices input_indices indices end_to_end n_passes "
-    "return_heads"
+    "segmenter_indices generator_indices frame_indices input_indices indices n_passes "
+    "segmentation_gradient return_heads"
 ).split()
 LOSS_SETTINGS = (
     "alpha beta gamma lambdas with_extractor weighted lesion_weight class_weights head_weights "
-    "pixel_loss _pixel _context"
+    "pixel_loss spread_weight _pixel _context"
 ).split()
 LOSS_MODULES = ("_context_encoder", "_encoders", "_discriminator")
 STAGE_WEIGHTS = ("segmentation_weight", "alpha", "beta")
@@ -163,9 +166,10 @@ def _loss(loss: nn.Module) -> dict:
 
 
 def _optimizer(optimizer: torch.optim.Optimizer) -> dict:
-    group = optimizer.param_groups[0]
-    settings = {key: plain(group[key]) for key in OPTIMIZER_SETTINGS if key in group}
-    return {"class": type(optimizer).__name__, **settings}
+    groups = optimizer.param_groups
+    settings = {key: plain(groups[0][key]) for key in OPTIMIZER_SETTINGS if key in groups[0]}
+    rates = [plain(group.get("rate", 1.0)) for group in groups]
+    return {"class": type(optimizer).__name__, **settings, "rates": rates}
 
 
 def _log(trainer: nnUNetTrainer) -> dict:
@@ -254,6 +258,7 @@ def resolved_settings(trainer_class: type[nnUNetTrainer]) -> dict[str, Any]:
     """The settings of one trainer by name; JSON-able."""
     trainer = make_trainer(trainer_class)
     settings = {f"recipe/{name}": plain(getattr(trainer, name)) for name in RECIPE}
+    settings |= {f"synthesis/{name}": plain(getattr(trainer, name, None)) for name in SYNTHESIS}
     settings |= {
         "optional_behaviours": optional_behaviours(trainer_class),
         "preset": getattr(trainer_class, "preset", None),

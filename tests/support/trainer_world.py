@@ -21,6 +21,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.dwi_scaling import SCALE_VERSION, SCALES
+from nnunetv2_strokesynth.dataloading.targets import targets_folder
 
 META = torch.device("meta")
 SLICES = {"case_0": 4, "case_1": 2, "case_2": 3}  # the first one is the validation case
@@ -135,8 +137,9 @@ def plans_and_dataset(preset: str) -> tuple[dict, dict]:
 
 def _write_cases(folder: Path, n_channels: int) -> None:
     """Preprocessed cases of zeros with one voxel of lesion each; all but the last have a DWI."""
-    targets = folder.with_name(f"{folder.name}_targets")
-    targets.mkdir(parents=True)
+    targets = [(scale, targets_folder(folder, scale)) for scale in SCALES]
+    for _, target in targets:
+        target.mkdir(parents=True)
     folder.mkdir()
     for case_id, n_slices in SLICES.items():
         shape = (n_slices, SIDE, SIDE)
@@ -148,7 +151,10 @@ def _write_cases(folder: Path, n_channels: int) -> None:
             warnings.simplefilter("ignore")  # it would choose larger chunks for larger arrays
             nnUNetDatasetBlosc2.save_case(image, labels, properties, str(folder / case_id))
         if case_id != "case_2":
-            blosc2.asarray(image[:1], urlpath=str(targets / f"{case_id}.b2nd"))
+            for scale, target in targets:
+                blosc2.asarray(image[:1], urlpath=str(target / f"{case_id}.b2nd"))
+                record = {"scale": scale, "scale_version": SCALE_VERSION}
+                (target / f"{case_id}.json").write_text(json.dumps(record))
 
 
 def make_trainer(trainer_class: type[nnUNetTrainer]) -> nnUNetTrainer:

@@ -1,11 +1,25 @@
 """DWI targets in a training: cases without one, and data sets without any."""
 
+import copy
 import shutil
 
 import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
+from trainer_world import initialised, make_trainer, plans_and_dataset, quiet
+
+from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.normalization import with_fixed_intensities
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY, PseudoDwiRecord
+from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
+from nnunetv2_strokesynth.trainers.earlier_checkpoint import check_same_preparation
+from nnunetv2_strokesynth.trainers.strokesynth import (
+    CONTEXT_ENCODERS,
+    StrokeSynthTrainer,
+    StrokeSynthTrainer_NoDWI,
+    StrokeSynthTrainer_Surrogate,
+)
 
 
 def _trainer(name="StrokeSynthTrainer"):
@@ -41,7 +55,7 @@ def test_without_any_dwi_it_stops_and_names_the_other_trainer(raw_copy):
 
 def _stale_targets(raw_copy, nnunet_folders, preprocessed):
     """Targets as an earlier training left them."""
-    name = "nnUNetPlans_2d_physical_targets"
+    name = "nnUNetPlans_2d_physical_brain_targets"
     target = preprocessed / nnunet_folders.preprocessed.name / name
     shutil.copytree(nnunet_folders.preprocessed / name, target)
     return target
@@ -82,3 +96,87 @@ def test_cases_without_a_dwi_are_nan_and_the_loss_stays_finite(raw_copy):
     assert np.isfinite(trainer.train_step(batch)["loss"])
     for parameter in trainer.network.parameters():
         assert torch.isfinite(parameter).all()
+
+
+def _meta(**attributes):
+    """StrokeSynthTrainer with other attributes, as a candidate of the arena has them."""
+    candidate = type("StrokeSynthTrainer", (StrokeSynthTrainer,), attributes)
+    return initialised(make_trainer(candidate))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_warm_up_keeps_the_segmentations_gradient_out_of_the_synthesis(nnunet_variables, share):
+    trainer = _meta(segmentation_gradient=share, synthesis_warmup=0.25)
+    trainer.num_epochs = 8
+    found = []
+    for epoch in range(8):
+        trainer.current_epoch = epoch
+        with quiet():
+            trainer.on_train_epoch_start()
+        found.append(trainer.unwrapped_network.segmentation_gradient)
+    assert found == [0.0] * 2 + [share] * 6
+
+
+def test_context_encoders_differ_in_what_learns_and_in_the_loss(nnunet_variables):
+    found = {}
+    for kind in CONTEXT_ENCODERS:
+        trainer = _meta(context_encoder=kind)
+        encoder = trainer.unwrapped_network.context_encoder
+        learns = [parameter.requires_grad for parameter in encoder.parameters()]
+        assert len(set(learns)) == 1
+        last = type(encoder.layers[-1]).__name__
+        found[kind] = (learns[0], last, trainer.loss.spread_weight)
+    assert found == {
+        "paper": (True, "ReLU", 0.0),
+        "frozen": (False, "ReLU", 0.0),
+        "spread": (True, "Identity", 1.0),
+    }
+
+
+@pytest.mark.parametrize("attributes", [{"segmenter_inputs": ("DWI^",)}, {"segmenter_norm": None}])
+def test_a_candidate_changes_the_networks_by_attributes(nnunet_variables, attributes):
+    ours, other = _meta(), _meta(**attributes)
+    shapes = [
+        {name: value.shape for name, value in trainer.network.state_dict().items()}
+        for trainer in (ours, other)
+    ]
+    assert shapes[0] != shapes[1]
+
+
+def _checkpoint(path, plans):
+    torch.save({"init_args": {"plans": plans}}, path)
+    return path
+
+
+def test_a_checkpoint_of_another_preparation_is_refused_in_one_line(nnunet_variables, tmp_path):
+    trainer = make_trainer(StrokeSynthTrainer)
+    plans, now = plans_and_dataset("wang2020")[0], trainer.plans_manager.plans
+    same = _checkpoint(tmp_path / "same.pth", now)
+    check_same_preparation(same, now, "2d")
+    earlier = with_fixed_intensities(plans, "2d", PRESETS["wang2020"].names)
+    del earlier["configurations"]["2d"][
+        "strokesynth_frames"
+    ]  # as before the frames were one volume
+    path = _checkpoint(tmp_path / "checkpoint_latest.pth", earlier)
+    with pytest.raises(ValueError, match="checkpoint_latest.pth.*CTP frames: None, now one volume"):
+        trainer.load_checkpoint(str(path))
+    clipped = copy.deepcopy(now)
+    clipped["configurations"]["2d"]["strokesynth_pseudo_dwi"]["scale_version"] = 0
+    with pytest.raises(ValueError, match=r"scale: 0, now 1.*nnUNetv2_predict") as raised:
+        check_same_preparation(_checkpoint(tmp_path / "clipped.pth", clipped), now, "2d")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cls", "scale", "learned"),
+    [
+        (StrokeSynthTrainer, "brain", "DWI"),
+        (StrokeSynthTrainer_Wang2020, "paper", "DWI"),
+        (StrokeSynthTrainer_Surrogate, "brain", "blurred lesion"),
+        (StrokeSynthTrainer_NoDWI, "brain", "nothing"),
+    ],
+)
+def test_the_plans_of_a_model_say_what_its_pseudo_dwi_is(nnunet_variables, cls, scale, learned):
+    plans = make_trainer(cls).plans_manager.plans
+    content = plans["configurations"]["2d"][PLANS_KEY]
+    assert PseudoDwiRecord.parse(content, "plans") == (scale, 1, learned)

@@ -11,8 +11,8 @@ from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
 from nnunetv2_strokesynth.papers.song2018.trainers import Song2018Trainer
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
-from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
+from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, OwnNormalization
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
@@ -34,6 +34,11 @@ def test_every_trainer_belongs_to_a_paper_or_to_the_product_or_is_nnunets_own():
 def test_a_papers_trainer_inherits_nothing_of_the_product(cls):
     assert issubclass(cls, PaperTrainer)
     assert not set(cls.__mro__) & {StrokeSynthTrainer, *MIXINS}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in TRAINERS if issubclass(cls, SynthesisTrainer)])
+def test_every_trainer_that_reads_the_frames_reads_them_as_one_volume(cls):
+    assert issubclass(cls, OwnNormalization)
 
 
 @pytest.mark.parametrize("cls", OF_PAPERS)

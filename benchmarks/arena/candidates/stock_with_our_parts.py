@@ -3,8 +3,8 @@
 nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets.
 """
 
-from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
+from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 

@@ -8,19 +8,22 @@ import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.papers.shared.drop_schedule import DropSchedule
 from nnunetv2_strokesynth.papers.shared.segmentation_terms import segmentation_loss
 from nnunetv2_strokesynth.papers.shared.staged_trainer import StagedTrainer
 from nnunetv2_strokesynth.papers.shared.synthesis_networks import synthesis_networks
 from nnunetv2_strokesynth.trainers.environment import BASE_FEATURES
+from nnunetv2_strokesynth.trainers.own_normalization import FramesAsOneVolume
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 
 
-class StagedSynthesisTrainer(StagedTrainer, SynthesisTrainer):
+class StagedSynthesisTrainer(FramesAsOneVolume, StagedTrainer, SynthesisTrainer):
     """U-Nets with Xavier initialisation that synthesise a DWI and segment it, by RMSprop.
 
     Wang et al. 2020 and Song & Huang 2018 differ in what the subclasses set and in their losses.
+    Both read the CTP frames as one volume, so a scan's frames and MIPs share one normalisation.
 
     Attributes:
         generator_inputs: names of channels, and ``FEATURE`` for the extractor's output.
@@ -32,6 +35,10 @@ class StagedSynthesisTrainer(StagedTrainer, SynthesisTrainer):
         lr_warm_up: share of a stage's epochs in which the learning rate grows.
     """
 
+    dwi_scale = PAPER
+    segmentation_gradient = 1.0
+    synthesis_warmup = 0.0
+    synthesis_rate = 1.0
     side_multiple = 32  # FCN and context encoder halve the image five times
     generator_inputs: tuple[str, ...]
     segmenter_inputs: tuple[str, ...]

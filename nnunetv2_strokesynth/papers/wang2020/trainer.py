@@ -1,8 +1,9 @@
 """``StrokeSynthTrainer_Wang2020``: the networks and the recipe of Wang et al. 2020 inside nnU-Net.
 
 Every ablation of Tables 1 to 5 is a subclass in ``table_trainers.py`` that changes some of the
-attributes below. Folds, loading, augmentation, AMP, gradient clipping, checkpoints, sliding window,
-mirroring and export stay nnU-Net's.
+attributes below. Folds, loading, augmentation, AMP, checkpoints, sliding window, mirroring and
+export stay nnU-Net's. The paper does not mention gradient clipping; alpha and beta are what it says
+only where no network's gradient shortens another's, so each network is clipped by itself.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ class StrokeSynthTrainer_Wang2020(StagedSynthesisTrainer):
     U-Nets of 64-1024 features (extractor: half) and SLNet, Xavier initialisation, RMSprop with
     learning rate 0.002, times 0.2 after 180 of 300 epochs, batches of 5 slices, an epoch as long as
     one pass over the training slices. ``checkpoint_final.pth`` holds the checkpoint that was best
-    on the validation scans. Normalisation and augmentation are nnU-Net's, since the paper does not
-    mention them. ``docs/reference/fidelity.md`` lists departures.
+    on the validation scans. The DWI is scaled as in the paper and not clipped, the CTP frames are
+    normalised as the one volume that the paper calls them; all other normalisation and the
+    augmentation are nnU-Net's, since the paper does not mention them.
+    ``docs/reference/fidelity.md`` lists departures.
 
     Attributes:
         pixel_term: key of ``PIXEL_TERMS``; None: the synthesis has no pixel loss.

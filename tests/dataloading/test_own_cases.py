@@ -16,11 +16,9 @@ from nnunetv2.training.dataloading.nnunet_dataset import (
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.channels import PRESETS
-from nnunetv2_strokesynth.dataloading import fixed_intensities
-from nnunetv2_strokesynth.dataloading.fixed_intensities import (
-    prepare_cases,
-    with_fixed_intensities,
-)
+from nnunetv2_strokesynth.dataloading import own_cases
+from nnunetv2_strokesynth.dataloading.normalization import with_fixed_intensities
+from nnunetv2_strokesynth.dataloading.own_cases import prepare_cases
 
 NAMES = PRESETS["wang2020"].names
 CASES = ("case_001", "case_002")
@@ -46,37 +44,6 @@ def world(pipeline, plans, tmp_path):
     configuration = manager.get_configuration("2d")
     rest = (folder, manager, configuration, dataset)
     return raw, folder, lambda raw_folder: prepare_cases(raw_folder, *rest, workers=1)
-
-
-def test_hu_and_seconds_are_normalised_like_ct_and_map_units_like_before(plans):
-    before = PlansManager(plans).get_configuration("2d")
-    changed = with_fixed_intensities(plans, "2d", NAMES)
-    after = PlansManager(changed).get_configuration("2d")
-    for name, scheme, masked, was_masked in zip(
-        NAMES,
-        after.normalization_schemes,
-        after.use_mask_for_norm,
-        before.use_mask_for_norm,
-        strict=True,
-    ):
-        if name in ("CBF", "CBV"):
-            assert (scheme, masked) == ("ZScoreNormalization", was_masked)
-        else:
-            assert (scheme, masked) == ("CTNormalization", False)
-    assert after.data_identifier == "nnUNetPlans_2d_physical"
-    assert with_fixed_intensities(changed, "2d", NAMES) == changed
-    assert PlansManager(plans).get_configuration("2d").data_identifier == "nnUNetPlans_2d"
-
-
-def test_a_configuration_that_inherits_is_changed_alone(plans):
-    plans["configurations"]["2d_small"] = {"inherits_from": "2d", "batch_size": 2}
-    changed = PlansManager(with_fixed_intensities(plans, "2d_small", NAMES))
-    assert changed.get_configuration("2d_small").normalization_schemes[4] == "CTNormalization"
-    assert changed.get_configuration("2d").normalization_schemes[4] == "ZScoreNormalization"
-
-
-def test_plans_of_other_channels_come_back_unchanged(plans):
-    assert with_fixed_intensities(plans, "2d", ("DWI",)) == plans
 
 
 def test_voxels_follow_from_the_raw_values(pipeline, world):
@@ -203,7 +170,7 @@ def test_an_interruption_leaves_no_case_that_counts(world, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fixed_intensities.os, "replace", interrupted)
+        patch.setattr(own_cases.os, "replace", interrupted)
         prepare(raw)
     assert not [path for path in folder.rglob("*") if path.is_file()]
     assert prepare(raw) == 2

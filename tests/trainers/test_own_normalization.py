@@ -6,7 +6,7 @@ import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
 
-from nnunetv2_strokesynth.trainers.fixed_intensities import FixedIntensities
+from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
 
 
 def _trainer(name="StrokeSynthTrainer"):
@@ -26,8 +26,16 @@ def test_model_is_predicted_with_the_normalisation_it_learned_from(nnunet_folder
         assert planned["data_identifier"] == folder
 
 
-def test_other_systems_keep_nnunets_normalisation(nnunet_folders):
+def test_the_papers_synthesis_keeps_nnunets_normalisation_but_for_the_series(nnunet_folders):
     trainer = _trainer("StrokeSynthTrainer_Wang2020")
+    assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d_frames")
+    schemes = trainer.configuration_manager.normalization_schemes
+    assert schemes == ["CTNormalization", *["ZScoreNormalization"] * 4, *["CTNormalization"] * 7]
+
+
+@pytest.mark.parametrize("name", ["StrokeSynthTrainer_Stock", "Gomez2023Trainer"])
+def test_trainers_that_read_no_series_and_stock_keep_nnunets_normalisation(nnunet_folders, name):
+    trainer = _trainer(name)
     assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d")
     assert "CTNormalization" not in trainer.configuration_manager.normalization_schemes[1:]
 

@@ -1,30 +1,24 @@
-"""Fixed intensity normalisation: preprocessed cases in which HU and seconds mean the same.
+"""Preprocessed cases of our own: as nnU-Net makes them, but with another normalisation.
 
-nnU-Net z-scores every channel that is not named ``CT``, scan by scan. A Tmax of 6 s and one of 12 s
-then look alike if the rest of the scan differs, and each CTP frame loses its level against the
-others. Plans can ask for another normalisation, but nnU-Net's planner cannot be told to. So the
-mixin ``trainers.fixed_intensities`` changes the normalisation in its own plans, which are stored
-with the model and which ``nnUNetv2_predict`` follows. The cases that go with these plans are made
-once, from the raw data set and by nnU-Net's preprocessor, in a folder of their own beside the one
-that ``nnUNetv2_preprocess`` wrote.
+nnU-Net's planner cannot be told how to normalise. So a trainer may change the normalisation in its
+own plans (``normalization.py``), which are stored with the model and which ``nnUNetv2_predict``
+follows. The cases that go with these plans are made once, from the raw data set and by nnU-Net's
+preprocessor, in a folder of their own beside the one that ``nnUNetv2_preprocess`` wrote.
 """
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import blosc2
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from nnunetv2_strokesynth.channels import has_fixed_unit
-from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX, RECORDS
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import RECORDS, without_own_suffix
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.io.atomic import (
     TEMPORARY_PREFIX,
@@ -36,37 +30,6 @@ from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import map_cases
 
 _LEFTOVER_AGE_S = 3600.0  # a younger file may be a case that another training is making
-
-
-def with_fixed_intensities(plans: dict, configuration: str, names: Sequence[str]) -> dict:
-    """The plans with one configuration in which HU and seconds are normalised as nnU-Net's CT.
-
-    nnU-Net clips a CT to the 0.5th and 99.5th percentile of all lesion voxels of the data set,
-    subtracts their mean and divides by their standard deviation. Channels without a physical unit
-    are z-scored as before.
-
-    Args:
-        plans: nnU-Net's plans. They are not changed.
-        configuration: e.g. ``2d``.
-        names: the channels. If the plans have another number of them, the data set does not fit the
-            trainer, and the plans are returned as they are.
-    """
-    planned = PlansManager(plans).get_configuration(configuration)
-    if len(planned.normalization_schemes) != len(names):
-        return plans
-    plans = copy.deepcopy(plans)
-    own = plans["configurations"][configuration]
-    own["data_identifier"] = planned.data_identifier.removesuffix(PHYSICAL_SUFFIX) + PHYSICAL_SUFFIX
-    is_fixed = [has_fixed_unit(name) for name in names]
-    own["normalization_schemes"] = [
-        "CTNormalization" if fixed else scheme
-        for fixed, scheme in zip(is_fixed, planned.normalization_schemes, strict=True)
-    ]
-    own["use_mask_for_norm"] = [
-        masked and not fixed
-        for fixed, masked in zip(is_fixed, planned.use_mask_for_norm, strict=True)
-    ]
-    return plans
 
 
 class _Job(NamedTuple):
@@ -181,14 +144,14 @@ def prepare_cases(
     jobs = [_Job(case_id, *files, *shared) for case_id, files in raw.complete.items()]
     missing = [job for job in jobs if not job.is_current()]
     if missing:
-        map_cases(_make, missing, workers=workers, description="fixed intensities")
+        map_cases(_make, missing, workers=workers, description="own normalisation")
     return len(missing)
 
 
 def _check_complete(folder: Path, file_ending: str) -> None:
     labels = (folder.parent / "gt_segmentations").glob(f"*{file_ending}")
     wanted = sorted(path.name.removesuffix(file_ending) for path in labels)
-    nnunets = folder.with_name(folder.name.removesuffix(PHYSICAL_SUFFIX))
+    nnunets = folder.with_name(without_own_suffix(folder.name))
     if nnunets.is_dir():  # planning again removes a withdrawn case there, but not its label
         wanted = [name for name in wanted if (nnunets / f"{name}.pkl").is_file()]
     missing = [name for name in wanted if not (folder / RECORDS / f"{name}.json").is_file()]

@@ -1,0 +1,53 @@
+"""Checkpoints of earlier versions: they predict, but a training cannot go on from them.
+
+A model predicts with the plans in its folder. A training goes by the plans of now, whose cases may
+be normalised otherwise: the weights would see images unlike those that they learned from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_strokesynth.dataloading.normalization import FRAMES
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY
+
+
+def preparation(plans: dict, configuration: str) -> dict[str, Any]:
+    """What the plans say of the cases' normalisation and the target's scale."""
+    own = PlansManager(plans).get_configuration(configuration).configuration
+    target = own.get(PLANS_KEY) or {}
+    return {
+        "folder of the cases": own["data_identifier"],
+        "normalisation": list(own["normalization_schemes"]),
+        "CTP frames": own.get(FRAMES),
+        "scale of the DWI": target.get("scale"),
+        "version of that scale": target.get("scale_version"),
+    }
+
+
+def check_same_preparation(checkpoint: Path, plans: dict, configuration: str) -> None:
+    """Checks that a checkpoint has learned from cases as the plans of now prepare them.
+
+    Args:
+        checkpoint: nnU-Net's file.
+        plans: of the trainer, with its own changes.
+        configuration: e.g. ``2d``.
+
+    Raises:
+        ValueError: it has not. The message says in what they differ and what to do.
+    """
+    content = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
+    before = preparation(content["init_args"]["plans"], configuration)
+    now = preparation(plans, configuration)
+    differing = [name for name, value in now.items() if before[name] != value]
+    if differing:
+        said = "; ".join(f"{name}: {before[name]}, now {now[name]}" for name in differing)
+        raise ValueError(
+            f"{checkpoint} was trained by an earlier version on cases that were prepared otherwise "
+            f"({said}). It still predicts (nnUNetv2_predict); to train or to validate with this "
+            "version, start anew, without --c or --val"
+        )
