@@ -110,15 +110,17 @@ def _batch_of(name: str, batch: int) -> int:
     return StrokeSynthTrainer_Wang2020.paper_batch_size if is_wang2020 else batch
 
 
-def trainer_plans(batch: int, size: int, width: float) -> dict[str, Any]:
+def trainer_plans(
+    batch: int, size: int, width: float, *, n_channels: int = N_CHANNELS
+) -> dict[str, Any]:
     """The part of nnU-Net's plans that trainers read, for slices of size x size."""
     configuration = {
         "data_identifier": "nnUNetPlans_2d",
         "batch_size": batch,
         "patch_size": [size, size],
         "batch_dice": True,
-        "normalization_schemes": ["ZScoreNormalization"] * N_CHANNELS,
-        "use_mask_for_norm": [True] * N_CHANNELS,
+        "normalization_schemes": ["ZScoreNormalization"] * n_channels,
+        "use_mask_for_norm": [True] * n_channels,
         "architecture": architecture(width),
     }
     return {

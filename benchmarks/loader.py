@@ -68,7 +68,7 @@ def measure(
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary) / "data"
         make_data(folder, size=64 if quick else 256)
-        with _folders(folder, Path(temporary)), contextlib.redirect_stdout(sys.stderr):
+        with nnunet_folders(folder, Path(temporary)), contextlib.redirect_stdout(sys.stderr):
             loaders = {
                 "ours": loader(StrokeSynthTrainer, patch),
                 "stock": loader(StrokeSynthTrainer_Stock, patch),
@@ -106,12 +106,17 @@ def total_seconds(loaders: dict[str, Iterator[dict]], n_batches: int) -> Seconds
     return Seconds(**{name: seconds / n_batches for name, seconds in total.items()})
 
 
-def loader(cls: type[nnUNetTrainer], patch: tuple[int, int] | None = None) -> Iterator[dict]:
+def loader(
+    cls: type[nnUNetTrainer],
+    patch: tuple[int, int] | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[dict]:
     """The batches with ``data`` and ``target`` that nnU-Net trains on."""
     preprocessed = next(Path(os.environ["nnUNet_preprocessed"]).glob(f"Dataset0{DATASET_ID}_*"))
     plans = load_json(str(preprocessed / "nnUNetPlans.json"))
     plans["continue_training"] = False  # nnUNetv2_train sets it
-    plans["configurations"]["2d"]["batch_size"] = BATCH_SIZE
+    plans["configurations"]["2d"]["batch_size"] = batch_size
     if patch is not None:
         plans["configurations"]["2d"]["patch_size"] = list(patch)
     dataset = load_json(str(preprocessed / "dataset.json"))
@@ -120,17 +125,35 @@ def loader(cls: type[nnUNetTrainer], patch: tuple[int, int] | None = None) -> It
     return trainer.get_dataloaders()[0]
 
 
-def make_data(folder: Path, size: int) -> None:
-    """Make phantom, conversion, plans and preprocessed data below ``folder``, if missing."""
+def make_data(
+    folder: Path,
+    size: int,
+    *,
+    cases: int = 5,
+    max_slices: int = 4,
+    folds: int = 2,
+    workers: int = 1,
+) -> None:
+    """Make phantom, conversion, plans and preprocessed data below ``folder``, if missing.
+
+    Args:
+        folder: gets nnU-Net's three folders, ``phantom`` and ``logs``.
+        size: of the slices, in pixels.
+        cases: number of phantom scans.
+        max_slices: of a scan.
+        folds: of the split.
+        workers: processes for phantom, conversion and preprocessing.
+    """
     finished = folder / "finished.txt"
     if finished.is_file():
         return
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     phantom = str(folder / "phantom")
-    make = f"--cases 5 --size {size} --max-slices 4 --workers 1 --overwrite".split()
-    convert = f"-d {DATASET_ID} --folds 2 --workers 1 --overwrite".split()
-    plan = f"-c 2d -np 1 -d {DATASET_ID}".split()
+    make = f"--cases {cases} --size {size} --max-slices {max_slices}".split()
+    make += f"--workers {workers} --overwrite".split()
+    convert = f"-d {DATASET_ID} --folds {folds} --workers {workers} --overwrite".split()
+    plan = f"-c 2d -np {workers} -npfp {workers} -d {DATASET_ID}".split()
     for name, command in (
         ("phantom", ["strokesynth", "phantom", phantom, *make]),
         ("convert", ["strokesynth", "convert", "isles2018", phantom, *convert]),
@@ -142,9 +165,9 @@ def make_data(folder: Path, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _folders(folder: Path, results: Path) -> Iterator[None]:
-    """Within the context, nnU-Net uses these folders and starts no processes."""
-    changed = environment(folder, nnUNet_results=str(results), nnUNet_n_proc_DA="0")
+def nnunet_folders(folder: Path, results: Path, *, workers: int = 0) -> Iterator[None]:
+    """Within the context, nnU-Net uses these folders and so many processes for augmentation."""
+    changed = environment(folder, nnUNet_results=str(results), nnUNet_n_proc_DA=str(workers))
     before = dict(os.environ)
     os.environ.update(changed)
     try:

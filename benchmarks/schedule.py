@@ -160,14 +160,17 @@ def initialised(
     cls: type[nnUNetTrainer], shape: Shape, device: torch.device, width: float, folder: Path
 ) -> nnUNetTrainer:
     """A trainer that is ready to train; its log is below ``folder``."""
-    plans = trainer_plans(shape[0], shape[-1], width) | {"continue_training": False}
+    names = PRESETS[getattr(cls, "preset", PRESET)].names
+    plans = trainer_plans(shape[0], shape[-1], width, n_channels=len(names))
+    plans["continue_training"] = False
     dataset = {
-        "channel_names": {str(i): name for i, name in enumerate(PRESETS[PRESET].names)},
+        "channel_names": {str(i): name for i, name in enumerate(names)},
         "labels": {"background": 0, "lesion": 1},
         "file_ending": ".nii.gz",
     }
     with mock.patch.dict(os.environ, environment(folder)):
-        trainer = cls(plans, "2d", 0, dataset, device)
+        configuration = getattr(cls, "configuration", "2d")
+        trainer = cls(plans, configuration, 0, dataset, device)
         preprocessed = Path(trainer.preprocessed_dataset_folder)
         preprocessed.mkdir(parents=True)
         (preprocessed / "case.b2nd").touch()  # the trainer looks at the ending only

@@ -8,11 +8,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 EXT_TRAINER = "nnUNet_extTrainer"
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+# Without the working directory on the search path, as a console script has it.
+_CALL_ENTRY_POINT = """
+import sys
+sys.path[:] = [path for path in sys.path if path]
+from importlib import import_module
+module, function = sys.argv.pop(1).split(":")
+sys.argv[0] = function
+sys.exit(getattr(import_module(module), function)())
+"""
 
 
 def trainers_folder() -> Path:
@@ -53,6 +63,24 @@ def command_path(name: str) -> str:
     return found
 
 
+def command_words(name: str) -> list[str]:
+    """What starts a command: its console script, else its entry point in this interpreter.
+
+    Without a script (packages that were unpacked into a folder of ``PYTHONPATH``), the entry point
+    is looked up in the metadata of the installed packages.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    try:
+        return [command_path(name)]
+    except FileNotFoundError:
+        found = metadata.entry_points(group="console_scripts", name=name)
+        if not found:
+            raise
+        return [sys.executable, "-c", _CALL_ENTRY_POINT, next(iter(found)).value]
+
+
 def run_command(
     command: list[str], variables: dict[str, str], *, log_file: Path, shown: dict[str, str]
 ) -> None:
@@ -72,7 +100,7 @@ def run_command(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("w", encoding="utf-8") as log:
         result = subprocess.run(
-            [command_path(command[0]), *command[1:]],
+            [*command_words(command[0]), *command[1:]],
             env={**variables, **shown},
             stdout=log,
             stderr=subprocess.STDOUT,
