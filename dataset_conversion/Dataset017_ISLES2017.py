@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
 )
 from nnunetv2_strokesynth.dataset_conversion import isles_release
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.isles_release import Release
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.mri_case import convert_mri
@@ -38,7 +39,7 @@ RELEASE = Release(
 )
 
 
-def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
+def find_scans(src: Path) -> tuple[list[Scan], list[Fault]]:
     """All scans below a folder, and the problems met; see ``isles_release.find_scans``."""
     return isles_release.find_scans(src, RELEASE)
 

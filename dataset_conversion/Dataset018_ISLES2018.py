@@ -28,6 +28,7 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     masked_ctp_scans,
     select_ctp_scans,
 )
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.isles_release import Release
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.patients import assign_patients
@@ -49,7 +50,7 @@ RELEASE = Release(
 )
 
 
-def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
+def find_scans(src: Path) -> tuple[list[Scan], list[Fault]]:
     """All scans below a folder, and the problems met; see ``isles_release.find_scans``."""
     return isles_release.find_scans(src, RELEASE)
 

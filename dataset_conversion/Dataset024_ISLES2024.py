@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from nnunetv2_strokesynth.channels import (
     CT,
@@ -32,6 +33,7 @@ from nnunetv2_strokesynth.dataset_conversion.ctp_options import (
     masked_ctp_scans,
     select_ctp_scans,
 )
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault, fault_of
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
@@ -42,6 +44,7 @@ from nnunetv2_strokesynth.io.messages import name_some
 
 NO_DWI = "expected sub-strokeXXXX_ses-02_space-ncct_dwi.nii.gz in derivatives"
 REQUIRED = (CT, CTP, *PERFUSION_MAPS)
+_SPACE = "_space-ncct_"
 _TREES = ("raw_data", "rawdata", "derivatives")
 _ENDINGS = {"ncct": CT, "ctp": CTP, "dwi": DWI, "lesion-msk": LESION}
 _ENDINGS |= {name.lower(): name for name in PERFUSION_MAPS}
@@ -53,38 +56,43 @@ _NAME = re.compile(
 logger = logging.getLogger(__name__)
 
 
-def find_scans(src: Path) -> tuple[list[Scan], list[str]]:
+def find_scans(src: Path) -> tuple[list[Scan], list[Fault]]:
     """Find all patients below a folder.
+
+    Of two files of one modality that on the CT's grid counts, and of two on it that in
+    ``derivatives``, with a note: the release has a second lesion mask of patient 142.
 
     Args:
         src: the folder that holds ``raw_data`` and ``derivatives``.
 
     Returns:
         The scans in the order of their numbers: first those with a lesion, for training, then
-        those without one, for testing. And the problems met: two files of one modality.
+        those without one, for testing. And the problems met: two files that are equally good.
 
     Raises:
         FileNotFoundError: ``src`` does not exist or holds no ``derivatives``.
         ValueError: no patient's file is found.
     """
     root = _root(src)
-    files: dict[int, dict[str, Path]] = {}
-    problems = []
+    files: dict[int, dict[str, list[Path]]] = {}
     for path in _images(root):
         match = _NAME.fullmatch(path.name)
-        modality = _ENDINGS[match["ending"].lower()] if match else None
-        if match is None or not _on_ct_grid(path.name, modality):
+        if match is not None:
+            own = files.setdefault(int(match["number"]), {})
+            own.setdefault(_ENDINGS[match["ending"].lower()], []).append(path)
+    scans, faults = [], []
+    for number, own in sorted(files.items()):
+        chosen = {modality: _choose(root, modality, paths) for modality, paths in own.items()}
+        if not any(choice.path for choice in chosen.values()):
             continue
-        own = files.setdefault(int(match["number"]), {})
-        if modality in own:
-            problems.append(f"two files for {modality}: {own[modality]} and {path}")
-        own.setdefault(modality, path)
-    if not files:
+        scan = _scan(root, number, chosen)
+        scans.append(scan)
+        faults += [fault_of(scan, said) for choice in chosen.values() for said in choice.faults]
+    if not scans:
         raise ValueError(
             f"{root}: no file like sub-stroke0001_ses-01_space-ncct_ctp.nii.gz below it"
         )
-    scans = [_scan(root, number, own) for number, own in sorted(files.items())]
-    return sorted(scans, key=lambda scan: scan.split == TEST), problems
+    return sorted(scans, key=lambda scan: scan.split == TEST), faults
 
 
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
@@ -124,12 +132,53 @@ ISLES2024 = DatasetKind(
 )
 
 
-def _scan(root: Path, number: int, files: dict[str, Path]) -> Scan:
+class _Choice(NamedTuple):
+    """Which file of a modality is read; None if none lies on the CT's grid, as it has to."""
+
+    path: Path | None
+    notes: list[str]
+    faults: list[str]
+
+
+def _choose(root: Path, modality: str, paths: list[Path]) -> _Choice:
+    """The file on the CT's grid, in ``derivatives`` if there are several."""
+    usable = [path for path in paths if _on_ct_grid(path.name, modality)]
+    if not usable:
+        said = f"{paths[0].name} is not on the CT's grid, which {modality} has to be: not used"
+        # The release has all series and DWIs as acquired, too.
+        return _Choice(None, [said] if modality == DWI else [], [])
+    best = min(_rank(root, path) for path in usable)
+    first, *equal = [path for path in usable if _rank(root, path) == best]
+    if equal:
+        return _Choice(first, [], [f"two files for {modality}: {first} and {equal[0]}"])
+    others = [path.relative_to(root) for path in usable if path != first]
+    notes = [f"{first.name} is read as {modality}, and {other} is not" for other in others]
+    return _Choice(first, notes, [])
+
+
+def _rank(root: Path, path: Path) -> tuple[bool, bool]:
+    """The lower, the rather a file is read."""
+    tree = path.relative_to(root).parts[0]
+    return _SPACE not in path.name.lower(), tree.lower() != "derivatives"
+
+
+def _scan(root: Path, number: int, chosen: dict[str, _Choice]) -> Scan:
+    files = {modality: choice.path for modality, choice in chosen.items() if choice.path}
+    notes = [note for choice in chosen.values() for note in choice.notes]
     split = TRAIN if LESION in files else TEST
     case_id = f"{'case' if split == TRAIN else 'test'}_{number:04d}"
     # Two folders deep: raw_data/sub-stroke0001.
     source = Path(*next(iter(files.values())).relative_to(root).parts[:2]).as_posix()
-    return Scan(case_id, split, source, files, CT, REQUIRED, needs_position=True)
+    return Scan(
+        case_id,
+        split,
+        source,
+        files,
+        CT,
+        REQUIRED,
+        needs_position=True,
+        notes=tuple(notes),
+    )
 
 
 def _root(src: Path) -> Path:
@@ -160,6 +209,6 @@ def _images(root: Path) -> Iterator[Path]:
                     yield Path(folder, name)
 
 
-def _on_ct_grid(name: str, modality: str | None) -> bool:
+def _on_ct_grid(name: str, modality: str) -> bool:
     """Whether a file lies on the CT's grid, as the CT itself and the lesion do."""
-    return modality in (CT, LESION) or "_space-ncct_" in name.lower()
+    return modality in (CT, LESION) or _SPACE in name.lower()

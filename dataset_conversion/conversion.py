@@ -9,8 +9,14 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases
+from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases, remove_cases
 from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
+from nnunetv2_strokesynth.dataset_conversion.faults import (
+    SKIP_ADVICE,
+    Fault,
+    fault_of,
+    without_faulty,
+)
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.origin import describe
 from nnunetv2_strokesynth.dataset_conversion.planned_before import outdated_plans
@@ -43,6 +49,7 @@ class Conversion(NamedTuple):
         patients: case id -> patient.
         paper: the split like that of Wang et al. 2020, see ``splits.paper_split``; empty where it
             was not written.
+        skipped: why scans were left out, with ``--skip-broken``.
     """
 
     folder: Path
@@ -51,6 +58,7 @@ class Conversion(NamedTuple):
     records: dict[str, dict]
     patients: dict[str, str]
     paper: dict[str, list[str]]
+    skipped: list[Fault]
 
     @property
     def training(self) -> list[str]:
@@ -85,15 +93,20 @@ def convert_data_set(kind: DatasetKind, args: argparse.Namespace) -> Conversion:
     folder = dataset_folder(args.dataset_id, args.name)
     found, problems = find_scans(kind, args.src)
     scans = kind.select_scans(found, args)
+    faults = list(problems)
     for scan in tqdm(scans, desc="checking", unit="scan"):
-        problems += header_problems(scan)
-    raise_problems(problems, advice_on_missing(scans, offers=unused_options(args)))
-    conversion = Conversion(
-        folder, kind.settings_of(args), scans, {}, kind.patients_of(found, args), {}
-    )
-    if conversion.n_patients:
-        check_folds(conversion.n_patients, args.folds)
+        faults += [fault_of(scan, problem) for problem in header_problems(scan)]
+    if not args.skip_broken:
+        raise_problems(faults, _advice(scans, args))
+    patients = kind.patients_of(found, args)
+    conversion = Conversion(folder, kind.settings_of(args), scans, {}, patients, {}, faults)
     return _write(conversion, kind, args)
+
+
+def _advice(scans: list[Scan], args: argparse.Namespace) -> str:
+    """Which options help where scans cannot be used."""
+    on_missing = advice_on_missing(scans, offers=unused_options(args))
+    return f"{on_missing}; {SKIP_ADVICE}" if on_missing else SKIP_ADVICE
 
 
 def unused_options(args: argparse.Namespace) -> list[str]:
@@ -105,18 +118,42 @@ def unused_options(args: argparse.Namespace) -> list[str]:
 
 def _write(conversion: Conversion, kind: DatasetKind, args: argparse.Namespace) -> Conversion:
     """Write the cases and, after them, the files about the data set."""
-    folder, settings, scans = conversion.folder, conversion.settings, conversion.scans
-    prepare_folder(folder, scans, settings, overwrite=args.overwrite)
-    records = convert_cases(folder, scans, settings, convert=kind.convert, workers=args.workers)
+    folder, settings = conversion.folder, conversion.settings
+    case_ids = {*(s.case_id for s in conversion.scans), *(f.case_id for f in conversion.skipped)}
+    conversion, broken = _usable(conversion, conversion.skipped, args)
+    prepare_folder(folder, case_ids, settings, overwrite=args.overwrite)
+    remove_cases(folder, broken, settings, convert=kind.convert)
+    records, faults = convert_cases(
+        folder, conversion.scans, settings, convert=kind.convert, workers=args.workers
+    )
+    if not args.skip_broken:
+        raise_problems(faults, SKIP_ADVICE)
+    conversion, _ = _usable(conversion, [*conversion.skipped, *faults], args)
     paper = write_dataset_files(
         folder,
-        scans,
+        conversion.scans,
         settings,
         records=records,
         patients=conversion.patients,
-        description=describe(kind.description, scans),
+        description=describe(kind.description, conversion.scans),
         with_paper_split=kind.paper_split,
+        faults=conversion.skipped,
     )
     for sentence in outdated_plans(folder, conversion.training):
         logger.warning("warning: %s", sentence)
     return conversion._replace(records=records, paper=paper)
+
+
+def _usable(
+    conversion: Conversion, faults: list[Fault], args: argparse.Namespace
+) -> tuple[Conversion, list[Scan]]:
+    """The conversion without the scans that have a fault, and these.
+
+    Raises:
+        ValueError: no scan is left, or too few patients for the folds.
+    """
+    kept, broken = without_faulty(conversion.scans, faults)
+    conversion = conversion._replace(scans=kept, skipped=faults)
+    if conversion.n_patients:
+        check_folds(conversion.n_patients, args.folds)
+    return conversion, broken

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 from nnunetv2_strokesynth.io.atomic import write_text
 
@@ -37,6 +39,7 @@ COLUMNS = (
     "fold",
     "paper_split",
     "warnings",
+    "skipped",
 )
 
 
@@ -48,8 +51,11 @@ def write_report(
     patients: dict[str, str],
     folds: dict[str, int],
     paper: dict[str, list[str]],
+    faults: Sequence[Fault] = (),
 ) -> None:
     """Write one line per scan, in the order of ``scans``; a cell without a value is empty.
+
+    Scans that were left out follow, with the reasons in the column ``skipped``.
 
     Args:
         path: the CSV file.
@@ -58,6 +64,7 @@ def write_report(
         patients: case id -> patient.
         folds: case id -> the fold that validates on the case, for training scans.
         paper: the groups of ``splits.paper_split``; empty if there are none.
+        faults: of the scans that were left out.
     """
     groups = {case_id: group for group, case_ids in paper.items() for case_id in case_ids}
     text = io.StringIO()
@@ -75,6 +82,10 @@ def write_report(
             **records[scan.case_id]["row"],
         }
         writer.writerow({name: _cell(value) for name, value in row.items()})
+    for case_id in dict.fromkeys(fault.case_id for fault in faults):
+        own = [fault for fault in faults if fault.case_id == case_id]
+        why = "; ".join(fault.why for fault in own)
+        writer.writerow({"case_id": case_id, "source": own[0].source, "skipped": why})
     write_text(path, text.getvalue())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_strokesynth.dataset_conversion.conversion_report import write_report
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     DESCRIPTION_FILE,
     SPLITS_FILE,
@@ -26,6 +28,7 @@ from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY, UNKNOWN
 
 REPORT_FILE = "conversion_report.csv"
+SKIPPED_KEY = "skipped"
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ def write_dataset_files(
     patients: dict[str, str],
     description: dict[str, str],
     with_paper_split: bool,
+    faults: Sequence[Fault] = (),
 ) -> dict[str, list[str]]:
     """Write ``splits_final.json``, ``conversion_report.csv`` and, last, ``dataset.json``.
 
@@ -53,6 +57,7 @@ def write_dataset_files(
         patients: case id -> patient.
         description: what ``dataset.json`` says about the data.
         with_paper_split: whether a split like that of Wang et al. 2020 is written.
+        faults: of the scans that were left out.
 
     Returns:
         The paper's split, see ``splits.paper_split``; empty where it is not written.
@@ -70,9 +75,19 @@ def write_dataset_files(
     (folder / "imagesTr").mkdir(exist_ok=True)
     (folder / "labelsTr").mkdir(exist_ok=True)
     report = folder / REPORT_FILE
-    write_report(report, scans, records=records, patients=patients, folds=folds, paper=paper)
-    orientation = _common_order(scans, records)
-    _write_description(folder, settings, description, n_train=len(train), orientation=orientation)
+    write_report(
+        report,
+        scans,
+        records=records,
+        patients=patients,
+        folds=folds,
+        paper=paper,
+        faults=faults,
+    )
+    further: dict[str, object] = {ORIENTATION_KEY: _common_order(scans, records)}
+    if faults:
+        further[SKIPPED_KEY] = [fault.row for fault in faults]
+    _write_description(folder, settings, description, n_train=len(train), further=further)
     return paper
 
 
@@ -82,7 +97,7 @@ def _write_description(
     description: dict[str, str],
     *,
     n_train: int,
-    orientation: str,
+    further: dict[str, object],
 ) -> None:
     """Write ``dataset.json``, by which nnU-Net takes the data set for complete."""
     content = {
@@ -95,7 +110,7 @@ def _write_description(
         "overwrite_image_reader_writer": "SimpleITKIO",
         "preset": settings.preset,
         "brain_mask": settings.brain_mask,
-        ORIENTATION_KEY: orientation,
+        **further,
     }
     write_json(folder / DESCRIPTION_FILE, content)
 

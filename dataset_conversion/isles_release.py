@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault, fault_of
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
     TRAIN,
@@ -48,7 +49,7 @@ class Release(NamedTuple):
     reference: str
 
 
-def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[str]]:
+def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[Fault]]:
     """Find all scans below a folder.
 
     Args:
@@ -64,21 +65,23 @@ def find_scans(src: Path, release: Release) -> tuple[list[Scan], list[str]]:
         ValueError: a split's folder is there twice, or holds no scan.
     """
     scans: list[Scan] = []
-    problems: list[str] = []
+    problems: list[Fault] = []
     for split, folder in _split_folders(src, release).items():
         name = release.case_names[split]
         cases = _case_folders(folder, name)
         if not cases:
             raise ValueError(f"{folder}: no folder {name}1, {name}2, ... in it")
         for number, paths in sorted(cases.items()):
+            case_id = f"{_CASE_PREFIX[split]}_{number:03d}"
             if len(paths) > 1:
-                problems.append(f"case {number} is there twice: {paths[0]} and {paths[1]}")
+                twice = f"case {number} is there twice: {paths[0]} and {paths[1]}"
+                problems.append(Fault(case_id, "", twice))
                 continue
             files, duplicates = _modalities(paths[0], release.modalities)
-            case_id = f"{_CASE_PREFIX[split]}_{number:03d}"
             source = f"{folder.name}/{paths[0].name}"
-            problems += [f"{case_id} ({source}): {duplicate}" for duplicate in duplicates]
-            scans.append(Scan(case_id, split, source, files, release.reference, release.required))
+            scan = Scan(case_id, split, source, files, release.reference, release.required)
+            problems += [fault_of(scan, duplicate) for duplicate in duplicates]
+            scans.append(scan)
     return scans, problems
 
 

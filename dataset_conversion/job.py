@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import CTP, PERFUSION_MAPS, PRESETS, Preset
+from nnunetv2_strokesynth.dataset_conversion.faults import fault_of
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
     Scan,
@@ -20,7 +21,7 @@ from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.sidecar import sidecar_of
 
-RECORDS = "conversion"
+RECORDS, CURVES = "conversion", "curves"
 _FOLDER_SUFFIX = {TRAIN: "Tr"}
 
 
@@ -61,20 +62,24 @@ class CaseJob:
 
 
 def convert_case(job: CaseJob) -> dict:
-    """Convert one scan and write its record last.
+    """Convert one scan and write its record last; what cannot be used leaves nothing behind.
 
     Returns:
         The record: ``case_id``, ``settings``, ``inputs``, ``outputs``, ``row`` (its line in the
         report), ``warnings``, and for CT perfusion ``curve`` (q(t)).
 
     Raises:
-        ValueError: the voxels cannot be used; the message names the case.
+        ValueError: a file cannot be read or its voxels cannot be used; it holds a ``Fault``.
+        OSError: the case cannot be written.
     """
-    _remove_outputs(job)
+    remove_case(job)
     try:
         record = job.convert(job)
-    except ValueError as error:
-        raise ValueError(f"{job.scan.case_id} ({job.scan.source}): {error}") from error
+    except (ValueError, OSError) as error:
+        remove_case(job)
+        if isinstance(error, OSError) and not _is_input(job.scan, error.filename):
+            raise
+        raise ValueError(fault_of(job.scan, str(error))) from error
     write_json(job.record_path, record)
     return record
 
@@ -106,10 +111,18 @@ def input_fingerprint(scan: Scan) -> dict[str, list]:
     }
 
 
-def _remove_outputs(job: CaseJob) -> None:
-    """Remove what an earlier run wrote for the case, its record first."""
+def _is_input(scan: Scan, name: object) -> bool:
+    """Whether an error of the system is about one of the scan's files, not about the disk."""
+    return str(name) in {str(path) for path in scan.files.values()}
+
+
+def remove_case(job: CaseJob) -> bool:
+    """Remove what an earlier run wrote for the case, its record first; whether it was complete."""
+    was_complete = job.record_path.is_file()
     job.record_path.unlink(missing_ok=True)
     for index in range(max(len(preset.names) for preset in PRESETS.values())):
         job.output("images", f"_{index:04d}").unlink(missing_ok=True)
     for kind in ("labels", "targets"):
         job.output(kind).unlink(missing_ok=True)
+    (job.folder / CURVES / f"{job.scan.case_id}.png").unlink(missing_ok=True)
+    return was_complete

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.dataset_conversion.patients import one_patient_each
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan, complete_scans
@@ -49,7 +50,7 @@ class DatasetKind:
     dataset_id: int
     example: str
     description: dict[str, str]
-    find_scans: Callable[[Path], tuple[list[Scan], list[str]]]
+    find_scans: Callable[[Path], tuple[list[Scan], list[Fault]]]
     convert: Callable[[CaseJob], dict]
     add_options: Callable[[argparse.ArgumentParser], None]
     settings_of: Callable[[argparse.Namespace], Settings]

@@ -58,7 +58,8 @@ class PlacedScan:
         self.placements: dict[str, Placement] = {
             modality: place(path, self.reference) for modality, path in scan.files.items()
         }
-        self.notes = [note for placed in self.placements.values() for note in placed.notes]
+        self.notes = [*scan.notes]
+        self.notes += [note for placed in self.placements.values() for note in placed.notes]
         self.unusable: list[Unusable] = []
 
     @property

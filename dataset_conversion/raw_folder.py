@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw, nnUNet_results
 
 from nnunetv2_strokesynth.dataset_conversion.job import RECORDS
-from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.io.atomic import (
     TEMPORARY_PREFIX,
@@ -59,9 +59,13 @@ def dataset_folder(dataset_id: int, name: str) -> Path:
 
 
 def prepare_folder(
-    folder: Path, scans: list[Scan], settings: Settings, *, overwrite: bool = False
+    folder: Path,
+    case_ids: Collection[str],
+    settings: Settings,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Prepare the folder for ``scans``: it is new, or an earlier run with equal settings left it.
+    """Prepare the folder for some cases: it is new, or an earlier run with equal settings left it.
 
     Raises:
         ValueError: the folder was not written by this command; or it holds other scans or was
@@ -77,7 +81,7 @@ def prepare_folder(
         if overwrite:
             _remove_data_set(folder)
         else:
-            _check_same(folder, scans, settings)
+            _check_same(folder, case_ids, settings)
     for inner in (folder, *folder.glob("*/")):
         remove_leftovers(inner)  # in imagesTr nnU-Net would take one for a case
     write_json(settings_path, settings.of_data_set)
@@ -106,7 +110,7 @@ def _remove_data_set(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
+def _check_same(folder: Path, case_ids: Collection[str], settings: Settings) -> None:
     stored, wanted = read_json(folder / _SETTINGS_FILE), settings.of_data_set
     stored = stored if isinstance(stored, dict) else {}
     if stored and ORIENTATION_KEY not in stored:
@@ -123,7 +127,7 @@ def _check_same(folder: Path, scans: list[Scan], settings: Settings) -> None:
             "add --overwrite to convert it anew, or choose another -d"
         )
     known = {path.stem for path in (folder / RECORDS).glob("[!.]*_[0-9]*.json")}
-    gone = sorted(known - {scan.case_id for scan in scans})
+    gone = sorted(known - set(case_ids))
     if gone:
         raise ValueError(
             f"{folder} holds {len(gone)} cases that are not among the scans, "

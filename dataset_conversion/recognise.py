@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
@@ -15,7 +16,7 @@ def kinds_of(src: Path) -> list[str]:
     return [name for name in KINDS if _finds_files(load_kind(name), src)]
 
 
-def find_scans(kind: DatasetKind, src: Path) -> tuple[list[Scan], list[str]]:
+def find_scans(kind: DatasetKind, src: Path) -> tuple[list[Scan], list[Fault]]:
     """The scans of a kind in a folder, and the problems met; see ``DatasetKind.find_scans``.
 
     Raises:

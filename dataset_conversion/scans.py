@@ -41,6 +41,7 @@ class Scan:
         reference: the modality on whose voxels the scan is read.
         required: the modalities without which the scan cannot be used.
         needs_position: whether a reference is refused whose header does not say how the head lies.
+        notes: sentences for the user about which files were chosen.
     """
 
     case_id: str
@@ -50,6 +51,7 @@ class Scan:
     reference: str
     required: tuple[str, ...]
     needs_position: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:

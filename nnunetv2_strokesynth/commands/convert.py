@@ -115,6 +115,11 @@ def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> N
         action="store_true",
         help="leave out scans that lack a file, with a warning, instead of stopping",
     )
+    add(
+        "--skip-broken",
+        action="store_true",
+        help="leave out scans that cannot be used, and list them, instead of stopping",
+    )
     add("--overwrite", action="store_true", help="replace a data set that this command wrote")
     if kind.has_curve:
         plots = "write a picture of each time-intensity curve to curves/"
@@ -130,6 +135,7 @@ def run(args: argparse.Namespace) -> None:
     if kind.has_curve and args.plots:
         _write_plots(made)
     _summarise(made)
+    _list_skipped(made)
     if made.training:
         is_prepared = _prepare_planning(made.folder, made.training)
         training = TRAININGS[made.settings.preset]
@@ -183,6 +189,22 @@ def _summarise(made: Conversion) -> None:
             made.settings.folds,
             *(len(made.paper[group]) for group in ("train", "val", "test")),
         )
+
+
+def _list_skipped(made: Conversion) -> None:
+    """Log which scans were left out, and why; nothing if there are none."""
+    if not made.skipped:
+        return
+    case_ids = {fault.case_id for fault in made.skipped}
+    logger.warning(
+        "warning: %d of %d scans cannot be used and were left out; repair or copy them again, and "
+        "the same command adds them:",
+        len(case_ids),
+        len(case_ids) + len(made.scans),
+    )
+    for fault in made.skipped:
+        where = f" ({fault.source})" if fault.source else ""
+        logger.warning("  %s%s, %s: %s", fault.case_id, where, fault.file or "no file", fault.why)
 
 
 def _prepare_planning(folder: Path, training: list[str]) -> bool:

@@ -100,6 +100,59 @@ def test_two_files_of_one_modality(bids_scans, convert):
     assert "two files for DWI" in error and "ses-02" in error and "ses-03" in error
 
 
+def test_the_mask_on_the_ct_s_grid_counts(bids_scans, convert):
+    """As of patient 142 of the release: the other one lies on the DWI's voxels."""
+    bids_scans.add(1).add(2)
+    native = bids_scans.path(2, "OT")
+    ours = native.with_name(native.name.replace("_lesion", "_space-ncct_lesion"))
+    shutil.copy2(native, ours)
+    bids_scans.write(2, "OT", np.ones((6, 5, 2), np.uint8))
+    scans, faults = find_scans(bids_scans.root)
+    assert not faults and scans[1].files[LESION] == ours
+    code, error, folder = convert("--folds", "2")
+    assert code == 0, error
+    with (folder / "conversion_report.csv").open() as file:
+        row = list(csv.DictReader(file))[1]
+    assert f"{ours.name} is read as OT, and derivatives/" in row["warnings"]
+    assert f"{native.name} is not" in row["warnings"]
+
+
+@pytest.mark.parametrize("tree", ["raw_data", "rawdata"])
+def test_a_dwi_beside_the_ct(bids_scans, tree):
+    """One on the CT's grid is read wherever it lies, that in ``derivatives`` first."""
+    bids_scans.add(1)
+    dwi = bids_scans.path(1, "DWI")
+    other = bids_scans.root / tree / dwi.relative_to(bids_scans.root / "derivatives")
+    other.parent.mkdir(parents=True)
+    shutil.copy2(dwi, other)
+    (scan,), faults = find_scans(bids_scans.root)
+    assert not faults and scan.files["DWI"] == dwi
+    (note,) = scan.notes
+    assert note == f"{dwi.name} is read as DWI, and {other.relative_to(bids_scans.root)} is not"
+    dwi.unlink()
+    (scan,), _ = find_scans(bids_scans.root)
+    assert scan.files["DWI"] == other and not scan.notes
+    other.rename(other.with_name("sub-stroke0001_ses-02_dwi.nii.gz"))
+    (scan,), faults = find_scans(bids_scans.root)
+    assert "DWI" not in scan.files and not faults
+    assert scan.notes == (
+        "sub-stroke0001_ses-02_dwi.nii.gz is not on the CT's grid, which DWI has to be: not used",
+    )
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4", "f8"])
+def test_masks_of_other_types(bids_scans, convert, dtype):
+    """The release has masks of uint16, and of float64 with a maximum of 0.9999999997."""
+    bids_scans.add(1).add(2)
+    mask = bids_scans.arrays(1)["OT"]
+    noise = 0.9999999997 if dtype.startswith("f") else 1
+    bids_scans.write(1, "OT", (mask * noise).astype(dtype))
+    code, error, folder = convert("--folds", "2")
+    assert code == 0, error
+    label = sitk.GetArrayFromImage(read(folder, "labelsTr/case_0001.nii.gz"))
+    np.testing.assert_array_equal(label, mask.T[:, ::-1])
+
+
 def test_converted_case(bids_scans, convert):
     for number in (1, 2, 3):
         bids_scans.add(number)
