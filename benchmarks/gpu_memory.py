@@ -123,11 +123,15 @@ def trainer_plans(
         "use_mask_for_norm": [True] * n_channels,
         "architecture": architecture(width),
     }
+    names = "mean std median min max percentile_00_5 percentile_99_5".split()
     return {
         "dataset_name": "Dataset018_Benchmark",
         "plans_name": "nnUNetPlans",
         "label_manager": "LabelManager",
         "configurations": {"2d": configuration},
+        "foreground_intensity_properties_per_channel": {
+            str(channel): dict.fromkeys(names, 1.0) for channel in range(n_channels)
+        },
     }
 
 

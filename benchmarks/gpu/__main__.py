@@ -23,24 +23,22 @@ SMALL_AHEAD = 2  # so many processes warm up at the same time
 TRAINED = ("StrokeSynthTrainer", "StrokeSynthTrainer_Stock")
 
 
+TRAININGS = {f"train_{name}": 110.0 for name in TRAINED}
+PREDICTIONS = {f"predict_{name}": 90.0 for name in TRAINED}
+NEED_DATA = ("loader", *TRAININGS, *PREDICTIONS, "ddp")
+
+
 def ahead_parts(command: list[str]) -> list[Part]:
-    """What compiles ahead and then waits for its turn."""
-    limits = dict.fromkeys(SYSTEMS, 40.0) | {"switchable_norm": 45.0}
+    """What starts ahead, compiles and then waits for its turn."""
+    limits = dict.fromkeys(SYSTEMS, 60.0)
+    limits |= {"schedule": 10.0, "switchable_norm": 60.0, "loader": 75.0}
     return [_part(name, command, limit_s, WARM_UP_S) for name, limit_s in limits.items()]
 
 
 def later_parts(command: list[str]) -> list[Part]:
     """What follows, one by one."""
-    ours, stock = TRAINED
-    limits = {
-        "schedule": 40.0,
-        "loader": 60.0,
-        f"train_{ours}": 110.0,
-        f"predict_{ours}": 90.0,
-        f"train_{stock}": 90.0,
-        f"predict_{stock}": 90.0,
-        "ddp": 120.0,
-    }
+    pairs = zip(TRAININGS.items(), PREDICTIONS.items(), strict=True)
+    limits = dict(limit for pair in pairs for limit in pair) | {"ddp": 120.0}
     return [_part(name, command, limit_s) for name, limit_s in limits.items()]
 
 
@@ -61,7 +59,8 @@ def run(rounds: Rounds, command: list[str], only: list[str], ahead: int) -> None
     """
     waiting = [part for part in ahead_parts(command) if not only or part.name in only]
     later = [part for part in later_parts(command) if not only or part.name in only]
-    data = rounds.start(_part("data", command, DATA_LIMIT_S)) if later else None
+    needs_data = [part for part in [*waiting, *later] if part.name in NEED_DATA]
+    data = rounds.start(_part("data", command, DATA_LIMIT_S)) if needs_data else None
     first = rounds.start(_part("machine", command, 60.0))
     while waiting:
         started = [rounds.start(part) for part in waiting[:ahead]]
@@ -113,7 +112,12 @@ def main() -> None:
     rounds = Rounds(folder, deadline, partial(_show, args.out, about=about), variables=variables)
     command = [sys.executable, str(folder), device, *(["small"] if args.small else [])]
     try:
-        run(rounds, command, args.only, SMALL_AHEAD if device == "cpu" else len(SYSTEMS) + 1)
+        run(
+            rounds,
+            command,
+            args.only,
+            SMALL_AHEAD if device == "cpu" else len(ahead_parts(command)),
+        )
     finally:
         rounds.stop_all()
         keep_logs(folder, args.out)

@@ -19,6 +19,7 @@ from benchmarks.gpu.names import COMPILED, EAGER, STOCK, WANG2020
 from benchmarks.gpu.settings import Settings
 from benchmarks.gpu.turns import Turn
 from benchmarks.machine import machine_facts
+from benchmarks.training_step import architecture
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.nnunet_commands import environment, run_command
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
@@ -41,9 +42,10 @@ def measure_machine(turn: Turn, setting: Settings) -> None:
 
 
 def make_data(turn: Turn, setting: Settings) -> None:
-    """Phantom, conversion, plans, preprocessed cases; the plans get the batch of a real data set.
+    """Phantom, conversion, plans, preprocessed cases.
 
-    For so few scans, nnU-Net would plan a batch of 2.
+    The plans get what nnU-Net plans for ISLES 2018: for so few scans it would plan a batch of 2. So
+    the trainings have the same steps as the measured systems, which have been compiled by then.
     """
     start = time.perf_counter()
     folder = data_folder(turn)
@@ -51,10 +53,13 @@ def make_data(turn: Turn, setting: Settings) -> None:
     loader.make_data(folder, setting.size, workers=setting.workers, **options)
     plans_file = folder / "nnUNet_preprocessed" / inference.DATASET / "nnUNetPlans.json"
     plans = json.loads(plans_file.read_text(encoding="utf-8"))
-    plans["configurations"]["2d"]["batch_size"] = setting.batch
+    plans["configurations"]["2d"] |= {
+        "batch_size": setting.batch,
+        "patch_size": [setting.size, setting.size],
+        "architecture": architecture(setting.width),
+    }
     write_json(plans_file, plans)
-    patch = plans["configurations"]["2d"]["patch_size"]
-    turn.save(make_s=time.perf_counter() - start, patch_size=patch, cases=setting.cases)
+    turn.save(make_s=time.perf_counter() - start, cases=setting.cases)
 
 
 def data_folder(turn: Turn) -> Path:
@@ -65,6 +70,7 @@ def data_folder(turn: Turn) -> Path:
 def measure_schedule(turn: Turn, setting: Settings) -> None:
     """The paper's full schedule from the measured steps of its trainer, in minutes."""
     steps = schedule.schedule_steps(schedule.SCANS)
+    turn.wait()
     found = json.loads((turn.folder / f"{WANG2020}.json").read_text(encoding="utf-8"))
     minutes = {
         mode: found[mode]["ms"] / 1000 * steps / 60
@@ -104,6 +110,7 @@ def _norm_row(setting: Settings, mode: str, shape: tuple[int, ...], *, repetitio
 def measure_loader(turn: Turn, setting: Settings) -> None:
     """Batches per second of nnU-Net's loader processes for each trainer, by wall time."""
     torch.set_num_threads(1)
+    turn.wait()
     patch = (setting.size, setting.size)
     for name in ("StrokeSynthTrainer", STOCK, "StrokeSynthTrainer_NoDWI"):
         with (

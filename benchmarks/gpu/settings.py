@@ -64,11 +64,11 @@ def settings(device: torch.device, small: bool) -> Settings:
         size=256,
         width=1.0,
         batch=25,
-        step_s=2.5,
+        step_s=1.5,
         workers=max(1, min(12, (os.cpu_count() or 1) - 2)),
         cases=16,
         max_slices=8,
         epochs=2,
-        iterations=100,
+        iterations=50,
         predicted=(3, 20),
     )
