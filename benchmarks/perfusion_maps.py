@@ -22,7 +22,6 @@ from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
-from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.patient import draw_patient
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS
 from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
@@ -66,7 +65,7 @@ def measure_scan(plan: ScanPlan) -> dict:
     grid = case.grid
     inputs = {
         "spacing_zyx_mm": (grid.slice_mm, grid.pixel_mm, grid.pixel_mm),
-        "times_s": FRAME_S * np.arange(len(case.ctp)),
+        "times_s": plan.timetable.times_s,
     }
     own, scaled = (compute_maps(case.ctp, **inputs, scale_aif=flag) for flag in (False, True))
     where = (head.gm + head.wm > 0.5) & own.brain & (case.maps.cbf > 0)

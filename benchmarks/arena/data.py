@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.nnunet_commands import (
     run_command,
 )
 from nnunetv2_strokesynth.phantom.dataset import write_phantom
+from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
@@ -68,12 +69,30 @@ def _make_phantom(root: Path, settings: Settings) -> None:
         root / "phantom",
         settings.cases,
         settings.test_cases,
-        PhantomSettings(size=settings.size, seed=settings.seed),
+        PhantomSettings(
+            size=settings.size,
+            seed=settings.seed,
+            vendors=settings.vendors,
+            test_vendors=settings.test_vendors,
+        ),
         physics=PHYSICS[settings.physics],
         workers=WORKERS,
         overwrite=True,
     )
     done.touch()
+
+
+def held_out_vendors(root: Path) -> dict[str, str]:
+    """Held-out scan as the converter names it -> vendor; empty for an earlier phantom."""
+    path = root / "phantom" / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    scans = json.loads(path.read_text(encoding="utf-8"))["cases"]["TESTING"]
+    return {
+        f"test_{int(scan['case'].removeprefix('case_')):03d}": scan["vendor"]
+        for scan in scans
+        if "vendor" in scan
+    }
 
 
 def truth_folder(root: Path) -> Path:

@@ -1,6 +1,10 @@
 """The arena: methods trained alike on a phantom, measured on held-out scans of other patients.
 
     python -m benchmarks.arena.run FOLDER [--methods stock ...] [--folds 0 1 2] [--device cpu]
+    python -m benchmarks.arena.run FOLDER --vendors A B --test-vendors C
+
+The second command trains on the scans of two vendors and measures on those of a third, which the
+methods have not seen; without these options all vendors are mixed in both.
 
 Every method trains on the same folds (four fifths of the training scans) with the same number of
 batches of the same size. A fold also stands for a seed, because nnU-Net draws weights and batches
@@ -10,8 +14,8 @@ batches.
 
 The arena can be run in pieces, and by several processes at once if they have different methods or
 folds; what is finished is not repeated. ``--jobs`` trains several at once: on the CPU each takes
-one core, on a GPU small networks leave room for each other. FOLDER gets
-``cases.csv`` (a row for each scan, method, fold and checkpoint, with the commit) and ``arena.md``.
+one core, on a GPU small networks leave room for each other. FOLDER gets ``cases.csv`` (a row for
+each scan, method, fold and checkpoint, with vendor and commit) and ``arena.md``.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.arena.data import PHYSICS, make_data
+from benchmarks.arena.data import PHYSICS, held_out_vendors, make_data
 from benchmarks.arena.fold_run import (
     CHECKPOINTS,
     FoldRun,
@@ -37,7 +41,7 @@ from benchmarks.arena.fold_run import (
     read_run,
 )
 from benchmarks.arena.methods import METHODS
-from benchmarks.arena.settings import Settings
+from benchmarks.arena.settings import Settings, stored_settings
 from benchmarks.arena.table import markdown, rows
 from nnunetv2_strokesynth.io.atomic import atomic_file, write_json, write_text
 
@@ -46,20 +50,24 @@ COMPETITION = ("stock", "stock_long", "resenc_m", "strokesynth", "no_dwi", "slne
 METHODS_HELP = "; ".join(f"{name}: {method.what}" for name, method in METHODS.items())
 
 
-def settings_of(root: Path, wanted: dict[str, int | float | str | None]) -> Settings:
+def settings_of(root: Path, wanted: dict[str, object]) -> Settings:
     """The arena's stored settings; where there are none, the wanted ones, which are then stored.
 
     Raises:
-        ValueError: an option differs from what the arena was made with.
+        ValueError: an option differs from what the arena was made with, or a vendor is unknown.
     """
     file = root / "settings.json"
     given = {name: value for name, value in wanted.items() if value is not None}
+    given |= {
+        name: tuple(sorted(value)) for name, value in given.items() if isinstance(value, list)
+    }
     if not file.is_file():
         settings = Settings(**given)
+        settings.check()
         root.mkdir(parents=True, exist_ok=True)
         write_json(file, settings._asdict())
         return settings
-    settings = Settings(**json.loads(file.read_text(encoding="utf-8")))
+    settings = stored_settings(json.loads(file.read_text(encoding="utf-8")))
     for name, value in given.items():
         if getattr(settings, name) != value:
             raise ValueError(
@@ -86,8 +94,9 @@ def write_results(root: Path, settings: Settings) -> str:
         return "no method has finished a fold\n"
     scans = pd.concat(found, ignore_index=True)
     with atomic_file(root / "cases.csv") as temporary:
-        scans.assign(commit=commit()).to_csv(temporary, index=False)
-    page = markdown(rows(scans))
+        vendor = scans["case_id"].map(held_out_vendors(root))
+        scans.assign(vendor=vendor, commit=commit()).to_csv(temporary, index=False)
+    page = f"{settings.scanners}\n\n{markdown(rows(scans))}"
     write_text(root / "arena.md", page)
     return page
 
@@ -102,6 +111,17 @@ def finish_all(runs: Sequence[FoldRun], checkpoints: Sequence[str], *, jobs: int
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _add_settings(options: argparse._ArgumentGroup) -> None:
+    for name, default in Settings()._asdict().items():
+        option = "--" + name.replace("_", "-")
+        if isinstance(default, tuple):
+            shown = " ".join(default) or "the same as in training"
+            options.add_argument(option, nargs="+", metavar="V", help=f"({shown})")
+            continue
+        choices = sorted(PHYSICS) if name == "physics" else None
+        options.add_argument(option, type=type(default), choices=choices, help=f"({default})")
 
 
 def main() -> None:
@@ -122,11 +142,7 @@ def main() -> None:
         help="that predict the held-out scans (both)",
     )
     parser.add_argument("--table", action="store_true", help="train nothing, write the table")
-    options = parser.add_argument_group("settings, of a new arena")
-    for name, default in Settings()._asdict().items():
-        choices = sorted(PHYSICS) if name == "physics" else None
-        option = "--" + name.replace("_", "-")
-        options.add_argument(option, type=type(default), choices=choices, help=f"({default})")
+    _add_settings(parser.add_argument_group("settings, of a new arena"))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     root = args.folder.resolve()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.phantom.vendors import VENDOR_NAMES, check_vendors
+
 STOCK_PLANS = "nnUNetPlans"
 RESENC_PLANS = "nnUNetResEncUNetMPlans"
 OURS = "StrokeSynthTrainer"
@@ -19,6 +21,8 @@ class Settings(NamedTuple):
         size: pixels along x and y.
         seed: the phantom's.
         physics: key of ``data.PHYSICS``.
+        vendors: of the training scans; all of them are mixed by default.
+        test_vendors: of the held-out scans; empty for the same.
         features: factor on the features of every planned stage.
         batch_size: slices in a batch, the same in all plans.
         epochs: of a training.
@@ -30,10 +34,32 @@ class Settings(NamedTuple):
     size: int = 64
     seed: int = 81
     physics: str = "default"
+    vendors: tuple[str, ...] = VENDOR_NAMES
+    test_vendors: tuple[str, ...] = ()
     features: float = 0.5
     batch_size: int = 14
     epochs: int = 10
     iterations: int = 100
+
+    @property
+    def scanners(self) -> str:
+        """A sentence on the vendors, for the page of results."""
+        test = self.test_vendors or self.vendors
+        train, held_out = (", ".join(names) or "reference" for names in (self.vendors, test))
+        return f"Vendors of the training scans: {train}; of the held-out scans: {held_out}."
+
+    def check(self) -> None:
+        """Refuse vendors that there are not, with ``ValueError``."""
+        check_vendors("--vendors", self.vendors)
+        if self.test_vendors:
+            check_vendors("--test-vendors", self.test_vendors)
+
+
+def stored_settings(content: dict) -> Settings:
+    """Settings from JSON, where tuples are lists; earlier arenas had one scanner for all."""
+    content = {"vendors": [], **content}
+    vendors = {name: tuple(content.get(name, ())) for name in ("vendors", "test_vendors")}
+    return Settings(**{**content, **vendors})
 
 
 class Method(NamedTuple):

@@ -48,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one order of axes for all files, such as LPS or LAS; isles2024 only (mixed: several, "
         "as in the release)",
     )
+    for option, what in (
+        ("--vendors", "vendors of the CT scanners, mixed patient by patient (A B C D)"),
+        ("--test-vendors", "those of the test scans (the same)"),
+    ):
+        parser.add_argument(option, nargs="+", metavar="V", help=what)
+    parser.add_argument(
+        "--truth",
+        action="store_true",
+        help="write the true CBF, CBV, MTT, Tmax and delay of each CT scan, too",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
     parser.add_argument("--overwrite", action="store_true", help="replace a phantom that is in OUT")
@@ -55,19 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the phantom, and say how to convert it."""
-    from nnunetv2_strokesynth.phantom.dataset import LAYOUTS, write_phantom
-    from nnunetv2_strokesynth.phantom.plan import MIXED, PhantomSettings
+    from nnunetv2_strokesynth.phantom.dataset import write_phantom
 
-    if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
-        raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
-    dwi = args.dwi is not False
-    if args.orientation and "orientation" not in LAYOUTS[args.layout].settings:
-        raise ValueError(
-            f"--orientation: the headers of {args.layout} do not say how the head lies, so there "
-            "is one order only; leave it out, or use --layout isles2024"
-        )
-    orientation = args.orientation or MIXED
-    settings = PhantomSettings(args.size, args.seed, dwi, args.max_slices, args.layout, orientation)
+    settings = _settings(args)
     write_phantom(
         args.out,
         args.cases,
@@ -78,6 +78,40 @@ def run(args: argparse.Namespace) -> None:
     )
     logger.info("wrote %d training and %d test scans to %s", args.cases, args.test_cases, args.out)
     say_next(_next_command(args, settings))
+
+
+def _settings(args: argparse.Namespace) -> PhantomSettings:
+    """The phantom that the user asks for; refuses what its layout does not have."""
+    from nnunetv2_strokesynth.phantom.dataset import LAYOUTS
+    from nnunetv2_strokesynth.phantom.plan import MIXED, PhantomSettings
+    from nnunetv2_strokesynth.phantom.vendors import VENDOR_NAMES
+
+    if args.dwi is not None and "dwi" not in LAYOUTS[args.layout].settings:
+        raise ValueError(f"--dwi, --no-dwi: {args.layout} has no DWI to write or to leave out")
+    dwi = args.dwi is not False
+    if args.orientation and "orientation" not in LAYOUTS[args.layout].settings:
+        raise ValueError(
+            f"--orientation: the headers of {args.layout} do not say how the head lies, so there "
+            "is one order only; leave it out, or use --layout isles2024"
+        )
+    orientation = args.orientation or MIXED
+    for option in ("vendors", "test_vendors", "truth"):
+        if getattr(args, option) and option not in LAYOUTS[args.layout].settings:
+            raise ValueError(
+                f"--{option.replace('_', '-')}: {args.layout} has no CT scanner; leave it out, or "
+                "use --layout isles2018 or isles2024"
+            )
+    return PhantomSettings(
+        args.size,
+        args.seed,
+        dwi,
+        args.max_slices,
+        args.layout,
+        orientation,
+        vendors=tuple(args.vendors or VENDOR_NAMES),
+        test_vendors=tuple(args.test_vendors or ()),
+        truth=args.truth,
+    )
 
 
 def _next_command(args: argparse.Namespace, settings: PhantomSettings) -> Words:
@@ -99,4 +133,7 @@ def _options(args: argparse.Namespace, settings: PhantomSettings) -> list[object
     options += ["--size", args.size, "--seed", args.seed, "--workers", args.workers]
     options += [] if args.max_slices is None else ["--max-slices", args.max_slices]
     options += [] if args.orientation is None else ["--orientation", args.orientation]
+    options += ["--vendors", *args.vendors] if args.vendors else []
+    options += ["--test-vendors", *args.test_vendors] if args.test_vendors else []
+    options += ["--truth"] if args.truth else []
     return options + ([] if settings.dwi else ["--no-dwi"])

@@ -88,7 +88,9 @@ def _half_rise(rise: np.ndarray) -> np.ndarray:
     return after - 1 + np.clip((half - low) / np.maximum(high - low, 1e-6), 0, 1)
 
 
-def find_aif(curves: np.ndarray, brain: np.ndarray, *, pixel_mm: float) -> Vessel:
+def find_aif(
+    curves: np.ndarray, brain: np.ndarray, *, pixel_mm: float, n_voxels: int = _N_VOXELS
+) -> Vessel:
     """An artery picked from the data, for the arterial input function (AIF).
 
     Voxels near the skull are left out, because its edge moves. Of those that enhance most, the ones
@@ -100,6 +102,7 @@ def find_aif(curves: np.ndarray, brain: np.ndarray, *, pixel_mm: float) -> Vesse
             constant.
         brain: (Z, Y, X) bool, with N voxels.
         pixel_mm: in-plane voxel size.
+        n_voxels: of which the AIF is the mean, at most.
 
     Raises:
         ValueError: the mask is empty.
@@ -113,11 +116,11 @@ def find_aif(curves: np.ndarray, brain: np.ndarray, *, pixel_mm: float) -> Vesse
     rows = rows[height >= np.percentile(height, _STRONG_PERCENTILE)]
     found = _candidates(curves, brain, rows)
     bolus_like = _bolus_like(found.rise)
-    if np.count_nonzero(bolus_like) >= _N_VOXELS:
+    if np.count_nonzero(bolus_like) >= n_voxels:
         found = found.only(bolus_like)
     height, arrival = found.rise.max(axis=1), _half_rise(found.rise)
     early = np.flatnonzero(arrival <= np.percentile(arrival, 10) + 0.5)
-    return found.only(early[np.argsort(height[early], kind="stable")[-_N_VOXELS:]]).mean()
+    return found.only(early[np.argsort(height[early], kind="stable")[-n_voxels:]]).mean()
 
 
 def find_vof(

@@ -57,6 +57,28 @@ def deconvolve(tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: f
     return fft.irfft(fft.rfft(tissue, length, axis=1) * inverse, length, axis=1)
 
 
+def deconvolve_causal(
+    tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: float
+) -> np.ndarray:
+    """The same by the SVD of a triangular matrix, which knows no negative lags.
+
+    Tissue that is reached before the artery loses flow, and an arrival delay changes the flow
+    (Ostergaard et al., Magn Reson Med 1996;36:715-725; the matrix is their Eq. 7).
+
+    Args, Returns: as ``deconvolve``; the columns of the negative lags are 0.
+    """
+    length = len(aif)
+    padded = np.concatenate([[0.0], aif.astype(np.float64), [aif[-1]]])
+    column = dt_s * (padded[:-2] + 4 * padded[1:-1] + padded[2:]) / 6
+    rows, columns = np.tril_indices(length)
+    matrix = np.zeros((length, length))
+    matrix[rows, columns] = column[rows - columns]
+    left, values, right = np.linalg.svd(matrix)
+    inverse = np.where(values >= threshold * values[0], 1 / np.maximum(values, 1e-12), 0.0)
+    residue = tissue @ (left * inverse @ right)
+    return np.concatenate([residue, np.zeros_like(residue)], axis=1)
+
+
 def _peak(residue: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Height (1/s) and time (s, >= 0) of each row's maximum, refined by a parabola."""
     n_frames = residue.shape[1] // 2
@@ -73,7 +95,12 @@ def _peak(residue: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def perfusion_maps(
-    tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: float = 0.1
+    tissue: np.ndarray,
+    aif: np.ndarray,
+    dt_s: float,
+    *,
+    threshold: float = 0.1,
+    delay_sensitive: bool = False,
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax of every voxel.
 
@@ -82,6 +109,7 @@ def perfusion_maps(
         aif: (T,) enhancement of the artery, HU. Partial volume in it scales CBF and CBV up alike.
         dt_s: time between frames, s.
         threshold: fraction of the largest singular value under which components are dropped.
+        delay_sensitive: deconvolve by ``deconvolve_causal``.
 
     Returns:
         CBF = max of the residue (Ostergaard et al. 1996), CBV = ratio of the areas under the
@@ -105,9 +133,10 @@ def perfusion_maps(
     to_volume = HAEMATOCRIT_FACTOR / BRAIN_DENSITY_G_PER_ML
     cbv = np.maximum(100 * to_volume * tissue.sum(axis=1) / area, 0).astype(np.float32)
     cbf, tmax = np.empty_like(cbv), np.empty_like(cbv)
+    invert = deconvolve_causal if delay_sensitive else deconvolve
     for start in range(0, len(tissue), _CHUNK):
         part = slice(start, start + _CHUNK)
-        height, tmax[part] = _peak(deconvolve(tissue[part], aif, dt_s, threshold=threshold), dt_s)
+        height, tmax[part] = _peak(invert(tissue[part], aif, dt_s, threshold=threshold), dt_s)
         cbf[part] = np.maximum(SECONDS_100G * to_volume * height, 0)
     mtt = np.divide(60 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
     return PerfusionMaps(cbf, cbv, mtt, tmax)

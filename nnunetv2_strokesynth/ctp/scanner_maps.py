@@ -6,9 +6,12 @@ The phantom's maps are made by these functions. For a series of which nothing el
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from nnunetv2_strokesynth.ctp.arteries import find_aif
+from nnunetv2_strokesynth.ctp.arteries import find_aif, find_vof, partial_volume_scale
 from nnunetv2_strokesynth.ctp.baseline import baseline_frames
 from nnunetv2_strokesynth.ctp.deconvolution import (
     SVD_THRESHOLD,
@@ -23,6 +26,30 @@ from nnunetv2_strokesynth.ctp.voxel_curves import (
     smooth_in_plane,
 )
 from nnunetv2_strokesynth.io.series import Series
+
+
+class MapSettings(NamedTuple):
+    """What one software does.
+
+    Attributes:
+        smoothing_mm: sigma of the in-plane Gaussian.
+        threshold: of the singular values, see ``perfusion_maps``.
+        delay_sensitive: see ``perfusion_maps``.
+        aif_voxels: of which the artery's curve is the mean.
+        scale_aif: whether the vein corrects the artery for partial volume.
+        step_s: time between frames that the series is interpolated to; None to take it as it is,
+            which needs even times.
+    """
+
+    smoothing_mm: float = SMOOTHING_SIGMA_MM
+    threshold: float = SVD_THRESHOLD
+    delay_sensitive: bool = False
+    aif_voxels: int = 6
+    scale_aif: bool = False
+    step_s: float | None = None
+
+
+DEFAULT_SETTINGS = MapSettings()
 
 
 def measured_curves(
@@ -56,9 +83,9 @@ def maps_from_series(
     brain: np.ndarray,
     *,
     pixel_mm: float,
-    frame_s: float,
-    smoothing_mm: float = SMOOTHING_SIGMA_MM,
-    threshold: float = SVD_THRESHOLD,
+    times_s: Sequence[float],
+    slice_offset_s: Sequence[float] = (),
+    settings: MapSettings = DEFAULT_SETTINGS,
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax volumes of a CTP series whose brain is known.
 
@@ -66,13 +93,53 @@ def maps_from_series(
         ctp: (T, Z, Y, X) HU.
         brain: (Z, Y, X) bool; the maps are 0 outside.
         pixel_mm: in-plane voxel size, for the spatial smoothing.
-        frame_s: time between frames, s.
-        smoothing_mm: sigma of the in-plane Gaussian.
-        threshold: of the singular values, see ``perfusion_maps``.
+        times_s: (T,) of the frames, from 0; they may be uneven where ``settings`` has a step.
+        slice_offset_s: (Z,), how much later each slice is imaged; empty for no difference. It
+            counts where ``settings`` has a step.
+        settings: of the software.
 
     Returns:
         Volumes (Z, Y, X) float32 in the units of ``perfusion_maps``.
     """
-    curves, aif = measured_curves(ctp, brain, pixel_mm=pixel_mm, smoothing_mm=smoothing_mm)
-    result = perfusion_maps(curves, aif, frame_s, threshold=threshold)
+    (measured,) = collect_curves(ctp, brain)
+    times, offsets = np.asarray(times_s, np.float64), np.zeros(len(measured))
+    if len(slice_offset_s):
+        offsets = np.asarray(slice_offset_s)[np.nonzero(brain)[0]]
+    frame_s = settings.step_s or float(times[1])
+    curves = _evenly(measured, times, offsets, settings.step_s)
+    aif = find_aif(curves, brain, pixel_mm=pixel_mm, n_voxels=settings.aif_voxels).curve
+    baseline = baseline_frames(aif)
+    scale = 1.0
+    if settings.scale_aif:
+        vof = find_vof(((curves, brain),), aif, baseline=baseline, frame_s=frame_s)
+        scale = partial_volume_scale(aif, vof.curve, baseline=baseline) if vof else 1.0
+    smooth_in_plane(measured, brain, sigma_px=settings.smoothing_mm / pixel_mm)
+    curves = _evenly(measured, times, offsets, settings.step_s)
+    result = perfusion_maps(
+        over_baseline(curves, baseline),
+        scale * (aif - aif[baseline].mean()),
+        frame_s,
+        threshold=settings.threshold,
+        delay_sensitive=settings.delay_sensitive,
+    )
     return PerfusionMaps(*(into_volume(values, brain) for values in result))
+
+
+def _evenly(
+    curves: np.ndarray, times_s: np.ndarray, offset_s: np.ndarray, step_s: float | None
+) -> np.ndarray:
+    """Curves (N, T) interpolated linearly to even steps, (N, T'); each row has an offset.
+
+    Before its first and after its last frame a voxel keeps its value. Without a step, the same
+    array.
+    """
+    if step_s is None:
+        return curves
+    wanted_s = np.arange(0.0, times_s[-1] + 1e-6, step_s)
+    even = np.empty((len(curves), len(wanted_s)), np.float32)
+    for offset in np.unique(offset_s):
+        rows = offset_s == offset
+        # Column k of the matrix holds the weights of frame k's neighbours.
+        weights = [np.interp(wanted_s, times_s + offset, unit) for unit in np.eye(len(times_s))]
+        even[rows] = curves[rows] @ np.array(weights, np.float32)
+    return even

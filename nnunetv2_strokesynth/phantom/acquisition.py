@@ -8,6 +8,7 @@ from scipy import ndimage
 from nnunetv2_strokesynth.phantom.physics import CTPhysics
 
 _REFERENCE_SLICE_MM = 5.0
+_SLOW = 3.0
 
 
 def noise_image(
@@ -17,6 +18,8 @@ def noise_image(
     density_hu_mm: float,
     kernel_sigma_mm: float,
     voxel_mm: tuple[float, float],
+    slow_loss: float = 0.0,
+    slice_weight: float = 0.0,
 ) -> np.ndarray:
     """Reconstruction noise of CT slices, (Z, Y, X) float32 HU.
 
@@ -31,12 +34,27 @@ def noise_image(
         density_hu_mm: noise per pixel of a 5 mm slice, times the pixel size, before the kernel.
         kernel_sigma_mm: of the Gaussian reconstruction kernel.
         voxel_mm: (slice, pixel) size.
+        slow_loss: share of the noise over about three kernels' width that is filtered away.
+        slice_weight: of each neighbouring slice; the noise keeps its standard deviation.
     """
     slice_mm, pixel_mm = voxel_mm
     sd = density_hu_mm / pixel_mm * np.sqrt(_REFERENCE_SLICE_MM / slice_mm)
     noise = rng.standard_normal(shape, dtype=np.float32) * np.float32(sd)
     sigma = kernel_sigma_mm / pixel_mm
-    return ndimage.gaussian_filter(noise, (0, sigma, sigma), truncate=3.0)
+    noise = ndimage.gaussian_filter(noise, (0, sigma, sigma), truncate=3.0)
+    if slow_loss:
+        wide = _SLOW * sigma
+        noise -= slow_loss * ndimage.gaussian_filter(noise, (0, wide, wide), truncate=3.0)
+    return _shared_by_slices(noise, slice_weight) if slice_weight else noise
+
+
+def _shared_by_slices(noise: np.ndarray, weight: float) -> np.ndarray:
+    """Each slice with a part of its neighbours', at the same standard deviation."""
+    mixed, power = noise.copy(), np.ones((len(noise), 1, 1), np.float32)
+    for to, of in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
+        mixed[to] += np.float32(weight) * noise[of]
+        power[to] += np.float32(weight**2)
+    return mixed / np.sqrt(power)
 
 
 def draw_motion(rng: np.random.Generator, n_frames: int, physics: CTPhysics) -> np.ndarray:

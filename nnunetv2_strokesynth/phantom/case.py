@@ -17,7 +17,9 @@ from nnunetv2_strokesynth.phantom.diffusion import draw_oedema, mobility_loss
 from nnunetv2_strokesynth.phantom.dwi import dwi_and_lesion
 from nnunetv2_strokesynth.phantom.patient import Patient
 from nnunetv2_strokesynth.phantom.physics import CTPhysics, Physics
+from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.tissue import Brain, list_brain, simulate_tissue
+from nnunetv2_strokesynth.phantom.vendors import REFERENCE, Detector, Vendor
 
 _LEAST_HU = -1024.0
 
@@ -29,7 +31,9 @@ class Case(NamedTuple):
         ct, ctp: HU; ctp is (T, Z, Y, X) float32.
         maps: CBF, CBV, MTT, Tmax as computed from ``ctp``; mL/100 g/min, mL/100 g, s, s.
         dwi: arbitrary units. lesion: bool, the rater's outline on the DWI.
+        computed: bool, where the software computed maps.
         truth: the same four quantities without noise, from the simulated tissue.
+        delay_s: arrival delay of the blood, s, a part of the true Tmax.
         severity: of the deficit, 0 to 1. infarct: bool, at the MRI, in the CT's geometry.
         adc_loss: share of the ADC that is lost at the MRI, in the CT's geometry.
         brain: bool. solid: share of grey and white matter. bolus: the injected curve.
@@ -39,9 +43,11 @@ class Case(NamedTuple):
     ct: np.ndarray
     ctp: np.ndarray
     maps: PerfusionMaps
+    computed: np.ndarray
     dwi: np.ndarray
     lesion: np.ndarray
     truth: PerfusionMaps
+    delay_s: np.ndarray
     severity: np.ndarray
     infarct: np.ndarray
     adc_loss: np.ndarray
@@ -58,6 +64,7 @@ def _series(
     *,
     grid: SlabGrid,
     physics: CTPhysics,
+    detector: Detector,
 ) -> np.ndarray:
     """The noisy, moving CTP series in whole HU, (T, Z, Y, X) float32."""
     n_frames = curves.shape[1]
@@ -67,22 +74,31 @@ def _series(
         frame = hu.copy()
         frame[brain.where] += curves[:, k]
         frame = move_slices(frame, motion[k], grid.pixel_mm)
-        frame += _noise(rng, grid, physics.ctp_noise_hu_mm, physics)
+        frame += _noise(rng, grid, physics.ctp_noise_hu_mm, physics, detector)
         series[k] = np.rint(np.maximum(frame, _LEAST_HU))
     return series
 
 
 def _native_ct(
-    rng: np.random.Generator, hu: np.ndarray, grid: SlabGrid, physics: CTPhysics
+    rng: np.random.Generator,
+    hu: np.ndarray,
+    *,
+    grid: SlabGrid,
+    physics: CTPhysics,
+    detector: Detector,
 ) -> np.ndarray:
     """The CT without contrast, (Z, Y, X) int32 HU, with its own position and noise."""
     moved = move_slices(hu, rng.normal(0, physics.ncct_offset_sd), grid.pixel_mm)
-    noise = _noise(rng, grid, physics.ncct_noise_hu_mm, physics)
+    noise = _noise(rng, grid, physics.ncct_noise_hu_mm, physics, detector)
     return np.rint(np.maximum(moved + noise, _LEAST_HU)).astype(np.int32)
 
 
 def _noise(
-    rng: np.random.Generator, grid: SlabGrid, density_hu_mm: float, physics: CTPhysics
+    rng: np.random.Generator,
+    grid: SlabGrid,
+    density_hu_mm: float,
+    physics: CTPhysics,
+    detector: Detector,
 ) -> np.ndarray:
     return noise_image(
         rng,
@@ -90,6 +106,8 @@ def _noise(
         density_hu_mm=density_hu_mm,
         kernel_sigma_mm=physics.kernel_sigma_mm,
         voxel_mm=(grid.slice_mm, grid.pixel_mm),
+        slow_loss=detector.slow_noise_loss,
+        slice_weight=detector.slice_weight,
     )
 
 
@@ -109,7 +127,13 @@ def _software_brain_mask(series: np.ndarray, brain: Brain, pixel_mm: float) -> n
 
 
 def simulate_case(
-    patient: Patient, slab: int, rng: np.random.Generator, *, n_frames: int, physics: Physics
+    patient: Patient,
+    slab: int,
+    rng: np.random.Generator,
+    *,
+    timetable: Timetable,
+    physics: Physics,
+    vendor: Vendor = REFERENCE,
 ) -> Case:
     """Simulate one scan.
 
@@ -117,8 +141,9 @@ def simulate_case(
         patient: from ``draw_patient``.
         slab: which of the patient's slabs.
         rng: the scan's own generator (bolus, motion, noise, rater).
-        n_frames: T, one frame a second.
-        physics: that of the patient.
+        timetable: of the series.
+        physics: that of the patient, and of the reference scanner.
+        vendor: of the scanner and its software.
     """
     grid, stroke = patient.slabs[slab], patient.stroke
     head = build_head(grid, patient.shape, physics.densities)
@@ -126,17 +151,19 @@ def simulate_case(
     bolus = hemodynamics.draw_bolus(rng, physics.bolus)
     tissue = simulate_tissue(rng, brain, stroke, scale=patient.scale, physics=physics)
     hu = head.hu + brain.volume(tissue.hu_change)
-    curves = enhancement(rng, brain, tissue, bolus=bolus, n_frames=n_frames, physics=physics)
-    series = _series(rng, hu, brain, curves, grid=grid, physics=physics.ct)
+    curves = enhancement(rng, brain, tissue, bolus=bolus, timetable=timetable, physics=physics)
+    curves *= np.float32(vendor.detector.contrast)
+    scanner = {"grid": grid, "physics": vendor.ct(physics.ct), "detector": vendor.detector}
+    series = _series(rng, hu, brain, curves, **scanner)
     mask = _software_brain_mask(series, brain, grid.pixel_mm)
-    ct = _native_ct(rng, hu, grid, physics.ct)
+    ct = _native_ct(rng, hu, **scanner)
     maps = maps_from_series(
         series,
         mask,
         pixel_mm=grid.pixel_mm,
-        frame_s=hemodynamics.FRAME_S,
-        smoothing_mm=physics.ct_maps.smoothing_sigma_mm,
-        threshold=physics.ct_maps.svd_threshold,
+        times_s=timetable.times_s,
+        slice_offset_s=timetable.slice_offset_s,
+        settings=vendor.map_settings(physics.ct_maps),
     )
     oedema = draw_oedema(rng, stroke.hours, physics.diffusion)
     dwi, lesion = dwi_and_lesion(
@@ -149,9 +176,11 @@ def simulate_case(
         ct=ct,
         ctp=series,
         maps=maps,
+        computed=mask,
         dwi=dwi,
         lesion=lesion,
         truth=PerfusionMaps(*(brain.volume(values) for values in truth)),
+        delay_s=brain.volume(tissue.state.delay_s),
         severity=brain.volume(tissue.deficit),
         infarct=brain.volume(tissue.damage) > 0,
         adc_loss=brain.volume(loss),

@@ -7,6 +7,7 @@ import numpy as np
 from nnunetv2_strokesynth.phantom import hemodynamics
 from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
+from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue
 
 
@@ -28,7 +29,7 @@ def enhancement(
     tissue: Tissue,
     *,
     bolus: hemodynamics.BolusCurves,
-    n_frames: int,
+    timetable: Timetable,
     physics: Physics,
 ) -> np.ndarray:
     """Enhancement (N, T) float32 in HU.
@@ -38,23 +39,46 @@ def enhancement(
         brain: the imaged voxels.
         tissue: their perfusion and deficit.
         bolus: the scan's bolus.
-        n_frames: T.
+        timetable: of the series.
         physics: of tissue and bolus.
     """
-    state, vessels = tissue.state, physics.tissue
-    table = hemodynamics.unit_flow_curves(bolus, n_frames, physics.bolus.dispersion_per_delay)
-    curves = hemodynamics.tissue_curves(state.cbf, state.cbv, state.delay_s, table)
-    fine_s = np.arange(-30.0, n_frames, 0.1)
-    time_s = np.arange(n_frames) * hemodynamics.FRAME_S
-    pial = pial_vessels(rng, brain, vessels.pial_fraction)
+    pial = pial_vessels(rng, brain, physics.tissue.pial_fraction)
+    offset_s = timetable.offsets(len(brain.where))[np.nonzero(brain.where)[0]]
+    curves = np.empty((len(offset_s), len(timetable.times_s)), np.float32)
+    for offset in np.unique(offset_s):
+        rows = offset_s == offset
+        times_s = np.array(timetable.times_s) + offset
+        curves[rows] = _curves(
+            brain, tissue, pial, rows, bolus=bolus, times_s=times_s, physics=physics
+        )
+    return curves
+
+
+def _curves(
+    brain: Brain,
+    tissue: Tissue,
+    pial: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    *,
+    bolus: hemodynamics.BolusCurves,
+    times_s: np.ndarray,
+    physics: Physics,
+) -> np.ndarray:
+    """Enhancement of some voxels, which are imaged at the same times."""
+    vessels = physics.tissue
+    cbf, cbv, delay_s = (values[rows] for values in tissue.state)
+    table = hemodynamics.unit_flow_curves(bolus, times_s, physics.bolus.dispersion_per_delay)
+    curves = hemodynamics.tissue_curves(cbf, cbv, delay_s, table)
+    fine_s = np.arange(-30.0, times_s[-1] + 1.0, 0.1)
     # Beyond the clot arteries fill late through collaterals, and less; veins drain what arrived.
-    late = np.maximum(state.delay_s - 1.0, 0.0)
+    late = np.maximum(delay_s - 1.0, 0.0)
     for fraction, small, curve, loss in (
         (brain.artery, pial[0], bolus.arterial(fine_s), vessels.arterial_loss),
         (brain.vein, pial[1], bolus.venous(fine_s), vessels.venous_loss),
     ):
         amount = np.minimum(fraction + small, 1.0) * (1 - loss * tissue.deficit)
+        amount = amount[rows]
         some = np.flatnonzero(amount > 0.01)
-        shifted = np.interp(time_s[None] - late[some, None] * 0.8, fine_s, curve)
+        shifted = np.interp(times_s[None] - late[some, None] * 0.8, fine_s, curve)
         curves[some] = curves[some] * (1 - amount[some, None]) + amount[some, None] * shifted
     return curves

@@ -24,6 +24,7 @@ from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
 from nnunetv2_strokesynth.phantom.patient import draw_patient
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import MIXED, PhantomSettings, ScanPlan
+from nnunetv2_strokesynth.phantom.vendors import VENDORS, check_vendors
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ def simulate_scan(
     scan_rng = np.random.default_rng(np.random.SeedSequence(plan.scan_seed))
     physics = layout.of_study(physics)
     patient = draw_patient(patient_rng, plan.slabs, physics)
-    return layout.simulate(patient, plan.slab, scan_rng, n_frames=plan.n_frames, physics=physics)
+    scanner = {"vendor": VENDORS[plan.vendor]} if plan.vendor else {}
+    return layout.simulate(
+        patient, plan.slab, scan_rng, timetable=plan.timetable, physics=physics, **scanner
+    )
 
 
 def _run_job(job: _Job) -> None:
@@ -78,7 +82,7 @@ def _stored_settings(settings: PhantomSettings, physics: Physics) -> dict[str, o
     values = settings._asdict()
     stored = {"version": layout.version, **{name: values[name] for name in layout.settings}}
     changed = changed_parameters(physics)
-    return stored | ({"physics": json.loads(json.dumps(changed))} if changed else {})
+    return json.loads(json.dumps(stored | ({"physics": changed} if changed else {})))
 
 
 def _found_settings(root: Path) -> dict[str, object]:
@@ -148,6 +152,15 @@ def _describe_orders(orders: dict[str, str]) -> dict[str, dict[str, str]]:
     return {"orientation": orders} if orders else {}
 
 
+def _describe_scanner(plan: ScanPlan) -> dict[str, object]:
+    """The vendor, and when it takes the frames: one step, or those before and after a change."""
+    if not plan.vendor:
+        return {}
+    steps = sorted(set(np.diff(plan.timetable.times_s).tolist()))
+    shuttle = max(plan.timetable.slice_offset_s, default=0.0)
+    return {"vendor": plan.vendor, "frame_steps_s": steps, "shuttle_offset_s": shuttle}
+
+
 def _describe_scan(
     root: Path, split: int, plan: ScanPlan, *, layout: Layout, complete: bool
 ) -> dict:
@@ -158,6 +171,7 @@ def _describe_scan(
         "slab": "AB"[plan.slab],
         "slices": grid.n_slices,
         "frames": plan.n_frames,
+        **_describe_scanner(plan),
         "pixel_mm": grid.pixel_mm,
         "slice_mm": grid.slice_mm,
     }
@@ -191,6 +205,7 @@ def write_phantom(
         ValueError: a setting is out of range, nilearn is missing, or ``root`` holds other data.
     """
     _check_settings(n_train, n_test, settings, workers)
+    settings = _in_order(settings)
     root = Path(root)
     layout, stored = LAYOUTS[settings.layout], _stored_settings(settings, physics)
     if overwrite:
@@ -214,6 +229,12 @@ def write_phantom(
     write_json(root / SETTINGS_FILE, description)
 
 
+def _in_order(settings: PhantomSettings) -> PhantomSettings:
+    """The vendors in the order of ``VENDORS``, so that the user's order does not matter."""
+    train, test = (settings.vendors_of(split) for split in (0, 1))
+    return settings._replace(vendors=train, test_vendors=() if test == train else test)
+
+
 def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, workers: int) -> None:
     lowest = {
         "--cases": (n_train, 1),
@@ -228,6 +249,9 @@ def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, worker
             f"--orientation {settings.orientation}: expected {MIXED}, or an order of axes such as "
             "LPS, LAS or RAS"
         )
+    check_vendors("--vendors", settings.vendors)
+    if settings.test_vendors:
+        check_vendors("--test-vendors", settings.test_vendors)
     for option, (value, least) in lowest.items():
         if value < least:
             raise ValueError(f"{option} must be at least {least}, found {value}")

@@ -14,8 +14,6 @@ from nnunetv2_strokesynth.ctp.deconvolution import (
 )
 from nnunetv2_strokesynth.phantom.physics import BolusPhysics
 
-FRAME_S = 1.0
-"""The releases' series have a frame each second, and the layouts' headers say so."""
 _FINE_S = 0.25
 _HISTORY_S = 24.0
 _MTT_GRID_S = np.geomspace(1.0, 40.0, 28)
@@ -100,26 +98,28 @@ def _spectrum(kernel: np.ndarray, area: float, length: int) -> np.ndarray:
     return fft.rfft(kernel * (area / kernel.sum()), length)
 
 
-def unit_flow_curves(bolus: BolusCurves, n_frames: int, dispersion_per_delay: float) -> np.ndarray:
+def unit_flow_curves(
+    bolus: BolusCurves, times_s: np.ndarray, dispersion_per_delay: float
+) -> np.ndarray:
     """(AIF(t - delay) * dispersion * R)(t) for a flow of 1/s on a grid of transit times and delays.
 
     R(t) = exp(-t / MTT) (a well-mixed compartment).
 
     Args:
         bolus: the scan's bolus.
-        n_frames: T.
+        times_s: (T,) of the frames; multiples of 0.25 s.
         dispersion_per_delay: time constant of the exponential dispersion, per second of delay.
 
     Returns:
-        (n MTT, n delays, n_frames) float32 in HU s.
+        (n MTT, n delays, T) float32 in HU s.
     """
-    time_s = np.arange(-_HISTORY_S, n_frames * FRAME_S, _FINE_S)
+    time_s = np.arange(-_HISTORY_S, times_s.max() + 2 * _FINE_S, _FINE_S)
     length = fft.next_fast_len(2 * len(time_s), real=True)
     lag_s = np.arange(len(time_s)) * _FINE_S
     aif = fft.rfft(bolus.arterial(time_s), length)
-    frames = np.searchsorted(time_s, np.arange(n_frames) * FRAME_S)
+    frames = np.rint((times_s + _HISTORY_S) / _FINE_S).astype(np.int64)
     residue = np.stack([_spectrum(np.exp(-lag_s / mtt), mtt, length) for mtt in _MTT_GRID_S])
-    table = np.empty((len(_MTT_GRID_S), len(_DELAY_GRID_S), n_frames), np.float32)
+    table = np.empty((len(_MTT_GRID_S), len(_DELAY_GRID_S), len(frames)), np.float32)
     frequency = fft.rfftfreq(length, _FINE_S)
     for index, delay_s in enumerate(_DELAY_GRID_S):
         shift = np.exp(-2j * np.pi * frequency * delay_s)

@@ -46,16 +46,18 @@ def _truths(case: Case) -> dict[str, np.ndarray]:
     return {"labels": case.lesion.astype(np.uint8), "dwi": case.dwi}
 
 
-def _sidecar(plan: ScanPlan, split: int, modality: str) -> dict[str, str]:
+def _sidecar(plan: ScanPlan, split: int, modality: str) -> dict[str, object]:
     upper, word = _SPLIT_WORDS[split]
     slab = "AB"[plan.slab]
-    return {"description": f"ISLES 2018 - {upper} - {word}_{plan.patient:02d}_{slab} - {modality}"}
+    description = f"ISLES 2018 - {upper} - {word}_{plan.patient:02d}_{slab} - {modality}"
+    times = plan.timetable.sidecar() if modality == "CT_4DPWI" else {}
+    return {"description": description, **times}
 
 
 ISLES2018 = CaseFolderLayout(
     name="isles2018",
-    version=2,
-    settings=("size", "seed", "dwi", "max_slices"),
+    version=3,
+    settings=("size", "seed", "dwi", "max_slices", "vendors", "test_vendors", "truth"),
     splits=("TRAINING", "TESTING"),
     case_names=("case_", "case_"),
     truth_folder="TESTING_truth",

@@ -2,19 +2,22 @@
 
 Choices: what the release resampled into the NCCT's space is simulated there; the header is tilted
 about x like a gantry; axes are stored in several orders, the lesion's by itself; the outermost
-slices lie outside the CTP's coverage. The ADC (1e-6 mm2/s) lies where the NCCT lies, DWI and lesion
-about 1 mm and 1 degree off it.
+slices lie outside the CTP's coverage. Orders, tilt, coverage and the maps' background are the
+vendor's. A series whose times its header cannot say has a sidecar. The ADC (1e-6 mm2/s) lies where
+the NCCT lies, DWI and lesion about 1 mm and 1 degree off it.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import nibabel
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
@@ -23,10 +26,10 @@ from nnunetv2_strokesynth.io.atomic import (
 from nnunetv2_strokesynth.io.orientation import CANONICAL
 from nnunetv2_strokesynth.phantom.anatomy import (
     Head,
+    SlabGrid,
     build_head,
 )
 from nnunetv2_strokesynth.phantom.case import Case, simulate_case
-from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.layout import (
     TESTING,
     TRAINING,
@@ -41,15 +44,17 @@ from nnunetv2_strokesynth.phantom.plan import (
     ScanPlan,
     plan_isles2024_scans,
 )
+from nnunetv2_strokesynth.phantom.timetable import FRAME_S, Timetable
+from nnunetv2_strokesynth.phantom.truth import TRUTH_FOLDER, write_true_maps
+from nnunetv2_strokesynth.phantom.vendors import REFERENCE, VENDORS, Vendor
 
 _RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
 _ADMISSION, _FOLLOW_UP = 1, 2
-_LESION = "space-ncct_lesion-msk"
+_LESION, _CTP, _MAPS = "space-ncct_lesion-msk", "space-ncct_ctp", "perfusion-maps/space-ncct_"
 _TRUTHS = ("labels", "dwi")
-_ORDERS = ("LPS", "LAS", "RAS")
 _LESION_ORDERS = ("LPS", "LAS")
 _LEAST_SLICES_TO_LOSE = 4
-_TILT_DEG, _TABLE_MM = (2.0, 8.0), 30.0
+_TABLE_MM = 30.0
 _COMPRESSION = 1
 """At gzip's usual level a CTP of full size would take minutes, and noise hardly shrinks."""
 
@@ -70,34 +75,49 @@ def _follow_up_adc(
 
 
 def simulate_followed_case(
-    patient: Patient, slab: int, rng: np.random.Generator, *, n_frames: int, physics: Physics
+    patient: Patient,
+    slab: int,
+    rng: np.random.Generator,
+    *,
+    timetable: Timetable,
+    physics: Physics,
+    vendor: Vendor = REFERENCE,
 ) -> FollowedCase:
     """``simulate_case``, and the ADC from the same head and infarct."""
-    case = simulate_case(patient, slab, rng, n_frames=n_frames, physics=physics)
+    case = simulate_case(patient, slab, rng, timetable=timetable, physics=physics, vendor=vendor)
     head = build_head(case.grid, patient.shape, physics.densities)
     return FollowedCase(case, _follow_up_adc(rng, head, case, physics.mri))
 
 
-def _within_coverage(volume: np.ndarray) -> np.ndarray:
-    """(..., Z, Y, X) with 0 in the first and last slice, which the CTP does not cover."""
-    if volume.shape[-3] < _LEAST_SLICES_TO_LOSE:
-        return volume
-    covered = volume.copy()
-    covered[..., [0, -1], :, :] = 0
-    return covered
+def covered_slices(grid: SlabGrid, vendor: Vendor) -> slice:
+    """The slices of the NCCT that the CTP covers: all of a few, else without the outermost."""
+    if grid.n_slices < _LEAST_SLICES_TO_LOSE:
+        return slice(None)
+    over_mm = grid.n_slices * grid.slice_mm - vendor.coverage.height_mm
+    lost = max(1, round(over_mm / 2 / grid.slice_mm))
+    return slice(lost, grid.n_slices - lost)
 
 
-def admission_volumes(case: Case) -> dict[str, np.ndarray]:
+def admission_volumes(
+    case: Case, timetable: Timetable, vendor: Vendor = REFERENCE
+) -> dict[str, np.ndarray]:
     """Images of the CT's session: end of the file's path -> (Z, Y, X), or (T, Z, Y, X) for the CTP.
 
-    The CTA is the CTP's frame at the arterial peak and covers the whole NCCT.
+    CTP and maps are 0 in the slices that the CTP does not cover, and the maps hold the vendor's
+    background where nothing was computed in the others. The CTA is the CTP's frame at the arterial
+    peak and covers the whole NCCT.
     """
-    ctp = case.ctp.astype(np.int16)
-    peak = int(np.clip(round(case.bolus.peak_s / FRAME_S), 0, len(ctp) - 1))
-    volumes = {"space-ncct_ctp": _within_coverage(ctp), "space-ncct_cta": ctp[peak]}
-    for name, volume in case.maps._asdict().items():
-        covered = _within_coverage(volume).astype(np.float32)
-        volumes[f"perfusion-maps/space-ncct_{name}"] = covered
+    inside = covered_slices(case.grid, vendor)
+    series = case.ctp.astype(np.int16)
+    ctp = np.zeros_like(series)
+    ctp[:, inside] = series[:, inside]
+    peak = timetable.frame_at(case.bolus.peak_s)
+    volumes = {_CTP: ctp, "space-ncct_cta": series[peak]}
+    maps = case.maps._asdict().items()
+    for (name, volume), background in zip(maps, vendor.files.background, strict=True):
+        covered = np.zeros(volume.shape, np.float32)
+        covered[inside] = np.where(case.computed, volume, np.float32(background))[inside]
+        volumes[f"{_MAPS}{name}"] = covered
     return volumes
 
 
@@ -111,11 +131,17 @@ def follow_up_volumes(scan: FollowedCase, settings: PhantomSettings) -> dict[str
 
 
 def tilted_affine(plan: ScanPlan) -> np.ndarray:
-    """Voxel index (x, y, z) -> scanner position in RAS, mm, with a random tilt about x."""
+    """Voxel index (x, y, z) -> scanner position in RAS, mm, tilted and turned at random."""
+    files = VENDORS[plan.vendor].files
     rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 1]))
-    angle = np.deg2rad(rng.uniform(*_TILT_DEG) * rng.choice([-1, 1]))
-    cos, sin = np.cos(angle), np.sin(angle)
-    tilt = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    tilt_deg, turn_deg = (
+        rng.uniform(*limits) * rng.choice([-1, 1]) for limits in (files.tilt_deg, files.turn_deg)
+    )
+    about = [
+        Rotation.from_euler(axis, angle, degrees=True).as_matrix()
+        for axis, angle in (("x", tilt_deg), ("z", turn_deg))
+    ]
+    tilt = about[0] @ about[1]
     grid = plan.grid
     edge_mm = grid.pixel_mm * (grid.size - 1) / 2
     first_mm = np.array([edge_mm, edge_mm, grid.bottom_mm + grid.slice_mm / 2])
@@ -127,7 +153,13 @@ def tilted_affine(plan: ScanPlan) -> np.ndarray:
 
 
 def write_sane_nifti(
-    path: Path, volume: np.ndarray, affine: np.ndarray, order: str = CANONICAL
+    path: Path,
+    volume: np.ndarray,
+    affine: np.ndarray,
+    order: str = CANONICAL,
+    *,
+    frame_s: float = FRAME_S,
+    scaled: bool = False,
 ) -> None:
     """Write (Z, Y, X) or (T, Z, Y, X) as a compressed NIfTI file that holds no time and no name.
 
@@ -138,6 +170,8 @@ def write_sane_nifti(
         volume: in ``LPS`` order.
         affine: of the volume.
         order: in which its axes are stored.
+        frame_s: time between the frames of a series.
+        scaled: whether numbers are stored as int16 with a scale in the header.
     """
     axes = nibabel.orientations.ornt_transform(
         nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(tuple(order))
@@ -147,13 +181,23 @@ def write_sane_nifti(
     image.set_qform(image.affine, code=1)
     image.header.set_xyzt_units("mm", "sec")
     if volume.ndim == 4:
-        image.header["pixdim"][4] = FRAME_S
+        image.header["pixdim"][4] = frame_s
+    if scaled:
+        image.set_data_dtype(np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         open(path, "wb") as file,
         gzip.GzipFile("", "wb", _COMPRESSION, fileobj=file, mtime=0) as compressed,
     ):
         image.to_stream(compressed)
+
+
+def _write_sidecar(image: Path, timetable: Timetable) -> None:
+    """The times of a series' frames, where its header cannot say them."""
+    content = timetable.sidecar()
+    if content:
+        path = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _session(number: int, visit: int) -> str:
@@ -180,7 +224,8 @@ class PatientLayout(Layout):
         if settings.orientation != MIXED:
             return dict.fromkeys(("images", "lesion"), settings.orientation)
         rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 2]))
-        images, lesion = (str(rng.choice(orders)) for orders in (_ORDERS, _LESION_ORDERS))
+        of_vendor = VENDORS[plan.vendor].files.orders
+        images, lesion = (str(rng.choice(orders)) for orders in (of_vendor, _LESION_ORDERS))
         return {"images": images, "lesion": lesion}
 
     def of_study(self, physics: Physics) -> Physics:
@@ -189,13 +234,20 @@ class PatientLayout(Layout):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return (_RAW, _DERIVATIVES, _TRUTH)
+        return (_RAW, _DERIVATIVES, _TRUTH, TRUTH_FOLDER)
 
     def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
         options = {"size": settings.size, "max_slices": settings.max_slices}
         return [
-            plan_isles2024_scans(settings.seed, TRAINING, n_train, **options),
-            plan_isles2024_scans(settings.seed, TESTING, n_test, **options, first=n_train + 1),
+            plan_isles2024_scans(
+                settings.seed,
+                split,
+                count,
+                **options,
+                first=first,
+                vendors=settings.vendors_of(split),
+            )
+            for split, count, first in ((TRAINING, n_train, 1), (TESTING, n_test, n_train + 1))
         ]
 
     def case_name(self, split: int, number: int) -> str:
@@ -249,7 +301,10 @@ class PatientLayout(Layout):
             for kind in _TRUTHS:
                 # Left by an interrupted run, it would turn a training scan into a test scan.
                 self.truth_file(root, kind, number).unlink(missing_ok=True)
-        visits = {_ADMISSION: admission_volumes(scan.case)}
+        if settings.truth:
+            self._write_true_maps(root, split, plan, scan, settings)
+        vendor = VENDORS[plan.vendor]
+        visits = {_ADMISSION: admission_volumes(scan.case, plan.timetable, vendor)}
         if split == TRAINING:
             visits[_FOLLOW_UP] = follow_up_volumes(scan, settings)
         with atomic_folder(root / _DERIVATIVES / name) as folder:
@@ -257,10 +312,23 @@ class PatientLayout(Layout):
                 for ending, volume in volumes.items():
                     order = orders["lesion" if ending == _LESION else "images"]
                     path = folder / _relative_path(number, visit, ending)
-                    write_sane_nifti(path, volume, affine, order)
+                    scaled = vendor.files.scaled_integers and ending.startswith(_MAPS)
+                    frame_s = plan.timetable.header_frame_s
+                    write_sane_nifti(path, volume, affine, order, frame_s=frame_s, scaled=scaled)
+            _write_sidecar(folder / _relative_path(number, _ADMISSION, _CTP), plan.timetable)
         with atomic_folder(root / _RAW / name) as folder:
             path = folder / _relative_path(number, _ADMISSION, "ncct")
             write_sane_nifti(path, scan.case.ct.astype(np.int16), affine, orders["images"])
+
+    def _write_true_maps(
+        self, root: Path, split: int, plan: ScanPlan, scan: FollowedCase, settings: PhantomSettings
+    ) -> None:
+        order, affine = self.orders(plan, settings)["images"], tilted_affine(plan)
+
+        def write(path: Path, volume: np.ndarray) -> None:
+            write_sane_nifti(path.with_suffix(".nii.gz"), volume, affine, order)
+
+        write_true_maps(self.truth_maps_folder(root, split, plan.number), plan, scan.case, write)
 
     def _write_truths(
         self,
@@ -279,8 +347,11 @@ class PatientLayout(Layout):
 
 ISLES2024 = PatientLayout(
     name="isles2024",
-    version=3,
-    settings=("layout", "size", "seed", "dwi", "max_slices", "orientation"),
+    version=4,
+    settings=(
+        *("layout", "size", "seed", "dwi", "max_slices", "orientation"),
+        *("vendors", "test_vendors", "truth"),
+    ),
     splits=("training", "testing"),
     simulate=simulate_followed_case,
 )

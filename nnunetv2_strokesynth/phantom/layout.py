@@ -15,12 +15,13 @@ import SimpleITK
 from nnunetv2_strokesynth.io.atomic import atomic_folder
 from nnunetv2_strokesynth.io.image_file import write_image
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
-from nnunetv2_strokesynth.phantom.hemodynamics import FRAME_S
 from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import (
     PhantomSettings,
     ScanPlan,
 )
+from nnunetv2_strokesynth.phantom.timetable import FRAME_S
+from nnunetv2_strokesynth.phantom.truth import TRUTH_FOLDER, write_true_maps
 
 TRAINING, TESTING = 0, 1
 _DATA_OFFSET = 352
@@ -35,7 +36,8 @@ class Layout(ABC):
         version: raised when the same settings give other images.
         settings: the fields of ``PhantomSettings`` that decide its images and are written down.
         splits: what each split is called in ``phantom.json``.
-        simulate: (patient, slab, rng, n_frames=, physics=) -> a simulated scan.
+        simulate: (patient, slab, rng, timetable=, physics=) -> a simulated scan; with vendor=
+            where a plan has one.
     """
 
     name: str
@@ -61,6 +63,10 @@ class Layout(ABC):
         """The physics with ``study`` as the release's patients have it."""
         return physics
 
+    def truth_maps_folder(self, root: Path, split: int, number: int) -> Path:
+        """Where the true perfusion of a scan is written."""
+        return root / TRUTH_FOLDER / self.splits[split] / self.case_name(split, number)
+
     @abstractmethod
     def case_name(self, split: int, number: int) -> str:
         """What the release calls a scan: ``case_1``, ``sub-stroke0001``."""
@@ -85,7 +91,8 @@ class CaseFolderLayout(Layout):
     """A folder for each scan, ``TRAINING/case_1``, which has a folder for each modality.
 
     Attributes:
-        plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split.
+        plan_scans: (seed, split, n_scans, size=, max_slices=) -> the scans of a split; with
+            vendors= where they are a setting.
         case_names: for each split what precedes the number in the name of a scan's folder.
         truth_folder: folder of the test scans' hidden truth.
         file_prefix: the first word of the files' names.
@@ -101,18 +108,20 @@ class CaseFolderLayout(Layout):
     file_prefix: str
     volumes: Callable[[object, int, PhantomSettings], dict[str, np.ndarray]]
     truths: Callable[[object], dict[str, np.ndarray]]
-    sidecar: Callable[[ScanPlan, int, str], dict[str, str] | None]
+    sidecar: Callable[[ScanPlan, int, str], dict[str, object] | None]
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return (*self.splits, self.truth_folder)
+        return (*self.splits, self.truth_folder, TRUTH_FOLDER)
 
     def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
         options = {"size": settings.size, "max_slices": settings.max_slices}
-        return [
-            self.plan_scans(settings.seed, split, count, **options)
-            for split, count in enumerate((n_train, n_test))
-        ]
+        plans = []
+        for split, count in enumerate((n_train, n_test)):
+            if "vendors" in self.settings:
+                options["vendors"] = settings.vendors_of(split)
+            plans.append(self.plan_scans(settings.seed, split, count, **options))
+        return plans
 
     def case_name(self, split: int, number: int) -> str:
         return f"{self.case_names[split]}{number}"
@@ -146,6 +155,8 @@ class CaseFolderLayout(Layout):
         if split == TESTING:
             for kind, volume in self.truths(scan).items():
                 _write_truth(self.truth_file(root, kind, plan.number), volume, voxel_mm)
+        if settings.truth:
+            self._write_true_maps(root, split, plan, scan)
         # The numbers in the files' names mean nothing, as in the release.
         rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 1]))
         first_id = int(rng.integers(300000, 340000))
@@ -154,14 +165,24 @@ class CaseFolderLayout(Layout):
             for step, (modality, volume) in enumerate(volumes.items()):
                 name = f"{self.file_prefix}.Brain.XX.O.{modality}.{first_id + 2 * step}"
                 (folder / name).mkdir()
-                write_release_nifti(folder / name / f"{name}.nii", volume.T, voxel_mm)
+                path = folder / name / f"{name}.nii"
+                write_release_nifti(path, volume.T, voxel_mm, plan.timetable.header_frame_s)
                 sidecar = self.sidecar(plan, split, modality)
                 if sidecar is not None:
                     text = json.dumps(sidecar, indent=2) + "\n"
                     (folder / name / f"{name}.json").write_text(text, encoding="utf-8")
 
+    def _write_true_maps(self, root: Path, split: int, plan: ScanPlan, scan: object) -> None:
+        def write(path: Path, volume: np.ndarray) -> None:
+            write_release_nifti(path.with_suffix(".nii"), volume.T, _voxel_mm(plan.grid))
 
-def write_release_nifti(path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...]) -> None:
+        folder = self.truth_maps_folder(root, split, plan.number)
+        write_true_maps(folder, plan, scan, write)
+
+
+def write_release_nifti(
+    path: Path, volume: np.ndarray, voxel_mm: tuple[float, ...], frame_s: float = FRAME_S
+) -> None:
     """Write an uncompressed NIfTI with the release's header.
 
     The voxel sizes are right, but the sform is an identity matrix of code 2, the qform code is 0
@@ -170,14 +191,15 @@ def write_release_nifti(path: Path, volume: np.ndarray, voxel_mm: tuple[float, .
 
     Args:
         volume: (X, Y, Z), (X, Y, Z, T) or (X, Y, Z, 1, T).
-        voxel_mm: voxel sizes along x, y, z; the time step of a series is 1 s.
+        voxel_mm: voxel sizes along x, y, z.
+        frame_s: time between the frames of a series.
     """
     header = nibabel.Nifti1Header()
     header.set_data_dtype(volume.dtype)
     header.set_data_shape(volume.shape)
     header["pixdim"] = 0
     header["pixdim"][: 1 + len(voxel_mm)] = (-1, *voxel_mm)
-    header["pixdim"][4 : volume.ndim + 1] = FRAME_S
+    header["pixdim"][4 : volume.ndim + 1] = frame_s
     header["qform_code"] = 0
     header["sform_code"] = 2
     for row, name in enumerate(("srow_x", "srow_y", "srow_z")):

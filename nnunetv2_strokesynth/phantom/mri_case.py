@@ -25,6 +25,7 @@ from nnunetv2_strokesynth.phantom.dwi import dwi_and_lesion
 from nnunetv2_strokesynth.phantom.patient import Patient
 from nnunetv2_strokesynth.phantom.physics import MRIPhysics, Physics
 from nnunetv2_strokesynth.phantom.random_field import draw_random_field
+from nnunetv2_strokesynth.phantom.timetable import FRAME_S, Timetable
 from nnunetv2_strokesynth.phantom.tissue import Brain, Tissue, list_brain, simulate_tissue
 
 
@@ -93,8 +94,8 @@ def _perfusion_maps(
     curves, aif = measured_curves(
         concentration, brain, pixel_mm=pixel_mm, smoothing_mm=software.smoothing_sigma_mm
     )
-    maps = perfusion_maps(curves, aif, hemodynamics.FRAME_S, threshold=software.svd_threshold)
-    ttp = time_to_peak_s(curves, hemodynamics.FRAME_S)
+    maps = perfusion_maps(curves, aif, FRAME_S, threshold=software.svd_threshold)
+    ttp = time_to_peak_s(curves, FRAME_S)
     return PerfusionMaps(*(into_volume(values, brain) for values in maps)), into_volume(ttp, brain)
 
 
@@ -147,7 +148,12 @@ def _normal_adc(brain: Brain, physics: MRIPhysics) -> np.ndarray:
 
 
 def simulate_mri_case(
-    patient: Patient, slab: int, rng: np.random.Generator, *, n_frames: int, physics: Physics
+    patient: Patient,
+    slab: int,
+    rng: np.random.Generator,
+    *,
+    timetable: Timetable,
+    physics: Physics,
 ) -> MRICase:
     """Simulate one study.
 
@@ -155,7 +161,7 @@ def simulate_mri_case(
         patient: from ``draw_patient``.
         slab: which of the patient's slabs.
         rng: the scan's own generator (bolus, motion, noise, rater).
-        n_frames: T, one frame a second.
+        timetable: of the series, a frame each second.
         physics: that of the patient.
     """
     grid, stroke, mri = patient.slabs[slab], patient.stroke, physics.mri
@@ -164,7 +170,9 @@ def simulate_mri_case(
     bolus = hemodynamics.draw_bolus(rng, physics.bolus)
     tissue = simulate_tissue(rng, brain, stroke, scale=patient.scale, physics=physics)
     # Enhancement in HU is proportional to concentration; the dose of an MRI is its own.
-    curves_mmol_l = enhancement(rng, brain, tissue, bolus=bolus, n_frames=n_frames, physics=physics)
+    curves_mmol_l = enhancement(
+        rng, brain, tissue, bolus=bolus, timetable=timetable, physics=physics
+    )
     curves_mmol_l *= np.float32(mri.arterial_peak_mmol_l / bolus.peak_hu)
     pwi = _perfusion_series(rng, head, brain, curves_mmol_l, grid=grid, physics=physics)
     maps, ttp = _perfusion_maps(pwi, brain.where, grid.pixel_mm, physics)

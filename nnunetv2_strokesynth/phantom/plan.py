@@ -7,15 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.phantom.anatomy import SlabGrid
+from nnunetv2_strokesynth.phantom.timetable import Timetable, even_timetable
+from nnunetv2_strokesynth.phantom.vendors import (
+    VENDOR_NAMES,
+    VENDORS,
+    Vendor,
+    draw_vendor,
+)
 
 FULL_SIZE = 256
 MIXED = "mixed"
-TWO_SLAB_SHARE = 31 / 63
-"""ISLES 2018: 31 of the 63 training patients have two scans."""
-# Slices per scan -> share of the patients. Of the release's scans 51 have 2 slices, 19 have 4, 9
-# have 8, 13 have 16 and 2 have 22.
-_TWO_SLAB_SLICES = {2: 51 / 62, 4: 11 / 62}
-_ONE_SLAB_SLICES = {4: 8 / 32, 8: 9 / 32, 16: 13 / 32, 22: 2 / 32}
 _SLICE_MM = {2: (10.0, 12.0), 4: (8.0, 10.0), 8: (5.0, 8.0, 10.0), 16: (5.0, 6.0), 22: (4.0, 5.0)}
 # ISLES 2017: the whole brain in one scan of 19 to 30 slices and 40 to 80 frames. Choice: at least
 # 60 frames, because frames are 1 s apart here and fewer would cut off the late curves of a deficit.
@@ -23,12 +24,14 @@ _MRI_SLICE_MM = {19: (6.0, 6.5), 24: (5.0, 5.5), 25: (5.0,), 30: (4.0, 4.5)}
 _MRI_FRAMES = (60, 70, 80)
 _MRI_STREAM = 17
 # ISLES 2024: the whole brain in one scan. Choices: slices as thick as those of CT perfusion (5 mm
-# and more, 96 to 128 mm in all), and at least 45 frames, because fewer would cut off late curves.
+# and more, 96 to 128 mm in all), and at least 45 s, because less would cut off late curves.
 _ISLES2024_SLICE_MM = {16: (6.0, 7.0, 8.0), 20: (5.0, 5.5, 6.0), 24: (5.0,)}
-_ISLES2024_FRAMES = (45, 50, 60)
+_ISLES2024_DURATIONS_S = (45, 50, 60)
 _ISLES2024_STREAM = 24
-_FRAMES = (43, 45, 50, 54, 60, 64)
-_FRAME_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
+# ISLES 2018: 43 to 64 frames, a second apart. Other vendors' frames are fewer in the same time.
+_DURATIONS_S = (43, 45, 50, 54, 60, 64)
+_DURATION_SHARES = (0.5, 0.15, 0.15, 0.08, 0.07, 0.05)
+_TIMING_STREAM = 174
 
 
 class PhantomSettings(NamedTuple):
@@ -45,6 +48,9 @@ class PhantomSettings(NamedTuple):
         layout: the release that the files look like.
         orientation: order in which axes are stored, such as ``LAS``; ``mixed`` draws one for each
             scan, as releases have them. It counts where the layout's headers tell.
+        vendors: names of the vendors of the CT scanners, in the order of ``VENDORS``.
+        test_vendors: those of the test scans; empty for the same.
+        truth: whether the true perfusion is written, too.
     """
 
     size: int = 256
@@ -53,18 +59,40 @@ class PhantomSettings(NamedTuple):
     max_slices: int | None = None
     layout: str = "isles2018"
     orientation: str = MIXED
+    vendors: tuple[str, ...] = VENDOR_NAMES
+    test_vendors: tuple[str, ...] = ()
+    truth: bool = False
+
+    def vendors_of(self, split: int) -> tuple[str, ...]:
+        """The vendors of a split (0 training, 1 testing), in the order of ``VENDORS``."""
+        names = self.test_vendors if split == 1 and self.test_vendors else self.vendors
+        return tuple(name for name in VENDORS if name in names)
 
 
 class ScanPlan(NamedTuple):
-    """One scan. ``number`` and ``patient`` count from 1, ``slab`` from 0 in ``slabs``."""
+    """One scan.
+
+    Attributes:
+        number, patient: count from 1.
+        slab: counts from 0 in ``slabs``.
+        timetable: of the series.
+        patient_seed, scan_seed: of the generators.
+        vendor: of the CT scanner, a name in ``VENDORS``; empty for an MRI study.
+    """
 
     number: int
     patient: int
     slab: int
     slabs: tuple[SlabGrid, ...]
-    n_frames: int
+    timetable: Timetable
     patient_seed: tuple[int, ...]
     scan_seed: tuple[int, ...]
+    vendor: str = ""
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the series."""
+        return len(self.timetable.times_s)
 
     @property
     def grid(self) -> SlabGrid:
@@ -72,33 +100,36 @@ class ScanPlan(NamedTuple):
         return self.slabs[self.slab]
 
 
-def _draw(rng: np.random.Generator, shares: dict[int, float]) -> int:
-    return int(rng.choice(list(shares), p=list(shares.values())))
-
-
 def _draw_pixel_mm(rng: np.random.Generator, size: int) -> float:
     return float(np.round(rng.uniform(0.80, 1.04), 4)) * FULL_SIZE / size
 
 
 def _draw_slabs(
-    rng: np.random.Generator, size: int, max_slices: int | None
+    rng: np.random.Generator, vendor: Vendor, size: int, max_slices: int | None
 ) -> tuple[SlabGrid, ...]:
-    two = rng.random() < TWO_SLAB_SHARE
-    n_slices = _draw(rng, _TWO_SLAB_SLICES if two else _ONE_SLAB_SLICES)
+    kinds = vendor.coverage.shares
+    chosen = int(rng.choice(len(kinds), p=[share for *_, share in kinds]))
+    n_slabs, n_slices = kinds[chosen][:2]
     slice_mm = float(rng.choice(_SLICE_MM[n_slices]))
     pixel_mm = _draw_pixel_mm(rng, size)
     centre_mm = rng.uniform(10.0, 28.0)
     n_slices = min(n_slices, max_slices or n_slices)
     height_mm = n_slices * slice_mm
-    bottom_mm = centre_mm - height_mm * (1.0 if two else 0.5)
+    bottom_mm = centre_mm - height_mm * n_slabs / 2
     return tuple(
         SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm + k * height_mm)
-        for k in range(2 if two else 1)
+        for k in range(n_slabs)
     )
 
 
 def plan_scans(
-    seed: int, split: int, n_scans: int, *, size: int, max_slices: int | None = None
+    seed: int,
+    split: int,
+    n_scans: int,
+    *,
+    size: int,
+    max_slices: int | None = None,
+    vendors: tuple[str, ...] = VENDOR_NAMES,
 ) -> list[ScanPlan]:
     """The first ``n_scans`` scans of a split; a longer plan begins with the shorter one.
 
@@ -109,14 +140,17 @@ def plan_scans(
             is reached before it.
         size: pixels along x and y.
         max_slices: cap on the slices of a scan.
+        vendors: names of the vendors; each patient has one of them.
     """
     scans: list[ScanPlan] = []
     patient = 0
     while len(scans) < n_scans:
         patient += 1
         rng = np.random.default_rng(np.random.SeedSequence([seed, split, patient]))
-        slabs = _draw_slabs(rng, size, max_slices)
-        n_frames = int(rng.choice(_FRAMES, p=_FRAME_SHARES))
+        vendor = VENDORS[draw_vendor(seed, split, patient, vendors)]
+        slabs = _draw_slabs(rng, vendor, size, max_slices)
+        duration_s = float(rng.choice(_DURATIONS_S, p=_DURATION_SHARES))
+        own_seed = (seed, split, patient)
         for slab in range(len(slabs)):
             scans.append(
                 ScanPlan(
@@ -124,40 +158,59 @@ def plan_scans(
                     patient=patient,
                     slab=slab,
                     slabs=slabs,
-                    n_frames=n_frames,
-                    patient_seed=(seed, split, patient, 0),
-                    scan_seed=(seed, split, patient, 1 + slab),
+                    timetable=_draw_timetable(own_seed, vendor, duration_s, slabs[slab]),
+                    patient_seed=(*own_seed, 0),
+                    scan_seed=(*own_seed, 1 + slab),
+                    vendor=vendor.name,
                 )
             )
     return scans[:n_scans]
+
+
+def _draw_timetable(
+    own_seed: tuple[int, ...], vendor: Vendor, duration_s: float, grid: SlabGrid
+) -> Timetable:
+    """A patient's scans have the same time between frames."""
+    rng = np.random.default_rng(np.random.SeedSequence([*own_seed, _TIMING_STREAM]))
+    step_s = float(rng.choice(vendor.timing.steps_s))
+    return vendor.timing.timetable(duration_s, step_s, grid.n_slices)
 
 
 def _plan_whole_brain(
     number: int,
     own_seed: tuple[int, ...],
     slice_mm_choices: dict[int, tuple[float, ...]],
-    frame_choices: tuple[int, ...],
+    duration_choices_s: tuple[int, ...],
     *,
     size: int,
     max_slices: int | None,
+    vendor: str = "",
 ) -> ScanPlan:
-    """A patient's only scan; where ``max_slices`` caps it, the slices around its middle stay."""
+    """A patient's only scan; without a vendor it has a frame each second.
+
+    Where ``max_slices`` caps it, the slices around its middle stay.
+    """
     rng = np.random.default_rng(np.random.SeedSequence(own_seed))
     n_slices = int(rng.choice(list(slice_mm_choices)))
     slice_mm = float(rng.choice(slice_mm_choices[n_slices]))
     pixel_mm = _draw_pixel_mm(rng, size)
     centre_mm = rng.uniform(18.0, 28.0)
-    n_frames = int(rng.choice(frame_choices))
+    duration_s = int(rng.choice(duration_choices_s))
     n_slices = min(n_slices, max_slices or n_slices)
     bottom_mm = centre_mm - n_slices * slice_mm / 2
+    grid = SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm)
+    timetable = even_timetable(duration_s)
+    if vendor:
+        timetable = _draw_timetable(own_seed, VENDORS[vendor], duration_s, grid)
     return ScanPlan(
         number=number,
         patient=number,
         slab=0,
-        slabs=(SlabGrid(size, pixel_mm, n_slices, slice_mm, bottom_mm),),
-        n_frames=n_frames,
+        slabs=(grid,),
+        timetable=timetable,
         patient_seed=(*own_seed, 0),
         scan_seed=(*own_seed, 1),
+        vendor=vendor,
     )
 
 
@@ -190,6 +243,7 @@ def plan_isles2024_scans(
     size: int,
     max_slices: int | None = None,
     first: int = 1,
+    vendors: tuple[str, ...] = VENDOR_NAMES,
 ) -> list[ScanPlan]:
     """CT scans of a split: one for each patient, of the whole brain.
 
@@ -202,6 +256,7 @@ def plan_isles2024_scans(
         size: pixels along x and y.
         max_slices: cap on the slices of a scan; those around its middle stay.
         first: number of the first scan; the test scans are numbered after the training scans.
+        vendors: names of the vendors; each patient has one of them.
     """
     options = {"size": size, "max_slices": max_slices}
     return [
@@ -209,8 +264,9 @@ def plan_isles2024_scans(
             number,
             (seed, split, number, _ISLES2024_STREAM),
             _ISLES2024_SLICE_MM,
-            _ISLES2024_FRAMES,
+            _ISLES2024_DURATIONS_S,
             **options,
+            vendor=draw_vendor(seed, split, number, vendors),
         )
         for number in range(first, first + n_scans)
     ]

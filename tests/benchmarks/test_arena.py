@@ -50,6 +50,37 @@ def test_settings_are_kept_and_contradictions_refused(tmp_path):
         settings_of(tmp_path / "a", {"size": 64})
 
 
+def test_vendors_are_kept_and_unknown_ones_refused(tmp_path):
+    wanted = {"vendors": ["B", "A"], "test_vendors": ["C"]}
+    first = settings_of(tmp_path / "a", wanted)
+    assert (first.vendors, first.test_vendors) == (("A", "B"), ("C",))
+    assert settings_of(tmp_path / "a", {"vendors": ["A", "B"]}) == first
+    assert "training scans: A, B; of the held-out scans: C." in first.scanners
+    with pytest.raises(ValueError, match="made with test_vendors"):
+        settings_of(tmp_path / "a", {"test_vendors": ["D"]})
+    with pytest.raises(ValueError, match="--test-vendors Z: expected one or more of A, B, C, D"):
+        settings_of(tmp_path / "b", {"test_vendors": ["Z"]})
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_arena_of_one_scanner_is_no_mixed_one(tmp_path):
+    """Its settings were written before there were vendors."""
+    (tmp_path / "settings.json").write_text(json.dumps({"size": 96, "physics": "changed"}))
+    assert settings_of(tmp_path, {}).vendors == ()
+    with pytest.raises(ValueError, match="made with vendors"):
+        settings_of(tmp_path, {"vendors": ["A"]})
+
+
+def test_held_out_scans_are_of_the_vendor_that_no_training_scan_has(tmp_path):
+    pytest.importorskip("nilearn")
+    settings = Settings(cases=3, test_cases=2, size=32, vendors=("A", "B"), test_vendors=("C",))
+    (tmp_path / "logs").mkdir()
+    data._make_phantom(tmp_path, settings)
+    assert data.held_out_vendors(tmp_path) == {"test_001": "C", "test_002": "C"}
+    info = json.loads((tmp_path / "phantom" / "phantom.json").read_text())
+    assert {scan["vendor"] for scan in info["cases"]["TRAINING"]} == {"A", "B"}
+
+
 def test_a_difference_is_taken_scan_by_scan_over_shared_folds():
     scans = both_checkpoints(
         scan("stock", 0, "a", 0.4),

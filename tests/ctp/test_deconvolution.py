@@ -33,7 +33,9 @@ BOLUS = BolusCurves(
 
 def _curves(cbf, cbv, delay_s):
     arrays = [np.atleast_1d(np.asarray(v, np.float32)) for v in (cbf, cbv, delay_s)]
-    return tissue_curves(*arrays, unit_flow_curves(BOLUS, N_FRAMES, DISPERSION_PER_DELAY))
+    return tissue_curves(
+        *arrays, unit_flow_curves(BOLUS, np.arange(float(N_FRAMES)), DISPERSION_PER_DELAY)
+    )
 
 
 def _aif():

@@ -26,7 +26,7 @@ def test_arterial_curve_is_over_its_baseline(start):
     curves, aif = measured_curves(series, brain, pixel_mm=1.0)
     assert aif.sum() > 0 and aif.max() > 0.8 * (arterial.max() - arterial[-1])
     assert curves.shape == (24 * 24, 40)
-    maps = maps_from_series(series, brain, pixel_mm=1.0, frame_s=1.0)
+    maps = maps_from_series(series, brain, pixel_mm=1.0, times_s=np.arange(len(series)))
     assert all(np.isfinite(volume).all() for volume in maps)
     assert np.median(maps.cbf[brain]) > 0
 

@@ -11,6 +11,7 @@ import SimpleITK
 from scipy import ndimage
 
 from nnunetv2_strokesynth import cli
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.dataset import (
     PhantomSettings,
@@ -24,10 +25,15 @@ from nnunetv2_strokesynth.phantom.isles2024_layout import (
 from nnunetv2_strokesynth.phantom.patient import draw_patient
 from nnunetv2_strokesynth.phantom.physics import Physics
 from nnunetv2_strokesynth.phantom.plan import plan_isles2024_scans
+from nnunetv2_strokesynth.phantom.vendors import VENDOR_NAMES
 
 pytest.importorskip("nilearn")
-# One order of axes, so that files can be compared with what was simulated.
-SETTINGS = PhantomSettings(size=32, seed=5, max_slices=4, layout="isles2024", orientation="LPS")
+# One order of axes and one vendor, so that files can be compared with what was simulated; the other
+# vendors' files are tested in test_vendors.py.
+VENDOR = ("A",)
+SETTINGS = PhantomSettings(
+    size=32, seed=5, max_slices=4, layout="isles2024", orientation="LPS", vendors=VENDOR
+)
 _CROSS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], bool)
 MAPS = ("cbf", "cbv", "mtt", "tmax")
 DTYPES = {
@@ -55,7 +61,7 @@ def phantom(tmp_path_factory):
 @pytest.fixture(scope="module")
 def simulated():
     """The plan and the scan of the phantom's second patient."""
-    plan = plan_isles2024_scans(5, 0, 2, size=32, max_slices=4)[1]
+    plan = plan_isles2024_scans(5, 0, 2, size=32, max_slices=4, vendors=VENDOR)[1]
     return plan, simulate_scan(plan, ISLES2024)
 
 
@@ -102,7 +108,7 @@ def test_nothing_else_is_there(phantom):
 
 
 def test_shapes_types_and_units(phantom):
-    plans = plan_isles2024_scans(5, 0, 4, size=32, max_slices=4)
+    plans = plan_isles2024_scans(5, 0, 4, size=32, max_slices=4, vendors=VENDOR)
     for plan in plans:
         files = _files(phantom, plan.number)
         assert set(files) == set(DTYPES)
@@ -180,11 +186,14 @@ def test_ctp_and_maps_end_before_the_ncct_does(phantom):
 
 
 def test_few_slices_are_all_covered(simulated):
-    case = simulated[1].case
-    few = case._replace(
-        ctp=case.ctp[:, :3], maps=type(case.maps)(*(volume[:3] for volume in case.maps))
+    plan, scan = simulated
+    few = scan.case._replace(
+        grid=plan.grid._replace(n_slices=3),
+        ctp=scan.case.ctp[:, :3],
+        computed=scan.case.computed[:3],
+        maps=PerfusionMaps(*(volume[:3] for volume in scan.case.maps)),
     )
-    volumes = admission_volumes(few)
+    volumes = admission_volumes(few, plan.timetable)
     np.testing.assert_array_equal(volumes["space-ncct_ctp"], few.ctp)
     np.testing.assert_array_equal(volumes["perfusion-maps/space-ncct_mtt"], few.maps.mtt)
 
@@ -195,7 +204,7 @@ def test_cta_is_the_frame_at_the_arterial_peak(phantom, simulated):
     cta = _voxels(_files(phantom, plan.number)["cta"])
     np.testing.assert_array_equal(cta, scan.case.ctp[peak].T)
     late = scan.case._replace(bolus=scan.case.bolus._replace(peak_s=1000.0))
-    last = admission_volumes(late)["space-ncct_cta"]
+    last = admission_volumes(late, plan.timetable)["space-ncct_cta"]
     np.testing.assert_array_equal(last, scan.case.ctp[-1])
 
 
@@ -225,7 +234,7 @@ def test_adc_of_csf_tissue_and_infarct():
 
 
 def test_truth_of_a_test_patient(phantom):
-    plan = plan_isles2024_scans(5, 1, 1, size=32, max_slices=4, first=5)[0]
+    plan = plan_isles2024_scans(5, 1, 1, size=32, max_slices=4, first=5, vendors=VENDOR)[0]
     scan = simulate_scan(plan, ISLES2024)
     truth = phantom / "TESTING_truth"
     found = sorted(path.relative_to(truth).as_posix() for path in truth.rglob("*.nii.gz"))
@@ -240,7 +249,8 @@ def test_truth_of_a_test_patient(phantom):
 def test_settings_file(phantom):
     info = json.loads((phantom / "phantom.json").read_text())
     assert info["complete"] is True
-    wanted = {"version": 3, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
+    wanted = {"version": 4, "layout": "isles2024", "size": 32, "seed": 5, "dwi": True}
+    wanted |= {"vendors": ["A"], "test_vendors": [], "truth": False}
     assert info["settings"] == {**wanted, "max_slices": 4, "orientation": "LPS"}
     names = {split: [scan["case"] for scan in scans] for split, scans in info["cases"].items()}
     assert names["training"] == [f"sub-stroke{number:04d}" for number in (1, 2, 3, 4)]
@@ -326,17 +336,18 @@ def test_without_dwi(tmp_path):
     assert (out / "TESTING_truth" / "dwi" / "test_0002.nii.gz").is_file()
 
 
-def test_several_orders_of_axes_by_default(phantom, tmp_path):
+def test_several_orders_of_axes_by_default(tmp_path):
     """The same voxels at the same places as in one order; ``phantom.json`` names each order."""
-    root = tmp_path / "mixed"
-    settings = SETTINGS._replace(orientation="mixed")
-    write_phantom(root, 4, 0, settings)
+    root, in_one_order = tmp_path / "mixed", tmp_path / "one"
+    settings = SETTINGS._replace(vendors=VENDOR_NAMES)
+    write_phantom(in_one_order, 4, 0, settings)
+    write_phantom(root, 4, 0, settings._replace(orientation="mixed"))
     scans = json.loads((root / "phantom.json").read_text())["cases"]["training"]
     orders = [scan["orientation"] for scan in scans]
     assert len({order["images"] for order in orders}) > 1
     assert any(order["images"] != order["lesion"] for order in orders)
     for number, order in enumerate(orders, start=1):
-        plain = _files(phantom, number)
+        plain = _files(in_one_order, number)
         for name, path in _files(root, number).items():
             image = nibabel.load(path)
             expected = order["lesion" if name == "lesion-msk" else "images"]
@@ -368,7 +379,8 @@ def test_other_layouts_write_down_what_they_did(tmp_path):
         info = json.loads((root / "phantom.json").read_text())
         settings[layout] = list(info["settings"])
         assert len(info["cases"]) == 2
-    assert settings["isles2018"] == ["version", "size", "seed", "dwi", "max_slices"]
+    vendors = ["vendors", "test_vendors", "truth"]
+    assert settings["isles2018"] == ["version", "size", "seed", "dwi", "max_slices", *vendors]
     assert settings["isles2017"] == ["version", "layout", "size", "seed", "max_slices"]
 
 
@@ -380,7 +392,7 @@ def test_plan():
     assert [plan.patient for plan in plans] == [plan.number for plan in plans]
     assert {len(plan.slabs) for plan in plans} == {1}
     assert {plan.grid.n_slices for plan in plans} == {16, 20, 24}
-    assert {plan.n_frames for plan in plans} == {45, 50, 60}
+    assert {plan.n_frames for plan in plans if plan.vendor == "A"} == {45, 50, 60}
     thin, thick = {16: 6, 20: 5, 24: 5}, {16: 8, 20: 6, 24: 5}
     for plan in plans:
         grid = plan.grid

@@ -19,6 +19,7 @@ from nnunetv2_strokesynth.phantom.patient import Patient, draw_patient, draw_str
 from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS, Physics
 from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 from nnunetv2_strokesynth.phantom.rater import draw_rater, leave_out_spots
+from nnunetv2_strokesynth.phantom.timetable import even_timetable
 from nnunetv2_strokesynth.phantom.tissue import TissueState, apply_deficit
 
 pytest.importorskip("nilearn")
@@ -155,7 +156,7 @@ def boluses(physics: Physics) -> list:
 
 def transport(physics: Physics) -> np.ndarray:
     bolus = draw_bolus(np.random.default_rng(0), DEFAULT_PHYSICS.bolus)
-    return unit_flow_curves(bolus, 12, physics.bolus.dispersion_per_delay)
+    return unit_flow_curves(bolus, np.arange(12.0), physics.bolus.dispersion_per_delay)
 
 
 def motions(physics: Physics) -> list:
@@ -170,7 +171,9 @@ def head(physics: Physics) -> np.ndarray:
 
 def simulated(simulate: Callable) -> Callable[[Physics], object]:
     def scan(physics: Physics) -> object:
-        return simulate(patient(), 0, np.random.default_rng(4), n_frames=43, physics=physics)
+        return simulate(
+            patient(), 0, np.random.default_rng(4), timetable=even_timetable(43), physics=physics
+        )
 
     return scan
 
