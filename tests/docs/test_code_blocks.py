@@ -32,6 +32,7 @@ SESSIONS = (
     ("docs/start/one-scan.md",),
     ("docs/start/isles2018.md", "docs/how-to/evaluate.md"),
     ("docs/start/isles2024.md",),
+    ("docs/how-to/data.md",),
     ("docs/how-to/no-dwi.md",),
     ("docs/how-to/reproduce.md",),
     ("docs/how-to/other-systems.md",),
