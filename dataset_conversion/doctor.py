@@ -7,23 +7,26 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from nnunetv2_strokesynth.channels import CTP, DWI
 from nnunetv2_strokesynth.dataset_conversion.examination import Examination, examine
+from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.findings import (
     CaseFinding,
     Diagnosis,
     Examined,
     Level,
 )
-from nnunetv2_strokesynth.dataset_conversion.kind import DatasetKind
 from nnunetv2_strokesynth.dataset_conversion.known_defects import name_known
 from nnunetv2_strokesynth.dataset_conversion.recognise import find_scans, kinds_of
 from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
-from nnunetv2_strokesynth.dataset_conversion.scans import TRAIN, Scan
+from nnunetv2_strokesynth.dataset_conversion.scans import TEST, TRAIN, Scan
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import WorkerKilledError, map_cases
+
+Result = TypeVar("Result")
 
 
 def recognised_kind(src: Path) -> str:
@@ -62,8 +65,9 @@ def diagnose(
         ValueError, OSError: no scan is found, or a worker was killed.
     """
     kind = load_kind(kind_name)
-    found, problems = find_scans(kind, args.src)
-    chosen, findings = _choose(kind, found, args)
+    found, faults = find_scans(kind, args.src)
+    chosen, findings = _heard(lambda: kind.select_scans(found, args), found)
+    patients, said = _heard(lambda: kind.patients_of(found, args), {})
     settings = kind.settings_of(args)
     tasks = [Examination(scan, settings, kind.convert, is_quick) for scan in chosen]
     try:
@@ -72,51 +76,61 @@ def diagnose(
         )
     except WorkerKilledError as error:
         raise OSError(f"{error} (most likely the memory was full)") from error
-    examined, of_nobody = _with_problems(examined, problems)
+    examined = _with_faults(examined, faults)
     scans = [
         scan._replace(findings=name_known(kind_name, scan.findings, scan.source))
         for scan in examined
     ]
-    findings = name_known(kind_name, [*of_nobody, *findings, *_dwi_note(chosen)])
-    return Diagnosis(args.src, kind_name, is_quick, options, scans, findings)
+    findings += [*said, *_dwi_note(chosen), *_of_patients(scans, patients, args)]
+    findings = name_known(kind_name, findings)
+    return Diagnosis(
+        args.src,
+        kind_name,
+        scans,
+        findings,
+        options=options,
+        is_quick=is_quick,
+        skips_broken=args.skip_broken,
+    )
 
 
-def _choose(
-    kind: DatasetKind, found: list[Scan], args: argparse.Namespace
-) -> tuple[list[Scan], list[CaseFinding]]:
-    """The scans that would be converted, and what the converter says about them as a whole."""
-    findings: list[CaseFinding] = []
-    scans, patients = found, {}
+def _heard(step: Callable[[], Result], otherwise: Result) -> tuple[Result, list[CaseFinding]]:
+    """What a step of the converter gives, and what it says about the data set as a whole.
 
-    def attempt(step: Callable[[], None]) -> None:
-        with _warnings() as said:
-            try:
-                step()
-            except (ValueError, OSError) as error:
-                findings.append(CaseFinding(Level.REFUSED, "", str(error)))
-        findings.extend(CaseFinding(Level.DOUBTFUL, "", text) for text in said)
+    Args:
+        step: called once.
+        otherwise: the result where the step refuses.
+    """
+    result, findings = otherwise, []
+    with _warnings() as said:
+        try:
+            result = step()
+        except (ValueError, OSError) as error:
+            findings.append(CaseFinding(Level.REFUSED, "", str(error)))
+    return result, [*findings, *(CaseFinding(Level.DOUBTFUL, "", text) for text in said)]
 
-    def select() -> None:
-        nonlocal scans
-        scans = kind.select_scans(found, args)
 
-    def assign() -> None:
-        nonlocal patients
-        patients = kind.patients_of(found, args)
-        training = [patients[scan.case_id] for scan in scans if scan.split == TRAIN]
-        n_patients = len(set(training))
-        if n_patients < len(training):
-            text = (
-                f"{len(training)} training scans of {n_patients} patients: scans of one patient "
-                "stay on one side of every fold"
-            )
-            findings.append(CaseFinding(Level.NOTE, "", text))
-        if training:
-            check_folds(n_patients, args.folds)
-
-    attempt(select)
-    attempt(assign)
-    return scans, findings
+def _of_patients(
+    scans: list[Examined], patients: dict[str, str], args: argparse.Namespace
+) -> list[CaseFinding]:
+    """What the converter would say about the patients of the scans that it keeps."""
+    kept = [scan for scan in scans if scan.level != Level.REFUSED or not args.skip_broken]
+    training = [scan.case_id for scan in kept if scan.split == TRAIN]
+    names = {patients[case_id] for case_id in training if case_id in patients}
+    findings = []
+    if scans and not kept:
+        text = f"none of the {len(scans)} scans can be used"
+        findings.append(CaseFinding(Level.REFUSED, "", text))
+    if len(names) < len(training):
+        text = (
+            f"{len(training)} training scans of {len(names)} patients: scans of one patient stay "
+            "on one side of every fold"
+        )
+        findings.append(CaseFinding(Level.NOTE, "", text))
+    if names:
+        _, refused = _heard(lambda: check_folds(len(names), args.folds), None)
+        findings += refused
+    return findings
 
 
 @contextmanager
@@ -140,23 +154,15 @@ def _warnings() -> Iterator[list[str]]:
         logger.propagate = propagates
 
 
-def _with_problems(
-    scans: list[Examined], problems: list[str]
-) -> tuple[list[Examined], list[CaseFinding]]:
-    """The finder's problems, which stop the converter, at the scans that they name."""
-    of_nobody = []
-    for problem in problems:
-        finding = CaseFinding(Level.REFUSED, "", problem)
-        for scan in scans:
-            if problem.startswith(f"{scan.case_id} ") or any(
-                str(path) in problem for path in scan.files.values()
-            ):
-                text = problem.removeprefix(f"{scan.case_id} ({scan.source}): ")
-                scan.findings.insert(0, finding._replace(text=text))
-                break
-        else:
-            of_nobody.append(finding)
-    return scans, of_nobody
+def _with_faults(scans: list[Examined], faults: list[Fault]) -> list[Examined]:
+    """The scans with the finder's faults; one that is there twice becomes a scan without files."""
+    by_case = {scan.case_id: scan for scan in scans}
+    for fault in faults:
+        if fault.case_id not in by_case:
+            split = TRAIN if fault.case_id.startswith("case") else TEST
+            by_case[fault.case_id] = Examined(fault.case_id, fault.source, split, {}, [])
+        by_case[fault.case_id].findings.insert(0, CaseFinding(Level.REFUSED, "", fault.why))
+    return list(by_case.values())
 
 
 def _dwi_note(scans: list[Scan]) -> list[CaseFinding]:

@@ -54,12 +54,14 @@ def examine(task: Examination) -> Examined:
     """
     scan = task.scan
     problems = find_problems(scan)
-    findings = []
+    findings: list[CaseFinding] = []
     if not problems and not task.is_quick:
         problems, findings = _rehearse(task)
     if problems and not task.is_quick:
         problems = _all_problems(scan, problems)
     refused = [CaseFinding(Level.REFUSED, *problem) for problem in problems]
+    if problems or task.is_quick:  # the rehearsal says them otherwise
+        findings = [CaseFinding(Level.DOUBTFUL, "", note) for note in scan.notes]
     findings = [*refused, *findings, *_notes(scan)]
     findings.sort(key=lambda finding: finding.level)
     return Examined(scan.case_id, scan.source, scan.split, scan.files, findings)

@@ -66,25 +66,33 @@ class Diagnosis(NamedTuple):
     Attributes:
         src: its folder.
         kind: a key of ``KINDS``.
-        is_quick: whether voxels were left unread.
-        options: of ``strokesynth convert`` for which it holds.
         scans: the scans, in the converter's order.
         findings: what is not of one scan.
+        options: of ``strokesynth convert`` for which it holds.
+        is_quick: whether voxels were left unread.
+        skips_broken: whether the converter leaves refused scans out, by these options.
     """
 
     src: Path
     kind: str
-    is_quick: bool
-    options: list[str]
     scans: list[Examined]
     findings: list[CaseFinding]
+    options: list[str]
+    is_quick: bool = False
+    skips_broken: bool = False
 
     @property
-    def n_to_decide(self) -> int:
-        """How many scans are refused or doubtful; the data set as a whole counts as one."""
-        levels = [scan.level for scan in self.scans] + [f.level for f in self.findings]
-        n_scans = sum(level < Level.NOTE for level in levels[: len(self.scans)])
-        return n_scans + any(level < Level.NOTE for level in levels[len(self.scans) :])
+    def stops(self) -> bool:
+        """Whether the converter would stop."""
+        refused = any(scan.level == Level.REFUSED for scan in self.scans)
+        whole = any(finding.level == Level.REFUSED for finding in self.findings)
+        return whole or (refused and not self.skips_broken)
+
+    @property
+    def needs_decision(self) -> bool:
+        """Whether the converter would stop, or a scan that it takes is doubtful."""
+        levels = {scan.level for scan in self.scans} | {f.level for f in self.findings}
+        return self.stops or Level.DOUBTFUL in levels
 
     def counts(self) -> dict[str, int]:
         """How many scans are ``refused``, ``doubtful`` and ``fine``."""
@@ -103,7 +111,7 @@ class Diagnosis(NamedTuple):
             "kind": self.kind,
             "quick": self.is_quick,
             "options": self.options,
-            "needs_decision": self.n_to_decide > 0,
+            "needs_decision": self.needs_decision,
             "counts": self.counts(),
             "findings": [_finding(finding) for finding in self.findings],
             "scans": [

@@ -35,9 +35,8 @@ class KnownDefect(NamedTuple):
 KNOWN_DEFECTS = (
     KnownDefect(
         "isles2024",
-        r"two (files|masks)|second mask|lesion-msk",
-        "the release holds a second lesion mask of this patient, on the DWI's own voxels; the one "
-        "in the CT's space counts",
+        r"lesion-msk\S* is read as OT, and \S* is not",
+        "the release holds a second lesion mask of this patient, which is not in the CT's space",
         ("sub-stroke0142",),
     ),
     KnownDefect(
@@ -50,9 +49,9 @@ KNOWN_DEFECTS = (
     ),
     KnownDefect(
         "isles2024",
-        r"\bMTT\b.*(NaN|no measurement)",
-        "the release's MTT holds NaN, infinite and impossible values; they become background and "
-        "are counted",
+        r"MTT: .*hold no measurement",
+        "MTTs of this release hold NaN, infinite and impossible values; above a tenth of the brain "
+        "the scan is refused",
     ),
     KnownDefect(
         "isles2024",
@@ -81,6 +80,16 @@ KNOWN_DEFECTS = (
         "today's download (July 2018) has none; the first release had it as MR_DWI",
     ),
     KnownDefect("isles2018", r"scans of \d+ patients", "many patients have two slabs, two scans"),
+    KnownDefect(
+        "",
+        r"hold no measurement .* and became background",
+        "perfusion software leaves such voxels; above a tenth of the brain the scan is refused",
+    ),
+    KnownDefect(
+        "",
+        r"was resampled: (?!.*the rest is empty)",
+        "files are joined by position",
+    ),
     KnownDefect(
         "",
         r"mL of lesion lie outside the brain mask",

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, found.content())
         logger.info("%s is written", args.json)
     _say_next(found)
-    return int(found.n_to_decide > 0)
+    return int(found.needs_decision)
 
 
 def _check_json(path: Path | None, *, overwrite: bool) -> None:
@@ -83,9 +83,12 @@ def _check_json(path: Path | None, *, overwrite: bool) -> None:
 
 
 def _say_next(found: Diagnosis) -> None:
-    """The conversion, once nothing stops it."""
+    """The conversion; where it would stop at scans, the one that leaves them out."""
     from nnunetv2_strokesynth.dataset_conversion.findings import Level
 
-    findings = [f for scan in found.scans for f in scan.findings] + found.findings
-    if not any(finding.level == Level.REFUSED for finding in findings):
-        say_next(["strokesynth", "convert", found.kind, found.src, *found.options])
+    command = ["strokesynth", "convert", found.kind, found.src, *found.options]
+    if not found.stops:
+        say_next(command)
+    elif not any(finding.level == Level.REFUSED for finding in found.findings):
+        logger.info("repair the refused scans or copy them again; to leave them out:")
+        say_next([*command, "--skip-broken"])

@@ -50,7 +50,15 @@ def test_the_worst_comes_first(bids_scans, doctor):
     (first,) = [i for i, line in enumerate(lines) if line.startswith("REFUSED   case_0003")]
     (second,) = [i for i, line in enumerate(lines) if line.startswith("doubtful  case_0001")]
     assert first < second
-    assert "next: " not in said  # the conversion would stop
+    # The conversion would stop.
+    command = f"convert isles2024 {bids_scans.root} --folds 2 --skip-broken"
+    assert command in said and said.count("next: ") == 1
+    options = ("--convert", "--folds", "2", "--skip-broken")
+    code, said, _ = doctor(bids_scans.root, "-np", "1", *options)
+    assert code == 1 and "1 refused, 1 doubtful, 1 fine" in said
+    bids_scans.write(1, "CT", bids_scans.arrays(1)["CT"].astype(np.int16))
+    code, said, _ = doctor(bids_scans.root, "-np", "1", *options)
+    assert code == 0 and "1 refused, 0 doubtful, 2 fine" in said and command in said
 
 
 def test_json(scans, doctor, tmp_path):

@@ -14,7 +14,7 @@ def scan(number, *findings, split="train"):
 
 
 def diagnosis(*scans, findings=(), is_quick=False):
-    return Diagnosis(Path("/data"), "isles2018", is_quick, [], list(scans), list(findings))
+    return Diagnosis(Path("/data"), "isles2018", list(scans), list(findings), [], is_quick)
 
 
 def finding(level, text, modality="", known=""):
@@ -68,10 +68,22 @@ def test_long_sentences_go_on_below_their_start():
 
 def test_counts_and_what_needs_a_decision():
     note, odd = finding(Level.NOTE, "a"), finding(Level.DOUBTFUL, "b")
-    assert diagnosis(scan(1, note), scan(2)).n_to_decide == 0
-    assert diagnosis(scan(1, odd, odd), scan(2, note)).n_to_decide == 1
-    assert diagnosis(scan(1), findings=[odd]).n_to_decide == 1
-    assert diagnosis(scan(1), findings=[note]).n_to_decide == 0
+    bad = finding(Level.REFUSED, "c")
+    assert not diagnosis(scan(1, note), scan(2), findings=[note]).needs_decision
+    assert diagnosis(scan(1, odd, odd), scan(2, note)).needs_decision
+    assert diagnosis(scan(1), findings=[odd]).needs_decision
+    for found, stops in ((odd, False), (bad, True)):
+        assert (
+            diagnosis(scan(1, found)).stops == diagnosis(scan(1), findings=[found]).stops == stops
+        )
     content = diagnosis(scan(1, odd), scan(2)).content()
     assert content["counts"] == {"refused": 0, "doubtful": 1, "fine": 1}
     assert content["needs_decision"] is True
+
+
+def test_scans_that_are_left_out_need_no_decision():
+    bad = finding(Level.REFUSED, "c")
+    left_out = diagnosis(scan(1, bad), scan(2))._replace(skips_broken=True)
+    assert not left_out.stops and not left_out.needs_decision
+    whole = diagnosis(scan(1), findings=[bad])._replace(skips_broken=True)
+    assert whole.stops and whole.needs_decision

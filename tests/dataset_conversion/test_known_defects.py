@@ -36,3 +36,26 @@ def test_the_worst_comes_first():
 def test_every_entry_is_of_a_kind_and_says_something(defect):
     assert defect.kind in (*KINDS, "")
     assert defect.known
+
+
+@pytest.mark.parametrize(
+    ("text", "settled"),
+    [
+        ("a_lesion-msk.nii.gz is read as OT, and b_lesion-msk.nii is not", False),
+        ("MTT: 2 voxels hold no measurement (2 NaN) and became background; 0 % of the brain", True),
+        ("x.nii does not lie on the CT's voxels and was resampled: it has ...; the CT has", True),
+        ("x.nii was resampled: it has ...; it shows 60 % of the middle, the rest is empty", False),
+        ("0.86 of 16.77 mL of lesion lie outside the brain mask, where", True),
+        ("52% OF THE LESION LIES WHERE THE NETWORK SEES NOTHING", False),
+        ("the CT's median in the brain is 1059, expected 10 to 70 HU", False),
+    ],
+)
+def test_which_warnings_of_the_converter_need_no_decision(text, settled):
+    (found,) = name_known("isles2018", [CaseFinding(Level.DOUBTFUL, "", text)])
+    assert (found.level == Level.NOTE) == settled
+
+
+def test_the_second_mask_of_one_patient():
+    said = "a_space-ncct_lesion-msk.nii.gz is read as OT, and x/b_lesion-msk.nii is not"
+    (found,) = name_known("isles2024", [CaseFinding(Level.DOUBTFUL, "", said)], "x/sub-stroke0142")
+    assert found.level == Level.NOTE and "second lesion mask" in found.known
