@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nnunetv2_strokesynth.phantom.plan import PhantomSettings
 
 DATASET_ID = 18
 NAME = "Dataset018_ISLES2018"
-WORKERS = 2
+WORKERS = max(2, os.cpu_count() or 1)  # the bytes do not depend on it
 
 
 def _changed_physics() -> Physics:
@@ -45,9 +46,10 @@ def make_data(root: Path, settings: Settings) -> None:
     (root / "logs").mkdir(exist_ok=True)
     _make_phantom(root, settings)
     dataset = ["-d", str(DATASET_ID)]
-    plan = ["nnUNetv2_plan_and_preprocess", "-c", "2d", "-np", "2"]
+    convert = ["strokesynth", "convert", "isles2018", str(root / "phantom")]
+    plan = ["nnUNetv2_plan_and_preprocess", "-c", "2d", "-np", str(WORKERS)]
     steps = {
-        "convert": ["strokesynth", "convert", "isles2018", str(root / "phantom"), *dataset],
+        "convert": [*convert, *dataset, "--workers", str(WORKERS)],
         "plan": [*plan, *dataset],
         "plan_resenc": ["nnUNetv2_plan_experiment", "-pl", "nnUNetPlannerResEncM", *dataset],
     }
