@@ -15,12 +15,15 @@ import pandas as pd
 
 from benchmarks.arena.data import DATASET_ID, NAME, plans_name, truth_folder
 from benchmarks.arena.settings import Method, Settings, method_folder
+from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import read_record
 from nnunetv2_strokesynth.evaluation.cases import (
     case_files,
     gather,
 )
 from nnunetv2_strokesynth.evaluation.matching import (
     CasePair,
+    find_maps,
     match_cases,
     pair_images,
 )
@@ -145,17 +148,21 @@ def _measure(run: FoldRun, checkpoint: str) -> None:
     folder = run.folder / checkpoint
     predicted = gather(folder)
     case_ids = match_cases(labels, predicted, pred_folder=folder, allow_missing=False)
-    images = {}
+    images, maps, scale = {}, {}, PAPER
     if run.method.synthesises:
         pseudo_dwi = _pseudo_dwi(run, checkpoint)
         images = pair_images(case_ids, truth / "dwi", pseudo_dwi, allow_missing=False)
+        maps = find_maps(case_ids, run.root / "nnUNet_raw" / NAME / "imagesTs")
+        scale = read_record(pseudo_dwi).scale
     pairs = [
         CasePair(
             case_id,
             labels[case_id],
             predicted.files[case_id],
             str(run.fold),
-            *images.get(case_id, ()),
+            *images.get(case_id, (None, None)),
+            maps.get(case_id, ()),
+            scale,
         )
         for case_id in case_ids
     ]

@@ -21,6 +21,9 @@ HEADER = (
     "difference to stock's best [95 %]",
     "HD mm",
     "local SSIM",
+    "contrast (DWI's own)",
+    "AUC",
+    "best cut, Dice %",
     "training time",
 )
 
@@ -58,6 +61,10 @@ def _row(scans: pd.DataFrame, method: str) -> dict[str, str]:
     distance = mean_over_folds(own, "final", "hausdorff_mm")[method]
     cells.append(f"{distance.mean():.1f} ({distance.notna().sum()})")
     cells.append(_mean(own, "ssim_local"))
+    of_dwi = _mean(own, "dwi_lesion_contrast")
+    cells.append(f"{_mean(own, 'lesion_contrast')} ({of_dwi})" if of_dwi else "")
+    cells.append(_mean(own, "lesion_auc"))
+    cells.append(_mean(own, "cut_dice", factor=100, digits=1))
     seconds, of_baseline = (_seconds(frame) for frame in (own, baseline))
     cells.append("" if np.isnan(of_baseline) else f"{seconds / of_baseline:.1f}")
     return dict(zip(HEADER, cells, strict=True))
@@ -71,11 +78,11 @@ def _difference(scans: pd.DataFrame, method: str, checkpoint: str) -> str:
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
 
 
-def _mean(scans: pd.DataFrame, column: str) -> str:
+def _mean(scans: pd.DataFrame, column: str, *, factor: float = 1.0, digits: int = 2) -> str:
     """Mean over scans of the last checkpoint; empty for a method without such values."""
     final = scans[scans["checkpoint"] == "final"]
     values = final.get(column, pd.Series(dtype=float)).dropna()
-    return f"{values.mean():.2f}" if len(values) else ""
+    return f"{factor * values.mean():.{digits}f}" if len(values) else ""
 
 
 def _seconds(scans: pd.DataFrame) -> float:

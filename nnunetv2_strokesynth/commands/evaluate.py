@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--names", nargs="+", metavar="NAME", help="how to call --pred (and --compare)")
     add("--dwi", type=Path, help="folder of DWI volumes named as the labels (targetsTr)")
     add("--pseudo-dwi", type=Path, help="folder that `strokesynth synthesize` wrote for --pred")
+    add("--images", type=Path, help="folder of the scans (imagesTr), whose perfusion maps show the "
+        "brain of the pseudo-DWI (default: the folder beside --gt)")  # fmt: skip
     add("-o", "--output", type=Path, required=True, help="folder for the results: cases.csv, "
         "summary.md, figures. The lesion-wise F1 is there by any overlap (lesion_f1) and as ISLES "
         "2024 matches lesions, one to one at IoU 0.2 (lesion_f1_isles2024)")  # fmt: skip
@@ -101,17 +103,41 @@ def _matched(args: argparse.Namespace, folder: Path) -> Matched:
 
 
 def _pairs(args: argparse.Namespace, matched: Matched, *, images: bool) -> list[CasePair]:
-    from nnunetv2_strokesynth.evaluation.matching import CasePair, pair_images
+    from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
+    from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import read_record
+    from nnunetv2_strokesynth.evaluation.matching import (
+        CasePair,
+        find_maps,
+        images_beside,
+        pair_images,
+    )
 
     ids, gt, pred = matched
-    by_case = {}
+    by_case, maps, scale = {}, {}, PAPER
     if images and args.dwi is not None:
         by_case = pair_images(ids, args.dwi, args.pseudo_dwi, allow_missing=args.allow_missing)
         logger.info("%d of %d cases have a DWI", len(by_case), len(ids))
-    return [
-        CasePair(i, gt[i], pred.files[i], pred.folds.get(i, ""), *by_case.get(i, (None, None)))
-        for i in ids
-    ]
+        maps = find_maps(ids, args.images or images_beside(args.gt))
+        if len(maps) < len(by_case):
+            logger.warning(
+                "%d of %d cases have no perfusion maps at hand: their brain is the head as the DWI "
+                "shows it; name the scans' folder with --images",
+                len(by_case) - len(maps),
+                len(by_case),
+            )
+        record = read_record(args.pseudo_dwi)
+        scale = record.scale
+        if record.caution:
+            logger.warning("%s: %s", args.pseudo_dwi, record.caution)
+    pairs = []
+    for i in ids:
+        dwi, pseudo_dwi = by_case.get(i, (None, None))
+        images_of = {"dwi": dwi, "pseudo_dwi": pseudo_dwi}
+        fold = pred.folds.get(i, "")
+        pairs.append(
+            CasePair(i, gt[i], pred.files[i], fold, maps=maps.get(i, ()), scale=scale, **images_of)
+        )
+    return pairs
 
 
 def _draw(folder: Path, cases: pd.DataFrame) -> None:

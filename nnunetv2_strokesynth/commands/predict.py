@@ -88,6 +88,10 @@ def run(args: argparse.Namespace) -> None:
         logger.info("%s", note)
     spacing = study.geometry.spacing_zyx_mm
     prediction = patient.predict_patient(predictor, prepared.made.channels, spacing)
+    if prediction.caution:
+        note = f"no pseudo-DWI: {prediction.caution}"
+        prepared.notes.append(note)
+        logger.warning("%s", note)
     result = patient_result.describe_result(_about(args), study, prepared, prediction)
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=is_ours, record=record

@@ -45,7 +45,7 @@ class DwiScale(NamedTuple):
             return np.zeros(dwi.shape, dtype=np.float32)
         return (dwi.astype(np.float32) - np.float32(self.low)) / np.float32(self.unit)
 
-    def raw(self, scaled: np.ndarray | float) -> np.ndarray | float:
+    def raw(self, scaled: np.ndarray) -> np.ndarray:
         """The inverse: from this scale to the DWI's own values."""
         return self.low + self.unit * scaled
 
@@ -98,6 +98,15 @@ def scale_dwi(dwi: np.ndarray, scale: str = PAPER, brain: np.ndarray | None = No
         float32 ``(Z, Y, X)``, nothing clipped; all zeros for a constant volume.
     """
     return find_scale(dwi, scale, brain).apply(dwi)
+
+
+def dwi_window(dwi: np.ndarray, scale: str, brain: np.ndarray | None = None) -> tuple[float, float]:
+    """The grey window of a DWI in its own values that its pseudo-DWI has on the scale.
+
+    Arguments as of ``find_scale``.
+    """
+    found = find_scale(dwi, scale, brain)
+    return found.low, found.low + found.unit * WINDOW_TOP[scale]
 
 
 def likely_brain(dwi: np.ndarray, brain: np.ndarray | None) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How much a pseudo-DWI resembles the DWI: SSIM and PSNR, globally and around the lesion.
 
-The DWI is scaled to [0, 1] first (``dataloading.dwi_scaling.scale_dwi``); the pseudo-DWI is taken
-as the network wrote it, not clipped.
+Both are on the paper's scale (``dataloading.dwi_scaling``), on which the DWI's minimum is 0 and its
+99th percentile 1; neither is clipped, so that a lesion may lie above 1. The data range stays 1.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def ssim_map(dwi: np.ndarray, pseudo_dwi: np.ndarray) -> np.ndarray:
     covariance).
 
     Args:
-        dwi: ``(Z, Y, X)`` in [0, 1].
+        dwi: ``(Z, Y, X)``, mostly in [0, 1].
         pseudo_dwi: same shape.
 
     Returns:
@@ -113,7 +113,7 @@ def psnr(dwi: np.ndarray, pseudo_dwi: np.ndarray, mask: np.ndarray | None = None
     """Peak signal-to-noise ratio in dB, ``10 log10(1 / MSE)``, data range 1.
 
     Args:
-        dwi: ``(Z, Y, X)`` in [0, 1].
+        dwi: ``(Z, Y, X)``, mostly in [0, 1].
         pseudo_dwi: same shape.
         mask: bool, same shape: the voxels to average the squared error over; None = everywhere.
 

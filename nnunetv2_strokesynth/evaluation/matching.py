@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
 from nnunetv2_strokesynth.evaluation.cases import (
     IMAGE_ENDINGS,
     Gathered,
@@ -20,7 +22,16 @@ SPLITS_FILE = "splits_final.json"
 
 
 class CasePair(NamedTuple):
-    """One case to measure; ``dwi`` and ``pseudo_dwi`` are None where there is none."""
+    """One case to measure.
+
+    Attributes:
+        case_id: of the case.
+        gt, pred: true and predicted lesion.
+        fold: that predicted it, or empty.
+        dwi, pseudo_dwi: None where there is none.
+        maps: the perfusion maps, which show the brain; the DWI shows it where there are none.
+        scale: of the pseudo-DWI, one of ``dwi_scaling.SCALES``.
+    """
 
     case_id: str
     gt: Path
@@ -28,6 +39,8 @@ class CasePair(NamedTuple):
     fold: str = ""
     dwi: Path | None = None
     pseudo_dwi: Path | None = None
+    maps: tuple[Path, ...] = ()
+    scale: str = PAPER
 
 
 class Matched(NamedTuple):
@@ -177,3 +190,42 @@ def pair_images(
             "leave them out with --allow-missing."
         )
     return {case_id: (dwi[case_id], pseudo[case_id]) for case_id in sorted(wanted - missing)}
+
+
+def images_beside(gt_folder: Path) -> Path | None:
+    """The folder of the scans of a converted data set: imagesTr for labelsTr; None if absent."""
+    gt_folder = Path(gt_folder)
+    if not gt_folder.name.startswith("labels"):
+        return None
+    folder = gt_folder.with_name(gt_folder.name.replace("labels", "images", 1))
+    return folder if folder.is_dir() else None
+
+
+def find_maps(case_ids: Iterable[str], images: Path | None) -> dict[str, tuple[Path, ...]]:
+    """The perfusion maps of the cases in a converted data set.
+
+    Args:
+        case_ids: the cases.
+        images: ``imagesTr`` or ``imagesTs``, beside ``dataset.json``; or None.
+
+    Returns:
+        Case -> its maps; without the cases that lack one. Empty without such a data set.
+    """
+    if images is None or not (images.parent / "dataset.json").is_file():
+        return {}
+    description = json.loads((images.parent / "dataset.json").read_text(encoding="utf-8"))
+    ending = description.get("file_ending", ".nii.gz")
+    channels = [
+        int(number)
+        for number, name in description.get("channel_names", {}).items()
+        if name in PERFUSION_MAPS
+    ]
+    found = {
+        case_id: tuple(images / f"{case_id}_{channel:04d}{ending}" for channel in channels)
+        for case_id in case_ids
+    }
+    return {
+        case_id: paths
+        for case_id, paths in found.items()
+        if paths and all(path.is_file() for path in paths)
+    }

@@ -69,7 +69,7 @@ def write_tables(
     tables += [comparison_table(comparison, names)] if comparison else []
     with atomic_file(folder / "cases.csv") as temporary:
         cases.to_csv(temporary, index=False)
-    write_text(folder / "summary.md", _markdown(tables, sets))
+    write_text(folder / "summary.md", _markdown(tables, sets, cases))
     summary, agreements = summarise(cases), volume_agreements(cases)
     content = {
         "rules": RULES,
@@ -84,7 +84,18 @@ def write_tables(
     write_json(folder / "summary.json", strict_json(content))
 
 
-def _markdown(tables: list[Table], sets: dict[str, dict[str, Any]]) -> str:
+def _about_threshold(own: pd.DataFrame) -> list[str]:
+    """What the one threshold on the pseudo-DWI is; nothing without pseudo-DWIs."""
+    found = own["cut_threshold"].dropna() if "cut_threshold" in own else own.iloc[:0, 0]
+    if found.empty:
+        return []
+    return [
+        f"  - pseudo-DWI: the best single threshold for all scans is {found.iloc[0]:.2f} of its "
+        f"scale, chosen in hindsight for the highest mean Dice on these {len(found)} scans"
+    ]
+
+
+def _markdown(tables: list[Table], sets: dict[str, dict[str, Any]], cases: pd.DataFrame) -> str:
     lines = ["# Evaluation", ""]
     for name, about in sets.items():
         line = f"- {name}: {about['n_cases']} cases, `{about['folder']}`"
@@ -93,6 +104,7 @@ def _markdown(tables: list[Table], sets: dict[str, dict[str, Any]]) -> str:
         if about["missing_folds"]:
             line += f"; folds without predictions: {', '.join(about['missing_folds'])}"
         lines.append(line)
+        lines += _about_threshold(cases[cases["predictions"] == name])
     lines += ["", RULES, "", *map(to_markdown, tables)]
     lines += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})\n" for name in PICTURES]
     return "\n".join(lines)

@@ -34,8 +34,13 @@ from nnunetv2_strokesynth.ctp.unusable_voxels import (
     clear_unusable,
     series_unusable,
 )
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord
 from nnunetv2_strokesynth.inference.heads import attach_head
-from nnunetv2_strokesynth.inference.predictor import learned_from_dwi
+from nnunetv2_strokesynth.inference.predictor import (
+    has_generator,
+    learned_from_dwi,
+    pseudo_dwi_record,
+)
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.nifti import read_volume
@@ -66,11 +71,15 @@ class Prediction(NamedTuple):
         lesion: bool.
         probability: probability of lesion, float32.
         pseudo_dwi: float32; None for a network that has not learned from a DWI.
+        record: what the pseudo-DWI is.
+        caution: why there is no pseudo-DWI although there is a generator; else empty.
     """
 
     lesion: np.ndarray
     probability: np.ndarray
     pseudo_dwi: np.ndarray | None
+    record: PseudoDwiRecord = PseudoDwiRecord()
+    caution: str = ""
 
 
 def model_preset(dataset_json: dict, model: Path) -> Preset:
@@ -168,11 +177,14 @@ def predict_patient(
         spacing: voxel sizes (z, y, x) in mm.
     """
     lesion, probability = predict(predictor, channels, spacing)
-    if not learned_from_dwi(predictor):
+    if not has_generator(predictor):
         return Prediction(lesion, probability, None)
+    record = pseudo_dwi_record(predictor)
+    if not learned_from_dwi(predictor):
+        return Prediction(lesion, probability, None, record, record.caution)
     attach_head(predictor)
     pseudo_dwi = synthesize_channels(predictor, channels, {"spacing": list(spacing)})[0]
-    return Prediction(lesion, probability, pseudo_dwi)
+    return Prediction(lesion, probability, pseudo_dwi, record)
 
 
 def _compute(

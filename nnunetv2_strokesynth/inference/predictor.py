@@ -12,6 +12,12 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
+    NOTHING,
+    PLANS_KEY,
+    REAL_DWI,
+    PseudoDwiRecord,
+)
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     users_environment,
@@ -78,9 +84,28 @@ def _checked_folds(
     return tuple(folds)
 
 
-def learned_from_dwi(predictor: nnUNetPredictor) -> bool:
-    """Whether the network's generator has learned from DWIs, so that its image looks like one."""
+def pseudo_dwi_record(predictor: nnUNetPredictor) -> PseudoDwiRecord:
+    """What the pseudo-DWI of a loaded model is, by the plans in its folder.
+
+    Of a model older than the record, the trainer says whether it has learned from DWIs.
+
+    Raises:
+        ValueError: the record cannot be read.
+    """
+    configuration = predictor.configuration_manager.configuration
+    if PLANS_KEY in configuration:
+        return PseudoDwiRecord.parse(configuration[PLANS_KEY], "plans.json of the model")
     with redirect_stdout(io.StringIO()):
         trainer = recursive_find_trainer_class_by_name(predictor.trainer_name)
-    has_generator = getattr(predictor.network, "generator", None) is not None
-    return has_generator and getattr(trainer, "uses_dwi", False)
+    learned = REAL_DWI if getattr(trainer, "uses_dwi", False) else NOTHING
+    return PseudoDwiRecord(learned=learned)
+
+
+def has_generator(predictor: nnUNetPredictor) -> bool:
+    """Whether the network makes an image beside the lesion."""
+    return getattr(predictor.network, "generator", None) is not None
+
+
+def learned_from_dwi(predictor: nnUNetPredictor) -> bool:
+    """Whether the network's generator has learned from DWIs, so that its image looks like one."""
+    return has_generator(predictor) and pseudo_dwi_record(predictor).learned == REAL_DWI

@@ -18,11 +18,12 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from tqdm import tqdm
 
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import write_record
 from nnunetv2_strokesynth.dataloading.targets import spacings_mm
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.image_folders import IMAGE_FOLDERS
 from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
-from nnunetv2_strokesynth.inference.predictor import load_predictor
+from nnunetv2_strokesynth.inference.predictor import load_predictor, pseudo_dwi_record
 from nnunetv2_strokesynth.io.image_file import (
     simpleitk_name,
     write_image,
@@ -156,7 +157,8 @@ def synthesize_folder(
     Args:
         predictor: result of ``build_predictor``.
         images: the folder of scans.
-        output: receives the images, in the folders of ``IMAGE_FOLDERS``.
+        output: receives the images, in the folders of ``IMAGE_FOLDERS``, and ``pseudo_dwi.json``,
+            which says what a pseudo-DWI is.
         case_ids: only these scans; None: all.
         with_feature: whether the extractor's feature is written, too.
         overwrite: whether existing files are made again; otherwise they are kept.
@@ -177,6 +179,12 @@ def synthesize_folder(
     wanted = [name for name in outputs if name != "feature" or with_feature]
     ending = predictor.dataset_json["file_ending"]
     scans = _find_scans(images, predictor.dataset_json, case_ids)
+    if "pseudo_dwi" in outputs:
+        record = pseudo_dwi_record(predictor)
+        if record.caution:
+            logger.warning("warning: %s", record.caution)
+        output.mkdir(parents=True, exist_ok=True)
+        write_record(output, record)
     written = []
     for case_id, files in tqdm(scans.items(), desc=outputs[0].replace("_dwi", "-DWI"), unit="scan"):
         paths = {name: output / IMAGE_FOLDERS[name] / f"{case_id}{ending}" for name in wanted}

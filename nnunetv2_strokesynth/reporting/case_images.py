@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER, WINDOW_TOP, dwi_window
 from nnunetv2_strokesynth.evaluation.volumes import (
     Volume,
     on_voxels_of,
@@ -31,7 +33,10 @@ FEATURE, PSEUDO_DWI, DWI, OUTLINES = "feature", "pseudo-DWI", "DWI", "outlines"
 
 
 class CaseFiles(NamedTuple):
-    """Files of one case; ``channels`` and the optional ones may be empty or None."""
+    """Files of one case; ``channels`` and the optional ones may be empty or None.
+
+    ``scale`` is that of the pseudo-DWI, one of ``dwi_scaling.SCALES``.
+    """
 
     case_id: str
     gt: Path
@@ -40,6 +45,7 @@ class CaseFiles(NamedTuple):
     feature: Path | None = None
     pseudo_dwi: Path | None = None
     dwi: Path | None = None
+    scale: str = PAPER
 
 
 class CasePanels(NamedTuple):
@@ -97,8 +103,9 @@ def case_panels(files: CaseFiles) -> CasePanels:
         lesion, spacing = to_radiological(gt)
         pred = _slices(read_mask(files.pred), gt)
         z = widest_lesion_slice(lesion if lesion.any() else pred)
-        images = [*files.channels, (FEATURE, files.feature), (PSEUDO_DWI, files.pseudo_dwi)]
-        panels = [_panel(name, path, gt, z) for name, path in [*images, (DWI, files.dwi)]]
+        images = [*files.channels, (FEATURE, files.feature)]
+        panels = [_panel(name, path, gt, z) for name, path in images]
+        panels += _dwi_panels(files, gt, z)
     except (ValueError, OSError) as error:
         raise ValueError(f"case {files.case_id}: {error}") from error
     panels.append(_outline_panel(panels, lesion[z].shape))
@@ -122,6 +129,21 @@ def _panel(name: str, path: Path | None, reference: Volume, z: int) -> Panel:
         return Panel(name, None)
     image = _slices(read_image(path), reference)[z]
     return Panel(name, image, grey_window(name, image))
+
+
+def _dwi_panels(files: CaseFiles, reference: Volume, z: int) -> list[Panel]:
+    """Pseudo-DWI and DWI in one grey window: that of the scale that the generator learned."""
+    pseudo, dwi = Panel(PSEUDO_DWI, None), Panel(DWI, None)
+    if files.pseudo_dwi is not None:
+        image = _slices(read_image(files.pseudo_dwi), reference)[z]
+        pseudo = Panel(PSEUDO_DWI, image, (0.0, WINDOW_TOP[files.scale]))
+    if files.dwi is not None:
+        volume = _slices(read_image(files.dwi), reference)
+        maps = [path for name, path in files.channels if name in PERFUSION_MAPS and path]
+        brains = [_slices(read_image(path), reference) != 0 for path in maps]
+        brain = np.any(brains, axis=0) if brains else None
+        dwi = Panel(DWI, volume[z], dwi_window(volume, files.scale, brain))
+    return [pseudo, dwi]
 
 
 def _outline_panel(panels: Sequence[Panel], shape: tuple[int, int]) -> Panel:

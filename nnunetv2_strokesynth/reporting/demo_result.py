@@ -12,6 +12,8 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     PRESETS,
 )
+from nnunetv2_strokesynth.dataloading.dwi_scaling import WINDOW_TOP, dwi_window
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import read_record
 from nnunetv2_strokesynth.evaluation.metrics import dice
 from nnunetv2_strokesynth.evaluation.threshold_baseline import (
     best_threshold,
@@ -118,16 +120,19 @@ def _threshold_lines(scans: DemoScans, lesions: list[np.ndarray]) -> list[str]:
 
 def demo_picture(scans: DemoScans, path: Path) -> None:
     """Draw the first held-out scans: channels, pseudo-DWI, DWI, and the lesions' outlines."""
-    rows = []
+    rows, scale = [], read_record(scans.pseudo_dwi).scale
     for case_id in scans.held_out[:N_ROWS_IN_PICTURE]:
         lesion, prediction = scans.lesion(case_id), scans.prediction(case_id)
         z = widest_lesion_slice(lesion)
         panels = [
             Panel(name, scans.channel(case_id, name)[z], window) for name, window in SHOWN.items()
         ]
-        panels.append(Panel("pseudo-DWI", _read(scans.pseudo_dwi / f"{case_id}.nii.gz")[z]))
-        dwi = _read(scans.truth / "dwi" / f"{case_id}.nii.gz")[z]
-        panels += [Panel("DWI", dwi), Panel("outlines", dwi)]
+        pseudo_dwi = _read(scans.pseudo_dwi / f"{case_id}.nii.gz")[z]
+        panels.append(Panel("pseudo-DWI", pseudo_dwi, (0.0, WINDOW_TOP[scale])))
+        dwi = _read(scans.truth / "dwi" / f"{case_id}.nii.gz")
+        brain = np.any([scans.channel(case_id, name) != 0 for name in PERFUSION_MAPS], axis=0)
+        window = dwi_window(dwi, scale, brain)
+        panels += [Panel("DWI", dwi[z], window), Panel("outlines", dwi[z], window)]
         label = f"{case_id}\nDice {dice(lesion, prediction):.2f}"
         # The demo's phantom has the headers of ISLES 2018, which do not tell right from left.
         row = Row(label, panels, lesion[z], prediction[z], outlined=("outlines",))

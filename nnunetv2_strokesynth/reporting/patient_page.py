@@ -140,9 +140,7 @@ def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
         window = _WINDOWS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
         images.append(_Image(name + _UNITS[name], volume, window, "turbo", colour_bar=True))
     if prediction.pseudo_dwi is not None:
-        values = prediction.pseudo_dwi[inside]
-        window = (float(np.percentile(values, 1)), float(np.percentile(values, 99.5)))
-        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, window))
+        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, prediction.record.window))
     probability = _Image("probability of lesion", prediction.probability, (0, 1), "magma", True)
     outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU, outlined=True)
     return [*images, probability, outlined]

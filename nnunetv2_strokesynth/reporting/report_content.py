@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from nnunetv2_strokesynth.channels import PERFUSION_MAPS
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord, read_record
 from nnunetv2_strokesynth.evaluation.cases import (
     N_FOLDS,
     Gathered,
@@ -121,10 +123,11 @@ def find_files(sources: Sources, model: Model) -> tuple[dict[str, CaseFiles], Ga
     pseudo_dwi = _optional(sources.pseudo_dwi, "--pseudo-dwi", ids)
     feature = _optional(sources.feature, "--feature-dir", ids)
     dwi = _optional(sources.dwi, "--dwi", ids)
+    scale = _record(sources).scale
     files = {
         i: CaseFiles(
             i, gt[i], pred.files[i], _channels(i, sources.images, model),
-            feature.get(i), pseudo_dwi.get(i), dwi.get(i),
+            feature.get(i), pseudo_dwi.get(i), dwi.get(i), scale,
         )
         for i in ids
     }  # fmt: skip
@@ -138,7 +141,9 @@ def collect(sources: Sources, model: Model, *, workers: int) -> Content:
     for case_id, case in files.items():
         paired = case.dwi is not None and case.pseudo_dwi is not None
         images = (case.dwi, case.pseudo_dwi) if paired else (None, None)
-        pairs.append(CasePair(case_id, case.gt, case.pred, pred.folds.get(case_id, ""), *images))
+        maps = tuple(path for name, path in case.channels if name in PERFUSION_MAPS and path)
+        fold = pred.folds.get(case_id, "")
+        pairs.append(CasePair(case_id, case.gt, case.pred, fold, *images, maps, case.scale))
     cases = measure_cases(pairs, predictions=sources.kind, workers=workers)
     return Content(
         sources=sources,
@@ -148,6 +153,11 @@ def collect(sources: Sources, model: Model, *, workers: int) -> Content:
         missing_folds=pred.missing_folds,
         unpredicted=tuple(sorted(unpredicted)),
     )
+
+
+def _record(sources: Sources) -> PseudoDwiRecord:
+    """What the pseudo-DWI is; the default without one."""
+    return PseudoDwiRecord() if sources.pseudo_dwi is None else read_record(sources.pseudo_dwi)
 
 
 def by_dice(cases: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +227,8 @@ def synthesis_notes(content: Content, model: Model) -> list[tuple[str, str]]:
     """What is absent of pseudo-DWI and feature, each with the command that makes it (or "")."""
     sources = content.sources
     command = _synthesize_command(sources, model)
-    notes = []
+    caution = _record(sources).caution
+    notes = [(f"What is shown as pseudo-DWI is none: {caution}.", "")] if caution else []
     if sources.pseudo_dwi is None:
         notes.append(
             ("No pseudo-DWI was given. Make it, then add --pseudo-dwi pseudo_dwi:", command)

@@ -146,6 +146,7 @@ class StrokeSynthTrainer_FineTune(StrokeSynthTrainer):
     """
 
     uses_dwi = False
+    learned_from = NOTHING  # L_s, which reaches the generator here, bends what it had learned
     segmentation_gradient = 1.0
     learning_rate = 0.001
     synthesis_rate = 1.0

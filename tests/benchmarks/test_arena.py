@@ -107,6 +107,18 @@ def test_ssim_is_that_of_the_last_checkpoint_of_what_synthesises():
     assert "local SSIM" in markdown(rows(scans[~ours].drop(columns="ssim_local")))
 
 
+def test_how_the_lesion_is_seen_is_shown_of_what_synthesises():
+    scans = both_checkpoints(scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5))
+    seen = (scans["predictions"] == "ours") & (scans["checkpoint"] == "final")
+    values = {"lesion_contrast": 2.25, "dwi_lesion_contrast": 3.8, "lesion_auc": 0.9}
+    for column, value in {**values, "cut_dice": 0.451}.items():
+        scans.loc[seen, column] = value
+    stock, ours = rows(scans)
+    titles = ("contrast (DWI's own)", "AUC", "best cut, Dice %")
+    assert [ours[title] for title in titles] == ["2.25 (3.80)", "0.90", "45.1"]
+    assert [stock[title] for title in titles] == ["", "", ""]
+
+
 def test_training_time_is_relative_to_stock():
     scans = both_checkpoints(scan("stock", 0, "a", 0.4), scan("ours", 0, "a", 0.5))
     scans.loc[scans["predictions"] == "ours", "seconds"] = 150.0

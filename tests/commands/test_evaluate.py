@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
 from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN, scale_dwi
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord, write_record
 from nnunetv2_strokesynth.evaluation import metrics
 from nnunetv2_strokesynth.evaluation.image_quality import (
     local_region,
@@ -101,12 +104,80 @@ def test_pseudo_dwi_is_compared_with_the_scaled_dwi(data, blobs):
     cases = pd.read_csv(data / "out" / "cases.csv").set_index("case_id")
     assert cases["ssim_global"].notna().tolist() == [True, True, False, False, False, False]
     dwi = (1000 * blobs(61)).astype(np.float32)
-    scaled = np.clip((dwi - dwi.min()) / (np.percentile(dwi, 99) - dwi.min()), 0, 1)
+    scaled = (dwi - dwi.min()) / (np.percentile(dwi, 99) - dwi.min())  # not clipped any more
     pseudo, region = blobs(1).astype(np.float32), local_region(blobs(1) > 0.5)
     row = cases.loc["case_001"]
     assert row["psnr_global_db"] == pytest.approx(psnr(scaled, pseudo), abs=1e-4)
     assert row["psnr_local_db"] == pytest.approx(psnr(scaled, pseudo, region), abs=1e-4)
     assert "(4 n.c.)" in (data / "out" / "summary.md").read_text()
+
+
+def _data_set(data, write_volume, brain):
+    """The true lesions as ``labelsTr`` of a converted data set whose maps show the brain."""
+    (data / "gt").rename(data / "labelsTr")
+    description = {"channel_names": {"0": "CT", "1": "CBF"}, "file_ending": ".nii.gz"}
+    (data / "dataset.json").write_text(json.dumps(description))
+    for k in range(2):
+        for channel in range(2):
+            name = f"case_{k:03d}_{channel:04d}.nii.gz"
+            write_volume(brain.astype(np.float32), data / "imagesTr" / name)
+
+
+def test_the_lesion_in_the_pseudo_dwi_is_measured_in_the_brain_of_the_maps(
+    data, blobs, write_volume, capsys
+):
+    images = ("--dwi", str(data / "dwi"), "--pseudo-dwi", str(data / "pseudo"))
+    brain = blobs(77) > 0.2
+    _data_set(data, write_volume, brain)
+    assert _evaluate(data, *images, gt="labelsTr") == 0
+    cases = pd.read_csv(data / "out" / "cases.csv").set_index("case_id")
+    curves = []
+    for k in range(2):
+        lesion, pseudo = blobs(k) > 0.5, blobs(k).astype(np.float32)
+        others = pseudo[brain & ~lesion]
+        contrast = (pseudo[lesion].mean() - others.mean()) / others.std()
+        row = cases.loc[f"case_00{k}"]
+        assert row["lesion_contrast"] == pytest.approx(contrast, rel=1e-4)
+        assert 0.5 < row["lesion_auc"] <= 1 and np.isfinite(row["dwi_lesion_contrast"])
+        cuts = np.arange(251) / 100
+        curves.append([metrics.dice(lesion, brain & (pseudo > cut)) for cut in cuts])
+    best = np.mean(curves, axis=0).argmax()
+    found = cases["cut_dice"][:2]
+    np.testing.assert_allclose(found, np.array(curves)[:, best], atol=1e-6)
+    assert (cases["cut_dice_scan"][:2] >= found - 1e-9).all()
+    assert cases["cut_threshold"].dropna().unique().tolist() == [best / 100]
+    text = (data / "out" / "summary.md").read_text()
+    assert f"is {best / 100:.2f} of its scale, chosen in hindsight" in text
+    assert "Contrast of the DWI" in text and "--images" not in capsys.readouterr().err
+
+
+def test_without_maps_the_brain_is_the_dwis_head_and_that_is_said(data, caplog):
+    images = ("--dwi", str(data / "dwi"), "--pseudo-dwi", str(data / "pseudo"))
+    assert _evaluate(data, *images) == 0
+    assert "2 of 2 cases have no perfusion maps at hand" in caplog.text
+
+
+def test_the_scale_of_the_pseudo_dwi_is_that_of_its_record(data, blobs):
+    """The DWI itself on our scale is a perfect pseudo-DWI, however far that is from the paper's."""
+    images = ("--dwi", str(data / "dwi"), "--pseudo-dwi", str(data / "pseudo"))
+    for k in range(2):
+        source = sitk.ReadImage(str(data / "dwi" / f"case_00{k}.nii.gz"))
+        scaled = sitk.GetImageFromArray(scale_dwi(sitk.GetArrayFromImage(source), BRAIN))
+        scaled.CopyInformation(source)
+        sitk.WriteImage(scaled, str(data / "pseudo" / f"case_00{k}.nii.gz"))
+    write_record(data / "pseudo", PseudoDwiRecord.now(BRAIN, "DWI"))
+    assert _evaluate(data, *images) == 0
+    cases = pd.read_csv(data / "out" / "cases.csv")
+    assert (cases["psnr_global_db"][:2] > 80).all() and (cases["ssim_global"][:2] > 0.9999).all()
+
+
+def test_a_pseudo_dwi_that_is_none_is_said(data, caplog):
+    write_record(data / "pseudo", PseudoDwiRecord.now(BRAIN, "nothing"))
+    images = ("--dwi", str(data / "dwi"), "--pseudo-dwi", str(data / "pseudo"))
+    assert _evaluate(data, *images) == 0
+    assert "no pseudo-DWI" in caplog.text
+    (data / "pseudo" / "pseudo_dwi.json").write_text('{"scale": "median"}')
+    assert _evaluate(data, *images, "--overwrite") == 2
 
 
 def test_one_image_folder_alone_is_refused(data, capsys):

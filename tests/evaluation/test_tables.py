@@ -26,8 +26,9 @@ def cases() -> pd.DataFrame:
     for name, shift in (("A", 0.0), ("B", -0.1)):
         for case_id, true_ml, dice, hd in (("a", 5.0, 0.5, np.nan), ("b", 10.0, 0.7, 8.0),
                                            ("c", 80.0, 0.9, 4.0)):  # fmt: skip
-            row = {column.key: 1.0 for column in COLUMNS if column.table != "synthesis"}
-            row |= {column.key: np.nan for column in COLUMNS if column.table == "synthesis"}
+            of_pseudo_dwi = ("synthesis", "visibility")
+            row = {column.key: 1.0 for column in COLUMNS if column.table not in of_pseudo_dwi}
+            row |= {column.key: np.nan for column in COLUMNS if column.table in of_pseudo_dwi}
             row |= {"predictions": name, "case_id": case_id, "size_group": size_group(true_ml)}
             row |= {"volume_gt_ml": true_ml, "volume_pred_ml": true_ml + 1}
             rows.append(row | {"dice": dice + shift, "hausdorff_mm": hd})

@@ -14,7 +14,8 @@ from nnunetv2_strokesynth.evaluation.measure import measure_case
 from nnunetv2_strokesynth.evaluation.volumes import read_lesion_probability, read_mask
 
 SHAPE = (3, 9, 10)
-ROLES = ("gt", "pred", "dwi", "pseudo_dwi")  # all that `evaluate` reads, by the field of CasePair
+FOLDERS = ("gt", "pred", "dwi", "pseudo_dwi")
+ROLES = (*FOLDERS, "maps")  # all that `evaluate` reads, by the field of CasePair
 BAD_VALUES = (np.nan, np.inf, -np.inf)
 ANY_MASK = np.random.default_rng(0).random(SHAPE) < 0.3
 
@@ -35,13 +36,18 @@ def case(tmp_path, write_volume):
             own = each == role
             path = tmp_path / each / f"case_1{ending if own else '.nii.gz'}"
             paths[each] = write_volume(array if own else _content(each), path)
+        paths["maps"] = (paths["maps"],)
         return CasePair("case_1", **paths)
 
     return make
 
 
 def test_every_role_is_tried():
-    assert set(ROLES) == set(CasePair._fields) - {"case_id", "fold"}
+    assert set(ROLES) == set(CasePair._fields) - {"case_id", "fold", "scale"}
+
+
+def _file(found: CasePair, role: str) -> Path:
+    return found.maps[0] if role == "maps" else getattr(found, role)
 
 
 @pytest.mark.parametrize("bad", BAD_VALUES)
@@ -54,7 +60,7 @@ def test_voxels_that_are_no_numbers_are_refused_and_counted(case, role, ending, 
     found = case(role, array, ending)
     with pytest.raises(ValueError, match="case case_1: .*holds 4 voxels that are NaN or inf") as e:
         measure_case(found)
-    assert str(getattr(found, role)) in str(e.value)
+    assert str(_file(found, role)) in str(e.value)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.9])
@@ -62,7 +68,7 @@ def test_voxels_that_are_no_numbers_are_refused_and_counted(case, role, ending, 
 @pytest.mark.parametrize("role", ROLES)
 def test_files_that_end_early_are_refused(case, role, ending, share):
     found = case(role, _content(role), ending)
-    path: Path = getattr(found, role)
+    path = _file(found, role)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match="case case_1: ") as e:
@@ -70,13 +76,13 @@ def test_files_that_end_early_are_refused(case, role, ending, share):
     assert str(path) in str(e.value)
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", FOLDERS)
 def test_the_command_says_so_in_one_line_and_writes_nothing(case, tmp_path, capsys, role):
     array = _content(role)
     array[1, 2, 3] = np.nan
     case(role, array)
     folders = ("--gt", "--pred", "--dwi", "--pseudo-dwi")
-    named = [word for pair in zip(folders, ROLES, strict=True) for word in pair]
+    named = [word for pair in zip(folders, FOLDERS, strict=True) for word in pair]
     named = [str(tmp_path / word) if word in ROLES else word for word in named]
     assert main(["evaluate", *named, "-o", str(tmp_path / "out"), "--workers", "1"]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from nnunetv2_strokesynth.dataloading.dwi_scaling import scale_dwi
 from nnunetv2_strokesynth.evaluation.volumes import read_image
 from nnunetv2_strokesynth.papers.published import by_source
 from nnunetv2_strokesynth.reporting.case_images import (
@@ -80,6 +81,42 @@ def test_case_panels_cut_the_widest_slice_and_keep_pixel_proportions(tmp_path):
     assert [panel.title for panel in shown.panels] == ["feature", "pseudo-DWI", "DWI", "outlines"]
     figure = draw_panel(shown.panels[-1], Row("", shown.panels), aspect=shown.aspect, inches=2)
     assert figure.get_size_inches().tolist() == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("scale", ["paper", "brain"])
+def test_pseudo_dwi_and_dwi_have_one_window_in_which_the_lesion_is_seen(tmp_path, scale):
+    rng = np.random.default_rng(0)
+    brain = np.zeros((2, 24, 24), bool)
+    brain[:, 4:20, 4:20] = True
+    lesion = np.zeros_like(brain)
+    lesion[0, 6:9, 6:9] = True
+    dwi = (300 + 15 * rng.normal(size=brain.shape)) * brain * (1 + 0.7 * lesion)
+    pseudo = scale_dwi(dwi, scale, brain)
+    volumes = {"gt": lesion, "pred": lesion, "dwi": dwi, "pseudo": pseudo, "cbf": brain}
+    for name, volume in volumes.items():
+        kind = np.uint8 if volume.dtype == bool else np.float32
+        image = sitk.GetImageFromArray(volume.astype(kind))
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+        volumes[name] = tmp_path / f"{name}.nii.gz"
+    shown = case_panels(
+        CaseFiles(
+            "a",
+            volumes["gt"],
+            volumes["pred"],
+            channels=[("CBF", volumes["cbf"])],
+            pseudo_dwi=volumes["pseudo"],
+            dwi=volumes["dwi"],
+            scale=scale,
+        )
+    )
+    panels = {panel.title: panel for panel in shown.panels}
+    grey = {}
+    for title in ("pseudo-DWI", "DWI"):
+        image, (low, high) = panels[title].image, panels[title].window
+        grey[title] = (image - low) / (high - low)
+    np.testing.assert_allclose(grey["pseudo-DWI"], grey["DWI"], atol=1e-4)
+    inside, others = grey["DWI"][lesion[0]].mean(), grey["DWI"][brain[0] & ~lesion[0]].mean()
+    assert 0.3 < others < 0.7 and inside > others + 0.2 and inside < 1.0
 
 
 def test_an_image_on_other_voxels_is_named(tmp_path):
