@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.losses.synthesis import (
     context_collapse,
     context_distance_per_sample,
     context_spread,
+    contrast_terms,
     encode_context,
     known_dwi,
     mean_over_valid,
@@ -60,7 +61,8 @@ class JointLoss(nn.Module):
             ``context_collapse``, each if its image, the encoder and a weight exist.
             ``context_spread`` is the standard deviation of Phi_c(I_d) over the batch, averaged over
             its 16 entries: at 0 the encoder has collapsed to a constant. The terms of the synthesis
-            are NaN for a batch without any DWI.
+            are NaN for a batch without any DWI. Without gradients, as in validation, also
+            ``contrast`` and ``dwi_contrast``, see ``contrast_terms``.
     """
 
     def __init__(
@@ -99,8 +101,9 @@ class JointLoss(nn.Module):
         self.terms = dict(self.segmentation.terms)
         if torch.is_tensor(output):
             return segmentation
-        _, dwi, weight = target
+        labels, dwi, weight = target
         dwi, valid = known_dwi(dwi)
+        self.terms |= contrast_terms(output[1], dwi, labels, valid)
         losses = self._weighted_losses(segmentation, output, RealDwi(dwi, weight, valid))
         return cast(torch.Tensor, sum(share * loss for share, loss in losses if share))
 

@@ -99,6 +99,54 @@ def context_spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()
 
 
+# A DWI is above this share of its scale where there is tissue; air is at 0, brain at 0.5 to 0.8.
+TISSUE = 0.15
+
+
+def batch_contrast(
+    image: torch.Tensor, dwi: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
+    """The lesion's contrast in the images of a batch, all pixels of tissue together.
+
+    (mean in the lesion - mean of the other tissue) / standard deviation of the other tissue.
+
+    Args:
+        image: (B, 1, Y, X): the pseudo-DWI, or the DWI itself.
+        dwi: (B, 1, Y, X), scaled; tissue is where it exceeds ``TISSUE``.
+        labels: (B, 1, Y, X), above 0 in the lesion.
+        valid: bool (B,), which samples have a DWI.
+
+    Returns:
+        A scalar; NaN without lesion or other tissue in the valid samples.
+    """
+    image = wide(image)
+    counted = valid[:, None, None, None].expand_as(dwi)
+    lesion = counted & (labels > 0)
+    others = counted & (dwi > TISSUE) & ~lesion
+    inside, outside = (_moments(image, mask) for mask in (lesion, others))
+    return (inside[0] - outside[0]) / outside[1]
+
+
+def contrast_terms(
+    pseudo_dwi: torch.Tensor, dwi: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The lesion's contrast in pseudo-DWI and DWI for the log of a validation batch.
+
+    Arguments as of ``batch_contrast``; nothing while gradients are computed, as in training.
+    """
+    if torch.is_grad_enabled():
+        return {}
+    images = {"contrast": pseudo_dwi, "dwi_contrast": dwi}
+    return {name: batch_contrast(image, dwi, labels, valid) for name, image in images.items()}
+
+
+def _moments(image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation inside a mask, without waiting for the GPU; NaN if empty."""
+    mean = torch.where(mask, image, 0.0).sum() / mask.sum()
+    variance = torch.where(mask, (image - mean).square(), 0.0).sum() / mask.sum()
+    return mean, variance.sqrt()
+
+
 def context_collapse(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """How far the context vectors of a batch are from being spread and decorrelated.
 

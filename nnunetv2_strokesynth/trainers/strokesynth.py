@@ -10,7 +10,8 @@ from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN
-from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, NOTHING
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, NOTHING, PLANS_KEY
+from nnunetv2_strokesynth.dataloading.targets import TARGETS_RAW_FOLDER
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
 from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI, planned_networks
@@ -56,6 +57,8 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
     replaces switchable norm; intensity normalisation is fixed, rotation limited, and the threshold
     calibrated (the three mixins).
 
+    Without any DWI among the training cases, the three networks learn by L_s alone.
+
     Attributes:
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output.
         segmenter_norm, synthesis_norm: normalisation classes; None takes the plans'.
@@ -63,6 +66,7 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
         context_encoder: a key of ``CONTEXT_ENCODERS``.
     """
 
+    _has_no_dwi = False  # known when the cases are loaded
     preset = "wang2020"
     dwi_scale = BRAIN
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
@@ -120,6 +124,33 @@ class StrokeSynthTrainer(LimitedRotation, ThresholdCalibration, FixedIntensities
 
     def _spread_weight(self) -> float:
         return CONTEXT_ENCODERS[self.context_encoder].spread_weight
+
+    def _without_any_dwi(self, n_cases: int) -> None:
+        """Trains the three networks by L_s alone, end to end, after a warning of three lines.
+
+        The model's plans keep that it has learned no DWI. Extractor and generator then learn at the
+        segmenter's rate: theirs is made for the losses of the synthesis.
+        """
+        folder = self._raw_targets_folder() or TARGETS_RAW_FOLDER
+        for line in (
+            f"none of the {n_cases} training cases of fold {self.fold} has a DWI: the three "
+            "networks learn by L_s alone, and what the generator makes is no pseudo-DWI",
+            "StrokeSynthTrainer_NoDWI trains the segmenter alone, on all channels, in less time",
+            "StrokeSynthTrainer_FineTune with -pretrained_weights starts from a model that learned "
+            f"from DWIs, as of ISLES 2024; or put DWIs, named like the labels, into {folder}",
+        ):
+            self.print_to_log_file(f"WARNING: {line}")
+        self._has_no_dwi = True
+        for group in self.optimizer.param_groups if self.was_initialized else ():
+            group["rate"] = 1.0
+        own = self.plans_manager.plans["configurations"][self.configuration_name]
+        own[PLANS_KEY]["learned"] = NOTHING
+
+    def _rate(self, part: str) -> float:
+        return 1.0 if self._has_no_dwi else super()._rate(part)
+
+    def _segmentation_gradient(self) -> float:
+        return 1.0 if self._has_no_dwi else super()._segmentation_gradient()
 
     def _last_layer(self) -> nn.Module:
         return self.unwrapped_network.segmenter.decoder.seg_layers[-1]

@@ -158,7 +158,7 @@ class SynthesisTrainer(StrokeTrainer):
         return PackTargets(cls._weight_map())
 
     def _prepared(self, train, val):
-        """Each case with its DWI. ``ValueError`` if no training case of this fold has one."""
+        """Each case with its DWI."""
         if not self.uses_dwi:
             return train, val
         cases = [
@@ -168,15 +168,23 @@ class SynthesisTrainer(StrokeTrainer):
         with_dwi = self._prepare_targets(cases)
         n_train = sum(case_id in with_dwi for case_id in train.identifiers)
         if n_train == 0:
-            raise ValueError(
-                f"{type(self).__name__} learns to synthesise the DWI, but none of the "
-                f"{len(train.identifiers)} training cases of fold {self.fold} has one in "
-                f"{self._raw_targets_folder() or TARGETS_RAW_FOLDER}. Put DWI volumes there "
-                f"(named like the labels) or train StrokeSynthTrainer_NoDWI, which needs none."
-            )
+            self._without_any_dwi(len(train.identifiers))
         self.print_to_log_file(f"{n_train} of {len(train.identifiers)} training cases have a DWI")
         folder = targets_folder(self.preprocessed_dataset_folder, self.dwi_scale)
         return PairedDataset(train, folder, with_dwi), PairedDataset(val, folder, with_dwi)
+
+    def _without_any_dwi(self, n_cases: int) -> None:
+        """Hook: no training case of the fold has a DWI.
+
+        Raises:
+            ValueError: a trainer of a paper cannot be trained then.
+        """
+        raise ValueError(
+            f"{type(self).__name__} learns to synthesise the DWI, but none of the "
+            f"{n_cases} training cases of fold {self.fold} has one in "
+            f"{self._raw_targets_folder() or TARGETS_RAW_FOLDER}. Put DWI volumes there "
+            f"(named like the labels) or train StrokeSynthTrainer_NoDWI, which needs none."
+        )
 
     def _raw_targets_folder(self) -> Path | None:
         """``targetsTr`` of the raw data set, or None where the raw data are not at hand.

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from nnunetv2_strokesynth.losses.synthesis import (
+    batch_contrast,
     context_collapse,
     context_distance_per_sample,
     context_spread,
+    contrast_terms,
     encode_context,
     mean_over_valid,
     synthesis_loss,
@@ -185,3 +187,33 @@ def test_descending_the_collapse_term_spreads_an_encoder():
         context_collapse(encoder(images), valid).backward()
         optimizer.step()
     assert context_spread(encoder(images), valid).item() > 5 * before
+
+
+# The contrast of a validation batch
+
+
+def contrast_by_numpy(image, dwi, labels, valid):
+    image, dwi, lesion = (values.numpy()[valid.numpy()] for values in (image, dwi, labels > 0))
+    others = image[(dwi > 0.15) & ~lesion]
+    return (image[lesion].mean() - others.mean()) / others.std()
+
+
+def test_contrast_of_a_batch_equals_numpy():
+    torch.manual_seed(0)
+    image, dwi = torch.rand(2, 4, 1, 8, 8)
+    labels = (torch.rand(4, 1, 8, 8) > 0.8).to(torch.int16)
+    valid = torch.tensor([True, False, True, True])
+    image[1] = torch.nan  # does not count
+    found = batch_contrast(image, dwi, labels, valid)
+    assert found.item() == pytest.approx(contrast_by_numpy(image, dwi, labels, valid), rel=1e-5)
+    brighter = torch.where(labels > 0, image + 1, image)
+    assert batch_contrast(brighter, dwi, labels, valid) > found + 1
+
+
+def test_contrast_without_a_lesion_or_a_dwi_is_nan_and_training_does_not_compute_it():
+    image, labels, valid = torch.rand(2, 1, 8, 8), torch.zeros(2, 1, 8, 8), torch.ones(2).bool()
+    assert batch_contrast(image, image, labels, valid).isnan()
+    assert batch_contrast(image, image, labels + 1, ~valid).isnan()
+    assert contrast_terms(image, image, labels, valid) == {}
+    with torch.no_grad():
+        assert set(contrast_terms(image, image, labels, valid)) == {"contrast", "dwi_contrast"}

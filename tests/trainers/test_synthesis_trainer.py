@@ -1,7 +1,9 @@
 """DWI targets in a training: cases without one, and data sets without any."""
 
 import copy
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,11 +48,35 @@ def raw_copy(nnunet_folders, tmp_path, monkeypatch):
     return raw
 
 
-def test_without_any_dwi_it_stops_and_names_the_other_trainer(raw_copy):
+def _log(trainer):
+    return Path(trainer.log_file).read_text()
+
+
+def test_without_any_dwi_the_three_networks_learn_by_the_segmentation_alone(raw_copy):
     shutil.rmtree(raw_copy / "targetsTr")
     trainer = _trainer()
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    warnings = [line for line in _log(trainer).splitlines() if "WARNING" in line]
+    assert len(warnings) == 3
+    assert all(name in _log(trainer) for name in ("_NoDWI", "_FineTune", "targetsTr", "no pseudo"))
+    assert trainer.unwrapped_network.segmentation_gradient == 1.0
+    assert len({group["lr"] for group in trainer.optimizer.param_groups}) == 1
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    assert np.isfinite(trainer.train_step(next(trainer.dataloader_train))["loss"])
+    weights = [name for name, _ in trainer.network.named_parameters()]
+    after = trainer.network.state_dict()
+    moved = {name.split(".")[0] for name in weights if not torch.equal(before[name], after[name])}
+    assert moved >= {"extractor", "generator", "segmenter"}
+    saved = json.loads((Path(trainer.output_folder_base) / "plans.json").read_text())
+    assert saved["configurations"]["2d"][PLANS_KEY]["learned"] == "nothing"
+
+
+@pytest.mark.parametrize("name", ["StrokeSynthTrainer_Wang2020"])
+def test_without_any_dwi_a_papers_trainer_stops_and_names_the_other_trainer(raw_copy, name):
+    shutil.rmtree(raw_copy / "targetsTr")
     with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
-        trainer.get_tr_and_val_datasets()
+        _trainer(name).get_tr_and_val_datasets()
 
 
 def _stale_targets(raw_copy, nnunet_folders, preprocessed):
@@ -70,8 +96,9 @@ def test_withdrawn_dwis_are_not_trained_on_from_earlier_targets(
     shutil.rmtree(raw_copy / "targetsTr")
     if folder_stays:
         (raw_copy / "targetsTr").mkdir()
-    with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
-        _trainer().get_tr_and_val_datasets()
+    trainer = _trainer()
+    train, _ = trainer.get_tr_and_val_datasets()
+    assert not train.cases_with_target and "has a DWI: the three networks" in _log(trainer)
     assert not list(stale.iterdir())
 
 

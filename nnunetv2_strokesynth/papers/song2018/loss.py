@@ -11,6 +11,7 @@ from nnunetv2_strokesynth.losses.precision import wide
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
 from nnunetv2_strokesynth.losses.synthesis import (
     context_spread,
+    contrast_terms,
     encode_context,
     known_dwi,
     mean_over_valid,
@@ -126,6 +127,7 @@ class Song2018Loss(nn.Module):
         _, pseudo_dwi, feature = output
         labels, dwi, weight = target
         dwi, valid = known_dwi(dwi)
+        self.terms |= contrast_terms(pseudo_dwi, dwi, labels, valid)
         if self.with_extractor:
             explicit = lesion_l1(feature, labels)
             self.terms["feature_lesion"] = explicit.detach()
