@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from benchmarks.arena import candidates, data, probabilities, run
-from benchmarks.arena.candidates import stock_with_our_parts
+from benchmarks.arena.candidates import recipes, stock_with_our_parts
 from benchmarks.arena.fold_run import FoldRun, training_seconds
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.run import settings_of
@@ -27,7 +27,12 @@ from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
 from nnunetv2_strokesynth.phantom.dataset import changed_parameters
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 
-CANDIDATES = [name for name in dir(stock_with_our_parts) if name.startswith("ArenaTrainer_")]
+CANDIDATES = [
+    name
+    for module in (stock_with_our_parts, recipes)
+    for name in dir(module)
+    if name.startswith("ArenaTrainer_")
+]
 
 
 def scan(method: str, fold: int, case_id: str, dice: float, *, checkpoint: str = "final") -> dict:
@@ -266,7 +271,7 @@ def test_every_method_has_a_trainer():
         assert hasattr(strokesynth_trainers, method.trainer) or method.trainer in CANDIDATES
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if "Stock" in name])
 def test_each_of_our_parts_is_added_alone_or_with_the_others(name):
     """Stock nnU-Net's trainer and the part that the name says, or all three."""
     cls = getattr(stock_with_our_parts, name)

@@ -16,8 +16,8 @@ from nnunetv2_strokesynth.dataloading.normalization import with_fixed_intensitie
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY, PseudoDwiRecord
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 from nnunetv2_strokesynth.trainers.earlier_checkpoint import check_same_preparation
+from nnunetv2_strokesynth.trainers.planned_synthesis import CONTEXT_ENCODERS
 from nnunetv2_strokesynth.trainers.strokesynth import (
-    CONTEXT_ENCODERS,
     StrokeSynthTrainer,
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Surrogate,
