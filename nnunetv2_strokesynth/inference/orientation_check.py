@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY, UNKNOWN
+from nnunetv2_strokesynth.io.orientation import CANONICAL, MIXED, ORIENTATION_KEY, UNKNOWN
 
 
 def orientation_notes(dataset_json: dict, model: Path, *, scan: str, order: str) -> list[str]:
@@ -33,6 +33,11 @@ def orientation_notes(dataset_json: dict, model: Path, *, scan: str, order: str)
             "Convert and train again; or, if all of them were in "
             f'{CANONICAL} order, add "{ORIENTATION_KEY}": "{CANONICAL}" to {model}/dataset.json'
         )
+    if learned == MIXED:
+        return [
+            "the model has learned from scans in several orders of axes; another order of this "
+            "scan may give another lesion"
+        ]
     if learned == CANONICAL and order == UNKNOWN:
         return [
             f"the header of {scan} does not say how the head lies, and the model has learned from "

@@ -21,7 +21,8 @@ from nnunetv2_strokesynth.io.nifti import Geometry
 
 CANONICAL = "LPS"
 UNKNOWN = "unknown"
-ORIENTATION_KEY = "orientation"  # in dataset.json: CANONICAL, or UNKNOWN
+MIXED = "mixed"
+ORIENTATION_KEY = "orientation"  # in dataset.json: CANONICAL, UNKNOWN or, by hand, MIXED
 _LETTERS = ("LR", "PA", "SI")  # along LPS's x, y and z, and against it
 _IDENTITY = Geometry((1.0, 1.0, 1.0)).direction
 

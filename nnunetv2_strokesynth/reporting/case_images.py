@@ -36,6 +36,8 @@ class CaseFiles(NamedTuple):
     """Files of one case; ``channels`` and the optional ones may be empty or None.
 
     ``scale`` is that of the pseudo-DWI, one of ``dwi_scaling.SCALES``.
+    ``has_sides`` says that the patient's left and right are known, as ``dataset.json`` does of a
+    data set whose scans were all brought to one order; otherwise the label's header decides.
     """
 
     case_id: str
@@ -46,6 +48,7 @@ class CaseFiles(NamedTuple):
     pseudo_dwi: Path | None = None
     dwi: Path | None = None
     scale: str = PAPER
+    has_sides: bool = False
 
 
 class CasePanels(NamedTuple):
@@ -57,7 +60,7 @@ class CasePanels(NamedTuple):
         slice_number: counted from the feet, from 1.
         n_slices: of the scan.
         aspect: pixel height / pixel width.
-        sides_known: whether the label's header tells the patient's right from the left.
+        sides_known: whether the patient's right can be told from the left.
     """
 
     panels: Sequence[Panel]
@@ -116,7 +119,7 @@ def case_panels(files: CaseFiles) -> CasePanels:
         z + 1,
         len(lesion),
         spacing[1] / spacing[2],
-        not says_nothing(gt.direction, gt.origin),
+        files.has_sides or not says_nothing(gt.direction, gt.origin),
     )
 
 

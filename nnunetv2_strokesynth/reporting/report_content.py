@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from nnunetv2_strokesynth.evaluation.matching import (
 )
 from nnunetv2_strokesynth.evaluation.measure import measure_cases
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY
 from nnunetv2_strokesynth.reporting.case_images import CaseFiles
 from nnunetv2_strokesynth.reporting.model_folder import Model
 
@@ -110,6 +112,15 @@ def _channels(case_id: str, images: Path | None, model: Model) -> list[tuple[str
     return [(name, images / path) for name, path in zip(model.channels, paths, strict=True)]
 
 
+def _has_sides(data_set: Path) -> bool:
+    """Whether ``dataset.json`` of a converted data set says that all its scans are in one order."""
+    try:
+        content = json.loads((data_set / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get(ORIENTATION_KEY) == CANONICAL
+
+
 def find_files(sources: Sources, model: Model) -> tuple[dict[str, CaseFiles], Gathered, set[str]]:
     """Files of every case that can be measured, the predictions found, and the cases without one.
 
@@ -123,11 +134,11 @@ def find_files(sources: Sources, model: Model) -> tuple[dict[str, CaseFiles], Ga
     pseudo_dwi = _optional(sources.pseudo_dwi, "--pseudo-dwi", ids)
     feature = _optional(sources.feature, "--feature-dir", ids)
     dwi = _optional(sources.dwi, "--dwi", ids)
-    scale = _record(sources).scale
+    scale, has_sides = _record(sources).scale, _has_sides(sources.gt.parent)
     files = {
         i: CaseFiles(
             i, gt[i], pred.files[i], _channels(i, sources.images, model),
-            feature.get(i), pseudo_dwi.get(i), dwi.get(i), scale,
+            feature.get(i), pseudo_dwi.get(i), dwi.get(i), scale, has_sides,
         )
         for i in ids
     }  # fmt: skip

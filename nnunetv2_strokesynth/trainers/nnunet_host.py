@@ -18,6 +18,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
+from nnunetv2_strokesynth.dataloading.stored_orders import check_orders
 from nnunetv2_strokesynth.dataloading.withdrawal import (
     SPLITS_FILE,
     Withdrawal,
@@ -95,8 +96,11 @@ class NNUNetHost(nnUNetTrainer):
         """nnU-Net's data sets. The cases are recorded in the fold's ``trained_cases.json``.
 
         Raises:
-            ValueError: a resumed training has learned from a case that validates it now.
+            ValueError: a resumed training has learned from a case that validates it now; or the
+                cases are stored in several orders of axes, see ``stored_orders.check_orders``.
         """
+        for sentence in self._on_first_rank(self._check_orders):
+            self.print_to_log_file(f"WARNING: {sentence}")
         train, val = super().get_tr_and_val_datasets()
         record = partial(
             record_cases,
@@ -108,6 +112,9 @@ class NNUNetHost(nnUNetTrainer):
         for sentence in self._on_first_rank(record):
             self.print_to_log_file(f"WARNING: {sentence}")
         return train, val
+
+    def _check_orders(self) -> list[str]:
+        return check_orders(raw_cases(self._raw_folder(), self.dataset_json), self.dataset_json)
 
     def _withdrawn_cases(self) -> Collection[str]:
         """Finds and reports withdrawn cases. Raises ``ValueError`` if the split names one."""

@@ -140,6 +140,8 @@ def test_models_of_earlier_versions_and_unknown_orders():
     (note,) = orientation_notes(new, MODEL, scan="a", order="unknown")
     assert "the header of a does not say how the head lies" in note
     assert orientation_notes(silent, MODEL, scan="a", order="unknown") == []
+    (note,) = orientation_notes({"orientation": "mixed"}, MODEL, scan="a", order="LPS")
+    assert "several orders" in note
     (note,) = orientation_notes(silent, MODEL, scan="a", order="RAS")
     assert "brought to LPS order" in note
 

@@ -20,7 +20,7 @@ from nnunetv2_strokesynth.reporting.case_images import (
 from nnunetv2_strokesynth.reporting.model_folder import read_loss_terms
 from nnunetv2_strokesynth.reporting.page import environment
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel
-from nnunetv2_strokesynth.reporting.report_content import pick_cases
+from nnunetv2_strokesynth.reporting.report_content import _has_sides, pick_cases
 from nnunetv2_strokesynth.reporting.report_page import published_table
 
 
@@ -160,3 +160,21 @@ def test_loss_log_round_trip_with_the_trainer(tmp_path):
     for key, values in history.items():
         np.testing.assert_array_equal(read[key], values)
     assert read_loss_terms(tmp_path / "none.csv") == {}
+
+
+def test_sides_are_known_where_the_data_set_says_so(tmp_path):
+    """A header that says nothing does not hide what ``dataset.json`` says of all scans."""
+    mask = sitk.GetImageFromArray(np.ones((2, 4, 4), np.uint8))
+    sitk.WriteImage(mask, str(tmp_path / "a.nii.gz"))
+    files = CaseFiles("a", tmp_path / "a.nii.gz", tmp_path / "a.nii.gz")
+    assert not case_panels(files).sides_known
+    assert case_panels(files._replace(has_sides=True)).sides_known
+    for text, known in (
+        ('{"orientation": "LPS"}', True),
+        ('{"orientation": "unknown"}', False),
+        ("{}", False),
+        ("[", False),
+    ):
+        (tmp_path / "dataset.json").write_text(text)
+        assert _has_sides(tmp_path) == known
+    assert not _has_sides(tmp_path / "nowhere")
