@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the true CBF, CBV, MTT, Tmax and delay of each CT scan, too",
     )
+    parser.add_argument(
+        "--defects",
+        action="store_true",
+        help="give training patients 1 to 12 the known defects of ISLES 2024, which phantom.json "
+        "lists; isles2024 only",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--max-slices", type=int, metavar="K", help="at most K slices a scan")
     parser.add_argument("--overwrite", action="store_true", help="replace a phantom that is in OUT")
@@ -111,6 +117,7 @@ def _settings(args: argparse.Namespace) -> PhantomSettings:
         vendors=tuple(args.vendors or VENDOR_NAMES),
         test_vendors=tuple(args.test_vendors or ()),
         truth=args.truth,
+        defects=args.defects,
     )
 
 
@@ -123,8 +130,9 @@ def _next_command(args: argparse.Namespace, settings: PhantomSettings) -> Words:
     n_patients = len({plan.patient for plan in plans[TRAINING]})
     if n_patients == 1:
         return ["strokesynth", "phantom", args.out, *_options(args, settings), "--overwrite"]
-    folds = [] if n_patients >= _FOLDS else ["--folds", n_patients]
-    return ["strokesynth", "convert", args.layout, args.out, *folds]
+    options = [] if n_patients >= _FOLDS else ["--folds", n_patients]
+    options += ["--skip-broken"] if settings.defects else []
+    return ["strokesynth", "convert", args.layout, args.out, *options]
 
 
 def _options(args: argparse.Namespace, settings: PhantomSettings) -> list[object]:

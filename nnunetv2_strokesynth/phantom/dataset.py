@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.io.process_pool import map_cases
 from nnunetv2_strokesynth.phantom.atlas import load_atlas
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
 from nnunetv2_strokesynth.phantom.isles2018_layout import ISLES2018
+from nnunetv2_strokesynth.phantom.isles2024_defects import DEFECTS, describe_defects
 from nnunetv2_strokesynth.phantom.isles2024_layout import ISLES2024
 from nnunetv2_strokesynth.phantom.layout import Layout
 from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE
@@ -81,6 +82,8 @@ def _stored_settings(settings: PhantomSettings, physics: Physics) -> dict[str, o
     layout = LAYOUTS[settings.layout]
     values = settings._asdict()
     stored = {"version": layout.version, **{name: values[name] for name in layout.settings}}
+    if not settings.defects:  # as phantoms have it that know of none
+        stored.pop("defects", None)
     changed = changed_parameters(physics)
     return json.loads(json.dumps(stored | ({"physics": changed} if changed else {})))
 
@@ -104,7 +107,7 @@ def _check_existing(root: Path, layout: Layout, wanted: dict[str, object]) -> No
                 f"{root} exists, is not empty and is not a phantom; choose another folder"
             )
         return
-    default = {"layout": layout.name, "physics": "the default"}
+    default = {"layout": layout.name, "physics": "the default", "defects": False}
     found, wanted = {**default, **_found_settings(root)}, {**default, **wanted}
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
@@ -140,8 +143,11 @@ def _describe(
             | _describe_orders(layout.orders(plan, settings))
             for plan in plans[split]
         ]
+    names = {plan.number: layout.case_name(0, plan.number) for plan in plans[0]}
+    defects = {"defects": describe_defects(names)} if settings.defects else {}
     return {
         "settings": stored,
+        **defects,
         "complete": complete,
         "licence": "simulated data; anatomy from MNI ICBM152 2009a as shipped by nilearn",
         "cases": splits,
@@ -252,6 +258,12 @@ def _check_settings(n_train: int, n_test: int, settings: PhantomSettings, worker
     check_vendors("--vendors", settings.vendors)
     if settings.test_vendors:
         check_vendors("--test-vendors", settings.test_vendors)
+    if settings.defects:
+        if "defects" not in LAYOUTS[settings.layout].settings:
+            raise ValueError(f"--defects: those of {settings.layout} are not known; use isles2024")
+        if not settings.dwi:
+            raise ValueError("--defects contradicts --no-dwi: two of the defects are of the DWI")
+        lowest["--cases with --defects"] = (n_train, len(DEFECTS) + 1)
     for option, (value, least) in lowest.items():
         if value < least:
             raise ValueError(f"{option} must be at least {least}, found {value}")

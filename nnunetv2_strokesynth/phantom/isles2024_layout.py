@@ -30,6 +30,16 @@ from nnunetv2_strokesynth.phantom.anatomy import (
     build_head,
 )
 from nnunetv2_strokesynth.phantom.case import Case, simulate_case
+from nnunetv2_strokesynth.phantom.isles2024_defects import (
+    DEFECTS,
+    DERIVATIVES,
+    LESION,
+    OTHER_RAW,
+    RAW,
+    spoil_files,
+    spoil_volumes,
+    tree_of,
+)
 from nnunetv2_strokesynth.phantom.layout import (
     TESTING,
     TRAINING,
@@ -48,9 +58,9 @@ from nnunetv2_strokesynth.phantom.timetable import FRAME_S, Timetable
 from nnunetv2_strokesynth.phantom.truth import TRUTH_FOLDER, write_true_maps
 from nnunetv2_strokesynth.phantom.vendors import REFERENCE, VENDORS, Vendor
 
-_RAW, _DERIVATIVES, _TRUTH = "raw_data", "derivatives", "TESTING_truth"
+_RAW, _DERIVATIVES, _TRUTH = RAW, DERIVATIVES, "TESTING_truth"
 _ADMISSION, _FOLLOW_UP = 1, 2
-_LESION, _CTP, _MAPS = "space-ncct_lesion-msk", "space-ncct_ctp", "perfusion-maps/space-ncct_"
+_CTP, _MAPS = "space-ncct_ctp", "perfusion-maps/space-ncct_"
 _TRUTHS = ("labels", "dwi")
 _LESION_ORDERS = ("LPS", "LAS")
 _LEAST_SLICES_TO_LOSE = 4
@@ -123,7 +133,7 @@ def admission_volumes(
 
 def follow_up_volumes(scan: FollowedCase, settings: PhantomSettings) -> dict[str, np.ndarray]:
     """Images of the MRI's session: end of the file's path -> (Z, Y, X)."""
-    volumes = {_LESION: scan.case.lesion.astype(np.uint8)}
+    volumes = {LESION: scan.case.lesion.astype(np.uint8)}
     if settings.dwi:
         volumes["space-ncct_dwi"] = scan.case.dwi.astype(np.float32)
         volumes["space-ncct_adc"] = scan.adc.astype(np.float32)
@@ -234,7 +244,7 @@ class PatientLayout(Layout):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        return (_RAW, _DERIVATIVES, _TRUTH, TRUTH_FOLDER)
+        return (_RAW, OTHER_RAW, _DERIVATIVES, _TRUTH, TRUTH_FOLDER)
 
     def plan(self, settings: PhantomSettings, n_train: int, n_test: int) -> list[list[ScanPlan]]:
         options = {"size": settings.size, "max_slices": settings.max_slices}
@@ -280,7 +290,7 @@ class PatientLayout(Layout):
         path = self.truth_file(root, "labels", number)
         if split == TRAINING:
             folder = root / _DERIVATIVES / self.case_name(split, number)
-            path = folder / _relative_path(number, _FOLLOW_UP, _LESION)
+            path = folder / _relative_path(number, _FOLLOW_UP, LESION)
         image: nibabel.Nifti1Image = nibabel.load(path)
         voxel_ml = float(np.prod(image.header.get_zooms()[:3], dtype=np.float64)) / 1000
         return round(int(np.count_nonzero(np.asarray(image.dataobj))) * voxel_ml, 3)
@@ -307,18 +317,33 @@ class PatientLayout(Layout):
         visits = {_ADMISSION: admission_volumes(scan.case, plan.timetable, vendor)}
         if split == TRAINING:
             visits[_FOLLOW_UP] = follow_up_volumes(scan, settings)
-        with atomic_folder(root / _DERIVATIVES / name) as folder:
-            for visit, volumes in visits.items():
-                for ending, volume in volumes.items():
-                    order = orders["lesion" if ending == _LESION else "images"]
-                    path = folder / _relative_path(number, visit, ending)
-                    scaled = vendor.files.scaled_integers and ending.startswith(_MAPS)
-                    frame_s = plan.timetable.header_frame_s
-                    write_sane_nifti(path, volume, affine, order, frame_s=frame_s, scaled=scaled)
-            _write_sidecar(folder / _relative_path(number, _ADMISSION, _CTP), plan.timetable)
+        spoilt = number if settings.defects and split == TRAINING else 0
+        rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 3]))
+        trees: dict[str, list[tuple[int, str, np.ndarray]]] = {_DERIVATIVES: []}
+        for visit, volumes in visits.items():
+            for ending, volume in spoil_volumes(spoilt, volumes, rng).items():
+                trees.setdefault(tree_of(spoilt, ending), []).append((visit, ending, volume))
+
+        def write(folder: Path, images: list[tuple[int, str, np.ndarray]]) -> None:
+            for visit, ending, volume in images:
+                order = orders["lesion" if ending == LESION else "images"]
+                path = folder / _relative_path(number, visit, ending)
+                # NaN cannot be stored as a whole number.
+                whole = vendor.files.scaled_integers and spoilt not in DEFECTS
+                scaled = whole and ending.startswith(_MAPS)
+                frame_s = plan.timetable.header_frame_s
+                write_sane_nifti(path, volume, affine, order, frame_s=frame_s, scaled=scaled)
+
+        raw = trees.pop(_RAW, [])
+        for tree, images in trees.items():
+            with atomic_folder(root / tree / name) as folder:
+                write(folder, images)
+                if tree == _DERIVATIVES:
+                    path = folder / _relative_path(number, _ADMISSION, _CTP)
+                    _write_sidecar(path, plan.timetable)
+                    spoil_files(spoilt, folder)
         with atomic_folder(root / _RAW / name) as folder:
-            path = folder / _relative_path(number, _ADMISSION, "ncct")
-            write_sane_nifti(path, scan.case.ct.astype(np.int16), affine, orders["images"])
+            write(folder, [*raw, (_ADMISSION, "ncct", scan.case.ct.astype(np.int16))])
 
     def _write_true_maps(
         self, root: Path, split: int, plan: ScanPlan, scan: FollowedCase, settings: PhantomSettings
@@ -350,7 +375,7 @@ ISLES2024 = PatientLayout(
     version=4,
     settings=(
         *("layout", "size", "seed", "dwi", "max_slices", "orientation"),
-        *("vendors", "test_vendors", "truth"),
+        *("vendors", "test_vendors", "truth", "defects"),
     ),
     splits=("training", "testing"),
     simulate=simulate_followed_case,

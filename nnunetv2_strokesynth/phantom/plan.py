@@ -51,6 +51,7 @@ class PhantomSettings(NamedTuple):
         vendors: names of the vendors of the CT scanners, in the order of ``VENDORS``.
         test_vendors: those of the test scans; empty for the same.
         truth: whether the true perfusion is written, too.
+        defects: whether the first training patients have the known defects of ISLES 2024.
     """
 
     size: int = 256
@@ -62,6 +63,7 @@ class PhantomSettings(NamedTuple):
     vendors: tuple[str, ...] = VENDOR_NAMES
     test_vendors: tuple[str, ...] = ()
     truth: bool = False
+    defects: bool = False
 
     def vendors_of(self, split: int) -> tuple[str, ...]:
         """The vendors of a split (0 training, 1 testing), in the order of ``VENDORS``."""
