@@ -64,7 +64,8 @@ def spoil_volumes(
         spoilt[MTT] = _without_measurement(number, volumes[MTT], rng)
     if number == 5 and TMAX in volumes:
         tmax = volumes[TMAX]
-        spoilt[TMAX] = np.where(tmax == 0, np.float32(TMAX_OUTSIDE_S), tmax)
+        outside = (tmax == 0) | (tmax == tmax[len(tmax) // 2, 0, 0])  # of the vendor's software
+        spoilt[TMAX] = np.where(outside, np.float32(TMAX_OUTSIDE_S), tmax)
     if LESION in volumes and number in (6, 7, 8, 9, 10):
         lesion = volumes[LESION]
         masks = {6: lesion * np.float64(ALMOST_ONE), 7: lesion.astype(np.uint16)}

@@ -79,7 +79,7 @@ def test_the_whole_release_converts(phantom, tmp_path, monkeypatch, capsys, capl
     n_bad = int(np.isnan(values_of(phantom, 2, "mtt")).sum())
     assert rows["case_0002"]["unusable_voxels"] == f"MTT {n_bad}"
     assert "is read as OT, and derivatives/" in rows["case_0004"]["warnings"]
-    assert rows["case_0005"]["map_background"] == "Tmax -30"
+    assert "Tmax -30" in rows["case_0005"]["map_background"]
     for number in (8, 9, 10):
         assert float(rows[f"case_{number:04d}"]["lesion_volume_ml"]) == 0
     assert all(row["dwi_present"] == "yes" for row in rows.values() if not row["skipped"])
