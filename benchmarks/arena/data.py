@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,20 @@ def held_out_vendors(root: Path) -> dict[str, str]:
         for scan in scans
         if "vendor" in scan
     }
+
+
+def held_out_groups(scans: Iterable[str], root: Path, settings: Settings) -> dict[str, set[str]]:
+    """What a table is about -> the held-out scans of it.
+
+    Scans of vendors that the training scans come from stand apart from those of vendors left out:
+    methods are chosen on the former and reported on the latter. Without both, there is one group.
+    """
+    vendors = held_out_vendors(root)
+    seen = {scan for scan in scans if vendors.get(scan, "") in settings.vendors}
+    left_out = set(scans) - seen
+    if not seen or not left_out or not settings.vendors:
+        return {"All held-out scans": {*scans}}
+    return {"Vendors seen in training": seen, "Vendors left out": left_out}
 
 
 def truth_folder(root: Path) -> Path:

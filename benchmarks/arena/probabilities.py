@@ -20,9 +20,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.arena.data import NAME, truth_folder
+from benchmarks.arena.data import NAME, held_out_groups, truth_folder
 from benchmarks.arena.fold_run import begun_runs
 from benchmarks.arena.methods import METHODS
+from benchmarks.arena.run import settings_of
 from benchmarks.arena.settings import Settings
 from benchmarks.arena.table import BASELINE
 from benchmarks.arena.threshold_rules import (
@@ -158,8 +159,8 @@ def table(found: dict[str, pd.DataFrame]) -> Iterator[list[str]]:
 def _difference(own: pd.DataFrame, stock: pd.DataFrame | None, column: str) -> str:
     if stock is None:
         return ""
-    both = own[[column]].join(stock[[column]], rsuffix="_stock", how="inner")
-    found = paired_difference(both[column].to_numpy(), both[f"{column}_stock"].to_numpy())
+    own, stock = own.align(stock, join="inner", axis=0)
+    found = paired_difference(own[column].to_numpy(), stock[column].to_numpy())
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
 
 
@@ -177,12 +178,18 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS], metavar="M")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
     args = parser.parse_args()
+    root = args.folder.resolve()
     found = {}
     for method in dict.fromkeys((BASELINE, *args.methods)):
-        rows = measured(args.folder.resolve(), method, workers=args.workers)
+        rows = measured(root, method, workers=args.workers)
         if len(rows):
             found[method] = rows
-    sys.stdout.write(markdown_grid(HEADER, table(found)))
+    settings = settings_of(root, {})
+    scans = {scan for rows in found.values() for scan in rows["case_id"]}
+    for title, group in held_out_groups(sorted(scans), root, settings).items():
+        chosen = {name: rows[rows["case_id"].isin(group)] for name, rows in found.items()}
+        page = markdown_grid(HEADER, table(chosen))
+        sys.stdout.write(f"{title}: {len(group)}.\n\n{page}\n")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.arena.data import PHYSICS, held_out_vendors, make_data
+from benchmarks.arena.data import PHYSICS, held_out_groups, held_out_vendors, make_data
 from benchmarks.arena.fold_run import (
     CHECKPOINTS,
     FoldRun,
@@ -96,7 +96,12 @@ def write_results(root: Path, settings: Settings) -> str:
     with atomic_file(root / "cases.csv") as temporary:
         vendor = scans["case_id"].map(held_out_vendors(root))
         scans.assign(vendor=vendor, commit=commit()).to_csv(temporary, index=False)
-    page = f"{settings.scanners}\n\n{markdown(rows(scans))}"
+    groups = held_out_groups(scans["case_id"].unique(), root, settings)
+    tables = [
+        f"{title}: {len(group)}.\n\n{markdown(rows(scans[scans['case_id'].isin(group)]))}"
+        for title, group in groups.items()
+    ]
+    page = "\n".join([f"{settings.scanners}\n", *tables])
     write_text(root / "arena.md", page)
     return page
 

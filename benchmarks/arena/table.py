@@ -74,6 +74,8 @@ def _difference(scans: pd.DataFrame, method: str, checkpoint: str) -> str:
     if method == BASELINE or BASELINE not in set(scans["predictions"]):
         return ""
     dice = 100 * mean_over_folds(scans, checkpoint, "dice")
+    if BASELINE not in dice:
+        return ""
     found = paired_difference(dice[method].to_numpy(), dice[BASELINE].to_numpy())
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
 

@@ -230,6 +230,15 @@ def test_jobs_run_side_by_side_and_an_error_is_told(monkeypatch):
         run.finish_all([None], ("final",), jobs=1)
 
 
+def test_scans_of_vendors_left_out_are_a_group_of_their_own(monkeypatch, tmp_path):
+    vendors = {"test_001": "A", "test_002": "C", "test_003": "B"}
+    monkeypatch.setattr(data, "held_out_vendors", lambda _: vendors)
+    groups = data.held_out_groups(vendors, tmp_path, Settings(vendors=("A", "B")))
+    assert [*groups.values()] == [{"test_001", "test_003"}, {"test_002"}]
+    (everything,) = data.held_out_groups(vendors, tmp_path, Settings()).values()
+    assert everything == {*vendors}
+
+
 def test_markdown_has_a_line_per_method():
     page = markdown(rows(both_checkpoints(scan("stock", 0, "a", 0.4))))
     assert [line.split(" | ")[0] for line in page.splitlines()] == ["| method", "| ---", "| stock"]
