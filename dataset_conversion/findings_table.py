@@ -43,7 +43,8 @@ def _heading(diagnosis: Diagnosis) -> Iterator[str]:
     splits = [scan.split for scan in diagnosis.scans]
     parts = [f"{splits.count(split)} {name}" for split, name in SPLIT_NAMES.items()]
     n_scans = len(diagnosis.scans)
-    yield f"{diagnosis.kind} in {diagnosis.src}: {n_scans} scans ({', '.join(parts)})"
+    scans = "1 scan" if n_scans == 1 else f"{n_scans} scans"
+    yield f"{diagnosis.kind} in {diagnosis.src}: {scans} ({', '.join(parts)})"
     how = "headers only; without --quick voxels are read, too" if diagnosis.is_quick else ""
     options = f"with {' '.join(diagnosis.options)}" if diagnosis.options else ""
     said = "; ".join(part for part in (how, options) if part)
@@ -51,7 +52,7 @@ def _heading(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"({said})"
     counts = diagnosis.counts()
     if counts["fine"] == n_scans:
-        yield f"all {n_scans} scans are fine"
+        yield f"all {n_scans} scans are fine" if n_scans != 1 else "the scan is fine"
     else:
         yield ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
 
