@@ -99,12 +99,14 @@ def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
     """The scans to convert; a warning names those without a lesion, which become test scans."""
     scans = select_ctp_scans(found, args, NO_DWI)
     without = [scan.source for scan in scans if scan.split == TEST]
+    offer = any(scan.split == TEST and DWI in scan.files for scan in scans)
     if without:
         logger.warning(
-            "warning: %d of %d patients have no lesion-msk and become test scans: %s",
+            "warning: %d of %d patients have no lesion-msk and become test scans: %s%s",
             len(without),
             len(scans),
             name_some(without),
+            "; --unoutlined takes those that have a DWI for `strokesynth outline`" if offer else "",
         )
     return masked_ctp_scans(scans, args)
 
@@ -128,6 +130,7 @@ ISLES2024 = DatasetKind(
     add_options=add_ctp_options,
     settings_of=ctp_settings,
     select_scans=select_scans,
+    split_by_outline=True,
     has_curve=True,
 )
 

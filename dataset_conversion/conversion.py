@@ -24,9 +24,9 @@ from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     dataset_folder,
     prepare_folder,
 )
-from nnunetv2_strokesynth.dataset_conversion.recognise import find_scans
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
+    UNOUTLINED,
     Scan,
     advice_on_missing,
     header_problems,
@@ -34,6 +34,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+from nnunetv2_strokesynth.dataset_conversion.unoutlined import find_marked
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Conversion(NamedTuple):
         return [scan.case_id for scan in self.scans if scan.split == TRAIN]
 
     @property
+    def unoutlined(self) -> list[str]:
+        """Case ids of the scans with a DWI and without an outline."""
+        return [scan.case_id for scan in self.scans if scan.split == UNOUTLINED]
+
+    @property
     def n_patients(self) -> int:
         """How many patients the training scans are of."""
         return len({self.patients[case_id] for case_id in self.training})
@@ -91,7 +97,7 @@ def convert_data_set(kind: DatasetKind, args: argparse.Namespace) -> Conversion:
     if args.workers < 1:
         raise ValueError(f"--workers {args.workers}: expected at least 1")
     folder = dataset_folder(args.dataset_id, args.name)
-    found, problems = find_scans(kind, args.src)
+    found, problems = find_marked(kind, args)
     scans = kind.select_scans(found, args)
     faults = list(problems)
     for scan in tqdm(scans, desc="checking", unit="scan"):

@@ -42,6 +42,11 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
         help="seconds between frames, for --compute-maps, if headers or sidecars are wrong",
     )
     add(
+        "--unoutlined",
+        action="store_true",
+        help="take scans with a DWI and no outline, too, for `strokesynth outline`",
+    )
+    add(
         "--downsample",
         metavar="N",
         type=int,

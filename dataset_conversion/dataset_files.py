@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
+    UNOUTLINED,
     Scan,
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
@@ -29,6 +30,7 @@ from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY, UNKN
 
 REPORT_FILE = "conversion_report.csv"
 SKIPPED_KEY = "skipped"
+UNOUTLINED_KEY = "unoutlined"
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,9 @@ def write_dataset_files(
         faults=faults,
     )
     further: dict[str, object] = {ORIENTATION_KEY: _common_order(scans, records)}
+    unoutlined = [scan.case_id for scan in scans if scan.split == UNOUTLINED]
+    if unoutlined:
+        further[UNOUTLINED_KEY] = unoutlined
     if faults:
         further[SKIPPED_KEY] = [fault.row for fault in faults]
     _write_description(folder, settings, description, n_train=len(train), further=further)

@@ -19,10 +19,11 @@ from nnunetv2_strokesynth.dataset_conversion.findings import (
     Level,
 )
 from nnunetv2_strokesynth.dataset_conversion.known_defects import name_known
-from nnunetv2_strokesynth.dataset_conversion.recognise import find_scans, kinds_of
+from nnunetv2_strokesynth.dataset_conversion.recognise import kinds_of
 from nnunetv2_strokesynth.dataset_conversion.registry import KINDS, load_kind
 from nnunetv2_strokesynth.dataset_conversion.scans import TEST, TRAIN, Scan
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
+from nnunetv2_strokesynth.dataset_conversion.unoutlined import find_marked
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import WorkerKilledError, map_cases
 
@@ -65,7 +66,7 @@ def diagnose(
         ValueError, OSError: no scan is found, or a worker was killed.
     """
     kind = load_kind(kind_name)
-    found, faults = find_scans(kind, args.src)
+    found, faults = find_marked(kind, args)
     chosen, findings = _heard(lambda: kind.select_scans(found, args), found)
     patients, said = _heard(lambda: kind.patients_of(found, args), {})
     settings = kind.settings_of(args)

@@ -43,7 +43,7 @@ class Examined(NamedTuple):
     Attributes:
         case_id: name in the nnU-Net data set.
         source: folder of the scan.
-        split: ``train`` or ``test``.
+        split: ``train``, ``test`` or ``unoutlined``.
         files: modality -> file.
         findings: the worst first.
     """

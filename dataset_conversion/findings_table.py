@@ -11,7 +11,7 @@ from nnunetv2_strokesynth.dataset_conversion.findings import (
     Diagnosis,
     Level,
 )
-from nnunetv2_strokesynth.dataset_conversion.scans import SPLIT_NAMES
+from nnunetv2_strokesynth.dataset_conversion.scans import SPLIT_NAMES, UNOUTLINED
 from nnunetv2_strokesynth.io.messages import name_some
 
 _WIDTH = 100
@@ -41,7 +41,11 @@ def table(diagnosis: Diagnosis) -> str:
 
 def _heading(diagnosis: Diagnosis) -> Iterator[str]:
     splits = [scan.split for scan in diagnosis.scans]
-    parts = [f"{splits.count(split)} {name}" for split, name in SPLIT_NAMES.items()]
+    parts = [
+        f"{splits.count(split)} {name}"
+        for split, name in SPLIT_NAMES.items()
+        if split != UNOUTLINED or split in splits
+    ]
     n_scans = len(diagnosis.scans)
     scans = "1 scan" if n_scans == 1 else f"{n_scans} scans"
     yield f"{diagnosis.kind} in {diagnosis.src}: {scans} ({', '.join(parts)})"

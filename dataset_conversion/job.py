@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import CTP, PERFUSION_MAPS, PRESETS, Preset
 from nnunetv2_strokesynth.dataset_conversion.faults import fault_of
 from nnunetv2_strokesynth.dataset_conversion.scans import (
+    TEST,
     TRAIN,
+    UNOUTLINED,
     Scan,
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
@@ -22,7 +24,7 @@ from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.sidecar import sidecar_of
 
 RECORDS, CURVES = "conversion", "curves"
-_FOLDER_SUFFIX = {TRAIN: "Tr"}
+_FOLDER_SUFFIX = {TRAIN: "Tr", UNOUTLINED: "Un"}  # and "Ts"
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ def remove_case(job: CaseJob) -> bool:
     """Remove what an earlier run wrote for the case, its record first; whether it was complete."""
     was_complete = job.record_path.is_file()
     job.record_path.unlink(missing_ok=True)
-    for index in range(max(len(preset.names) for preset in PRESETS.values())):
-        job.output("images", f"_{index:04d}").unlink(missing_ok=True)
-    for kind in ("labels", "targets"):
-        job.output(kind).unlink(missing_ok=True)
+    for split in (TRAIN, UNOUTLINED, TEST):  # it may have got an outline since
+        own = replace(job, scan=replace(job.scan, split=split))
+        for index in range(max(len(preset.names) for preset in PRESETS.values())):
+            own.output("images", f"_{index:04d}").unlink(missing_ok=True)
+        for kind in ("labels", "targets"):
+            own.output(kind).unlink(missing_ok=True)
     (job.folder / CURVES / f"{job.scan.case_id}.png").unlink(missing_ok=True)
     return was_complete

@@ -43,6 +43,8 @@ class DatasetKind:
         select_scans: (scans found, options) -> the scans to convert.
         patients_of: (scans found, options) -> patient of each case id.
         paper_split: whether a split like that of Wang et al. 2020 follows the folds.
+        split_by_outline: whether a scan is a test scan for no other reason than that it has no
+            outline.
         has_curve: whether a record holds the time-intensity curve, which ``--plots`` draws.
     """
 
@@ -57,4 +59,5 @@ class DatasetKind:
     select_scans: Callable[[list[Scan], argparse.Namespace], list[Scan]] = all_scans
     patients_of: Callable[[list[Scan], argparse.Namespace], dict[str, str]] = own_patients
     paper_split: bool = False
+    split_by_outline: bool = False
     has_curve: bool = False

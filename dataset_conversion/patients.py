@@ -6,11 +6,13 @@ import csv
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TEST,
     TRAIN,
+    UNOUTLINED,
     Scan,
 )
 from nnunetv2_strokesynth.io.messages import name_some
@@ -40,12 +42,13 @@ def assign_patients(
 
     Returns:
         case id -> patient. Training and testing patients never share a name: ISLES numbers both
-        from 1.
+        from 1. Scans without an outline belong to the training patients.
 
     Raises:
         ValueError: ``patients_file`` is malformed or lacks a training scan.
         OSError: ``patients_file`` cannot be read.
     """
+    scans = [replace(s, split=TRAIN) if s.split == UNOUTLINED else s for s in scans]
     given = read_patients_file(patients_file) if patients_file else {}
     _check_complete(scans, given, patients_file)
     built_in = _parse_map(json.loads(built_in_file.read_text(encoding="utf-8")), built_in_file)

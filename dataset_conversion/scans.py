@@ -24,8 +24,8 @@ from nnunetv2_strokesynth.io.placement import Reference, place, read_grid, refer
 
 logger = logging.getLogger(__name__)
 
-TRAIN, TEST = "train", "test"
-SPLIT_NAMES = {TRAIN: "training", TEST: "testing"}
+TRAIN, TEST, UNOUTLINED = "train", "test", "unoutlined"
+SPLIT_NAMES = {TRAIN: "training", TEST: "testing", UNOUTLINED: "unoutlined"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Scan:
 
     Attributes:
         case_id: name in the nnU-Net data set, ``case_001`` or ``test_001``.
-        split: ``train`` or ``test``.
+        split: ``train`` or ``test``; ``unoutlined`` for a scan to train on that has a DWI and no
+            outline.
         source: folder of the scan, relative to the folder that was searched.
         files: modality, such as ``CBF`` -> file. There may be ``OT`` (the lesion) and ``DWI``
             besides the required ones.
@@ -217,7 +218,10 @@ def _missing(scan: Scan) -> list[Problem]:
     if not missing:
         return []
     found = ", ".join(scan.files) or "none"
-    return [Problem("", f"no file for {', '.join(missing)} (found: {found})")]
+    text = f"no file for {', '.join(missing)} (found: {found})"
+    if missing == [LESION] and DWI in scan.files:
+        text += "; it has a DWI, and --unoutlined takes such scans, for `strokesynth outline`"
+    return [Problem("", text)]
 
 
 def _bad_frames(headers: dict[str, VolumeHeader]) -> list[Problem]:

@@ -165,11 +165,12 @@ def _summarise(made: Conversion) -> None:
     rows = [record["row"] for record in made.records.values()]
     knows_dwi = made.training and any("dwi_present" in row for row in rows)
     logger.info(
-        "%d training scans of %d patients%s and %d testing scans in %s",
+        "%d training scans of %d patients%s%s and %d testing scans in %s",
         len(made.training),
         made.n_patients,
         f", {made.n_dwi} of them with a DWI," if knows_dwi else "",
-        len(made.scans) - len(made.training),
+        f", {len(made.unoutlined)} scans without an outline" if made.unoutlined else "",
+        len(made.scans) - len(made.training) - len(made.unoutlined),
         made.folder,
     )
     rules = Counter(row["window_rule"] for row in rows if "window_rule" in row)
