@@ -21,7 +21,7 @@ SCALES = (PAPER, BRAIN)
 # Raised when a scale's numbers change: targets of another version are made again.
 SCALE_VERSION = 1
 # The grey window of a DWI and its pseudo-DWI on each scale: from 0 to this.
-WINDOW_TOP = {PAPER: 1.5, BRAIN: 1.25}
+WINDOW_TOP = {PAPER: 1.5, BRAIN: 1.0}
 
 UPPER_PERCENTILE = 99.0
 BACKGROUND_PERCENTILE = 1.0

@@ -65,7 +65,7 @@ def test_a_patient_gets_no_pseudo_dwi_of_a_model_that_learned_none(monkeypatch, 
     found = patient.predict_patient(predictor, image[None], (5.0, 1.0, 1.0))
     if learned == "DWI":
         assert found.pseudo_dwi.max() == 0.5 and not found.caution
-        assert found.record.window == (0.0, 1.25)
+        assert found.record.window == (0.0, 1.0)
     else:
         assert found.pseudo_dwi is None and "learned from no DWI" in found.caution
     without = loaded(None, generator=False)

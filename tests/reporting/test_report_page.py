@@ -12,6 +12,7 @@ import pytest
 from markupsafe import escape
 
 from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord, write_record
 
 HOSTILE_CASE = "zz<script>alert(1)<&'\"$x"
 HOSTILE_TRAINER = "<b>Trainer$_&"
@@ -170,6 +171,18 @@ def test_pseudo_dwi_and_feature_fill_their_panels(tiny):
     # Only case_1 has a DWI as well.
     header, row, *_ = Page(tiny.html).tables["summary"][2]
     assert "SSIM global" in header and row[2].endswith("(4 n.c.)")
+
+
+@pytest.mark.parametrize("learned", ["DWI", "nothing", "blurred lesion"])
+def test_a_pseudo_dwi_that_is_none_is_said_on_the_page(tiny, learned):
+    pseudo = tiny.root / "pseudo"
+    pseudo.mkdir()
+    for case_id in EXPECTED_DICE:
+        shutil.copy(tiny.raw / "imagesTr" / f"{case_id}_0000.nii.gz", pseudo / f"{case_id}.nii.gz")
+    write_record(pseudo, PseudoDwiRecord.now("brain", learned))
+    assert main(tiny.options("--pseudo-dwi", pseudo)) == 0
+    assert ("What is shown as pseudo-DWI is none" in tiny.html) == (learned != "DWI")
+    assert "pseudo-DWI: 0.00 to 1.00" in tiny.html
 
 
 def test_held_out_cases(tiny):

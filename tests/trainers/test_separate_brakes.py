@@ -136,6 +136,31 @@ def test_a_compiled_network_steps_alike():
         torch.testing.assert_close(one, other)
 
 
+def test_a_distributed_network_steps_alike(tmp_path):
+    plain, _ = _stepped(3.0)
+    store = f"file://{tmp_path / 'store'}"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        network = TwoParts()
+        wrapped = nn.parallel.DistributedDataParallel(network)
+        parts = learning_parts(wrapped.module)
+        before = [p.detach().clone() for p in network.parameters()]
+        trainer = SimpleNamespace(
+            device=torch.device("cpu"),
+            optimizer=torch.optim.SGD(wrapped.parameters(), lr=RATE),
+            grad_scaler=None,
+            network=wrapped,
+            loss=lambda out, _: out[0].square().mean() + 3.0 * out[1].square().mean(),
+        )
+        batch = {"data": torch.arange(6.0).reshape(2, 3), "target": [torch.zeros(1)]}
+        training_step(trainer, batch, parts, dict.fromkeys(parts, 0.05))
+    finally:
+        torch.distributed.destroy_process_group()
+    steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
+    for one, other in zip(plain["generator"] + plain["segmenter"], steps, strict=False):
+        torch.testing.assert_close(one, other)
+
+
 def test_parts_may_have_rates_of_their_own():
     network = TwoParts()
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
