@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.channels import LESION
+from nnunetv2_strokesynth.ctp.plausibility.brain import check_lesion
+from nnunetv2_strokesynth.ctp.plausibility.finding import label, settle
 from nnunetv2_strokesynth.dataset_conversion.job import (
     CaseJob,
     input_fingerprint,
@@ -62,8 +65,12 @@ def write_case(
     voxel_ml = float(np.prod(volumes.geometry.spacing_zyx_mm)) / 1000
     measured = _measured_ml(volumes, voxel_ml)
     warnings = [f"{job.scan.case_id}: {note}" for note in placed.notes]
-    if volumes.lesion is not None and job.settings.brain_mask:
-        warnings += _outside_warning(job.scan.case_id, measured)
+    if volumes.lesion is not None:
+        image = label("lesion", job.scan.files[LESION].name)
+        doubts = settle(check_lesion(image, volumes.lesion, volumes.mask))
+        warnings += [f"{job.scan.case_id}: {doubt}" for doubt in doubts]
+        if job.settings.brain_mask:
+            warnings += _outside_warning(job.scan.case_id, measured)
     return {
         "case_id": job.scan.case_id,
         "settings": job.settings.of_voxels,

@@ -54,7 +54,9 @@ def convert_ctp(job: CaseJob) -> dict:
     lesion = placed.lesion()
     dwi = _read_dwi(job, placed)
     ct = _read(job, placed, CT)
-    images = CtpImages(ct, maps, series, series.path.name, geometry.spacing_zyx_mm, dwi, brain)
+    spacing = geometry.spacing_zyx_mm
+    files = _file_names(job)
+    images = CtpImages(ct, maps, series, series.path.name, spacing, dwi, brain, files)
     made = make_channels(preset, images)
     placed.add_unusable_of(series)
     warnings += check_unusable(_coarser_unusable(placed, factor), made.mask)
@@ -74,6 +76,12 @@ def convert_ctp(job: CaseJob) -> dict:
         "curve": made.curve.tolist(),
         "warnings": [*record["warnings"], *lines],
     }
+
+
+def _file_names(job: CaseJob) -> dict[str, str]:
+    """The names of the files of CT and maps; computed maps have none."""
+    given = (CT, *PERFUSION_MAPS) if _has_maps(job) else (CT,)
+    return {name: job.scan.files[name].name for name in given}
 
 
 def _has_maps(job: CaseJob) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.ctp.brain_mask import brain_of_maps
+from nnunetv2_strokesynth.ctp.plausibility.brain import check_brain
+from nnunetv2_strokesynth.ctp.plausibility.finding import settle
+from nnunetv2_strokesynth.ctp.plausibility.perfusion_maps import check_maps
 from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, counted
 from nnunetv2_strokesynth.dataset_conversion.case_files import (
     CaseVolumes,
@@ -36,6 +39,13 @@ def convert_mri(job: CaseJob) -> dict:
         raise ValueError(
             f"{', '.join(preset.names)} hold nothing but background, so there is no brain"
         )
+    files = {name: job.scan.files[name].name for name in preset.names}
+    doubts = settle(
+        [
+            *check_brain(mask, placed.geometry.spacing_zyx_mm),
+            *check_maps(preset.names, maps, mask, files=files, units_known=False),
+        ]
+    )
     channels = maps[preset.index(*(job.settings.channels or preset.names))]
     placed.notes += check_unusable(placed.unusable, mask)
     row: dict[str, object] = {
@@ -44,6 +54,7 @@ def convert_mri(job: CaseJob) -> dict:
     }
     volumes = CaseVolumes(channels, mask, placed.lesion(), placed.geometry)
     record = write_case(job, placed, volumes, row)
+    record["warnings"] += [f"{job.scan.case_id}: {doubt}" for doubt in doubts]
     if mask.all():
         record["warnings"].append(
             f"{job.scan.case_id}: no map has a background, so the whole image counts as brain"

@@ -60,9 +60,11 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
+    from nnunetv2_strokesynth.ctp.check_computed import check_computed
     from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
     from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
+    from nnunetv2_strokesynth.ctp.plausibility.finding import settle
     from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, series_unusable
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
     from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
@@ -94,7 +96,8 @@ def run(args: argparse.Namespace) -> None:
             stored_voxel=reference.stored_voxel,
         )
     said = check_unusable(series_unusable(unusable_voxels(ordered)), computed.brain)
-    computed = computed._replace(warnings=[*notes, *computed.warnings, *said])
+    doubts = settle(check_computed(computed, reference.grid.geometry.spacing_zyx_mm))
+    computed = computed._replace(warnings=[*notes, *computed.warnings, *said, *doubts])
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
     ) as folder:

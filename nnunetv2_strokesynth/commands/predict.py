@@ -85,13 +85,20 @@ def run(args: argparse.Namespace) -> None:
         vof_at=args.vof and tuple(args.vof),
     )
     for note in prepared.notes:
-        logger.info("%s", note)
+        if note in prepared.warnings:
+            logger.warning("warning: %s", note)
+        else:
+            logger.info("%s", note)
     spacing = study.geometry.spacing_zyx_mm
     prediction = patient.predict_patient(predictor, prepared.made.channels, spacing)
     if prediction.caution:
         note = f"no pseudo-DWI: {prediction.caution}"
         prepared.notes.append(note)
         logger.warning("%s", note)
+    known = len(prepared.warnings)
+    prepared = patient.with_doubts(prepared, prediction)
+    for warning in prepared.warnings[: len(prepared.warnings) - known]:
+        logger.warning("warning: %s", warning)
     result = patient_result.describe_result(_about(args), study, prepared, prediction)
     with result_folder(
         args.output, overwrite=args.overwrite, is_ours=is_ours, record=record
@@ -130,7 +137,11 @@ def _write_page(
         result["disclaimer"],
     ]
     page = Page(
-        "/".join(args.case.resolve().parts[-2:]), lines, prepared.notes, study.orientation_known
+        "/".join(args.case.resolve().parts[-2:]),
+        lines,
+        [note for note in prepared.notes if note not in prepared.warnings],
+        study.orientation_known,
+        prepared.warnings,
     )
     figure = draw_page(page, prepared, prediction, study.geometry, study.times_s)
     save_png(figure, folder / "report.png")

@@ -32,6 +32,8 @@ from nnunetv2_strokesynth.ctp.deconvolution import (
     PerfusionMaps,
     perfusion_maps,
 )
+from nnunetv2_strokesynth.ctp.plausibility.densities import check_densities
+from nnunetv2_strokesynth.ctp.plausibility.finding import settle
 from nnunetv2_strokesynth.ctp.time_steps import (
     check_times,
     evenly_sampled,
@@ -114,11 +116,12 @@ def compute_maps(
 
     Raises:
         ValueError: there are fewer than 10 frames or 20 s; the times do not increase; frames differ
-            in shape or hold NaN or infinity; nothing changes over time; no brain is found; the
-            artery has no bolus; or a given voxel lies outside the image.
+            in shape or hold NaN or infinity; nothing changes over time; the values are not HU; no
+            brain is found; the artery has no bolus; or a given voxel lies outside the image.
     """
     times = check_times(times_s, len(series))
     mean_hu, highest_hu = _survey(series)
+    settle(check_densities("the series", mean_hu))
     brain = _checked_brain(brain, mean_hu, spacing_zyx_mm)
     even, frame_s = evenly_sampled(series, times)
     rim = rim_of_brain(brain, mean_hu, spacing_zyx_mm)

@@ -6,13 +6,15 @@ the same channels in both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from nnunetv2_strokesynth.channels import (
     CT,
+    CTP,
     DWI,
     MIRRORED,
     PERFUSION_MAPS,
@@ -29,10 +31,13 @@ from nnunetv2_strokesynth.ctp.perfusion_window import (
     PerfusionWindow,
     find_perfusion_window,
 )
-from nnunetv2_strokesynth.ctp.time_intensity_curve import summarise
+from nnunetv2_strokesynth.ctp.plausibility.brain import check_brain
+from nnunetv2_strokesynth.ctp.plausibility.densities import check_densities
+from nnunetv2_strokesynth.ctp.plausibility.finding import Finding, label, settle, warn_only
+from nnunetv2_strokesynth.ctp.plausibility.perfusion_maps import check_maps
+from nnunetv2_strokesynth.ctp.plausibility.series import check_contrast, check_n_frames
+from nnunetv2_strokesynth.ctp.time_intensity_curve import SeriesSummary, summarise
 from nnunetv2_strokesynth.io.series import Series
-
-_BRAIN_HU = (10, 70)
 
 
 class CtpImages(NamedTuple):
@@ -47,6 +52,7 @@ class CtpImages(NamedTuple):
         spacing_zyx_mm: voxel sizes.
         dwi: (Z, Y, X), as measured; None without one.
         brain: (Z, Y, X) bool, a brain mask that the user gives; None to find the brain.
+        files: ``CT``, ``CBF``, ... -> name of the file, of those that are given.
     """
 
     ct: np.ndarray
@@ -56,6 +62,7 @@ class CtpImages(NamedTuple):
     spacing_zyx_mm: tuple[float, float, float]
     dwi: np.ndarray | None = None
     brain: np.ndarray | None = None
+    files: Mapping[str, str] = MappingProxyType({})
 
 
 class CtpChannels(NamedTuple):
@@ -86,17 +93,20 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         images: the scan.
 
     Raises:
-        ValueError: there is no brain, or the series does not change over time or holds NaN or
-            infinity.
+        ValueError: there is no brain; the series does not change over time or holds NaN or
+            infinity; or the values of an image that the preset reads cannot be right, see
+            ``plausibility``.
     """
+    settle(_of_preset(preset, _doubts_at_once(images)))
     brain = _brain(images)
     mask = brain.mask
-    summary = summarise(images.series, images.series_name)
+    summary = summarise(images.series, images.series_name, brain=mask)
     if not summary.changes:
         raise ValueError(
             f"the {len(images.series)} frames of {images.series_name} are all equal: "
             "no contrast agent"
         )
+    doubts = settle(_of_preset(preset, _doubts(images, mask, summary)))
     window = find_perfusion_window(summary.curve, smooth_first=preset.smooth_window)
     needs_mirror = any(name.endswith("_M") for name in preset.names)
     mirror = find_mirror(images.ct, mask, images.spacing_zyx_mm) if needs_mirror else None
@@ -110,7 +120,7 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         **(mirror.row if mirror else {}),
     }
     channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
-    warnings = [*brain.warnings, *_unit_warnings(images.ct, mask)]
+    warnings = [*brain.warnings, *doubts]
     if summary.n_repeated:
         warnings.append(
             f"{summary.n_repeated} of the {len(images.series)} frames of {images.series_name} "
@@ -127,15 +137,43 @@ def _brain(images: CtpImages) -> Brain:
     return Brain(images.brain, "given", [])
 
 
-def _unit_warnings(ct: np.ndarray, mask: np.ndarray) -> list[str]:
-    """A warning if the CT is not in HU: a network normalises it by fixed numbers in HU."""
-    median = float(np.median(ct[mask]))
-    low, high = _BRAIN_HU
-    if low <= median <= high:
-        return []
+def _ct_label(images: CtpImages) -> str:
+    return label(CT, images.files.get(CT))
+
+
+def _series_label(images: CtpImages) -> str:
+    return label(CTP, images.series_name)
+
+
+def _doubts_at_once(images: CtpImages) -> list[Finding]:
+    """What is wrong before the brain is known; an offset CT would lead the search astray."""
+    n_frames = check_n_frames(_series_label(images), len(images.series))
+    return [*n_frames, *check_densities(_ct_label(images), images.ct)]
+
+
+def _doubts(images: CtpImages, mask: np.ndarray, summary: SeriesSummary) -> list[Finding]:
+    """What is wrong with the images and the brain; only warnings for a series of few frames."""
+    series = _series_label(images)
+    assert summary.brain_hu is not None  # the brain is given
     return [
-        f"the CT's median in the brain is {median:.0f}, expected {low} to {high} HU: is it in HU?"
+        *check_n_frames(series, len(images.series)),
+        *check_brain(mask, images.spacing_zyx_mm),
+        *check_densities(_ct_label(images), images.ct, mask),
+        *check_densities(series, summary.first, mask),
+        *check_contrast(series, summary.brain_hu),
+        *check_maps(PERFUSION_MAPS, images.maps, mask, files=images.files),
     ]
+
+
+def _of_preset(preset: Preset, findings: list[Finding]) -> list[Finding]:
+    """The findings; those about images that the preset's channels do not show only warn."""
+    from_series = any(name.startswith(("MIP", "CTA_")) for name in preset.names)
+
+    def is_not_read(finding: Finding) -> bool:
+        name = finding.image.split(" (")[0]
+        return not from_series if name == CTP else name not in preset.names
+
+    return warn_only(findings, is_not_read)
 
 
 def _laying_over(

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 
+from nnunetv2_strokesynth.ctp.plausibility.series import LEAST_FRAMES
 from nnunetv2_strokesynth.io.nifti import raw_header
 from nnunetv2_strokesynth.io.series import Series
 
-LEAST_FRAMES = 10
 LEAST_DURATION_S = 20.0
 FRAME_S_RANGE = (0.3, 10.0)
 # The bits of a NIfTI header's xyzt_units that tell the unit of time, and the units' codes.

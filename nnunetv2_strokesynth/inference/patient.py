@@ -27,6 +27,8 @@ from nnunetv2_strokesynth.ctp.input_channels import (
     make_channels,
 )
 from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
+from nnunetv2_strokesynth.ctp.plausibility.brain import check_prediction
+from nnunetv2_strokesynth.ctp.plausibility.finding import settle
 from nnunetv2_strokesynth.ctp.unusable_voxels import (
     AIR_HU,
     Unusable,
@@ -56,12 +58,14 @@ class Prepared(NamedTuple):
         made: channels, brain mask, curve and window; the channels are masked as the model's are.
         computed: what was computed from the series; None if all images were given.
         notes: a sentence for each image that was computed, and each warning.
+        warnings: those of the notes that call the images, the brain or the lesion doubtful.
     """
 
     images: CtpImages
     made: CtpChannels
     computed: ComputedMaps | None
     notes: list[str]
+    warnings: Sequence[str] = ()
 
 
 class Prediction(NamedTuple):
@@ -142,13 +146,14 @@ def prepare(
         notes += _what_was_background(read.backgrounds)
     ct = computed.baseline_hu if CT in missing else _read(study, CT, unusable)
     spacing = study.geometry.spacing_zyx_mm
-    images = CtpImages(ct, maps, study.series, study.series_name, spacing, brain=brain)
+    files = {name: placed.path.name for name, placed in study.files.items() if name not in missing}
+    images = CtpImages(ct, maps, study.series, study.series_name, spacing, brain=brain, files=files)
     made = make_channels(preset, images)
     unusable += series_unusable(unusable_voxels(study.series))
-    notes += [*made.warnings, *check_unusable(unusable, made.mask)]
+    warnings = [*made.warnings, *check_unusable(unusable, made.mask)]
     if brain_mask:
         made = made._replace(channels=np.where(made.mask, made.channels, np.float32(0)))
-    return Prepared(images, made, computed, notes)
+    return Prepared(images, made, computed, [*warnings, *notes], warnings)
 
 
 def predict(
@@ -185,6 +190,12 @@ def predict_patient(
     attach_head(predictor)
     pseudo_dwi = synthesize_channels(predictor, channels, {"spacing": list(spacing)})[0]
     return Prediction(lesion, probability, pseudo_dwi, record)
+
+
+def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:
+    """The scan with warnings where the prediction is implausible: none, or half of the brain."""
+    found = settle(check_prediction(prediction.lesion, prediction.probability, prepared.made.mask))
+    return prepared._replace(notes=[*found, *prepared.notes], warnings=[*found, *prepared.warnings])
 
 
 def _compute(

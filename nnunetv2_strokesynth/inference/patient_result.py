@@ -43,6 +43,7 @@ def describe_result(
         "given": sorted(study.files),
         "maps": prepared.computed.row if prepared.computed else "given",
         **prepared.made.row,
+        "warnings": list(prepared.warnings),
         "notes": list(prepared.notes),
         "disclaimer": DISCLAIMER,
     }

@@ -18,6 +18,8 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from tqdm import tqdm
 
+from nnunetv2_strokesynth.ctp.plausibility.channels import check_masked_channels
+from nnunetv2_strokesynth.ctp.plausibility.finding import settle, warn_only
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import write_record
 from nnunetv2_strokesynth.dataloading.targets import spacings_mm
 from nnunetv2_strokesynth.inference.heads import attach_head
@@ -139,8 +141,18 @@ def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) ->
         logger.warning("warning: %s: %s", name, note)
     turn = AS_STORED if silent else reorientation_to(direction)
     spacing = [properties["spacing"][axis] for axis in turn.axes]
-    images = synthesize_channels(predictor, turn.apply(channels), {"spacing": spacing})
-    return turn.undo(images)
+    channels = turn.apply(channels)
+    for warning in _doubts(predictor.dataset_json, channels, spacing):
+        logger.warning("warning: %s: %s", name, warning)
+    return turn.undo(synthesize_channels(predictor, channels, {"spacing": spacing}))
+
+
+def _doubts(dataset_json: dict, channels: np.ndarray, spacing: Sequence[float]) -> list[str]:
+    """What is implausible; ``strokesynth convert`` has refused what cannot be right."""
+    names = list(dataset_json["channel_names"].values())
+    if not dataset_json.get("brain_mask", True) or len(names) != len(channels):
+        return []
+    return settle(warn_only(check_masked_channels(names, channels, spacing)))
 
 
 def synthesize_folder(

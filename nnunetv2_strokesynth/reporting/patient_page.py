@@ -29,6 +29,7 @@ _MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
 _HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
 _MOST_NOTE_LINES, _MOST_TITLE = 8, 65  # lines, characters
 _LESION = "#D55E00"
+_WARNING = "#B00020"
 _CT_WINDOW_HU = (0.0, 80.0)
 _UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
 _WINDOWS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
@@ -40,14 +41,16 @@ class Page(NamedTuple):
     Attributes:
         title: the patient's folder.
         lines: sentences under the title.
-        notes: what the reader must know: what was computed, and warnings.
+        notes: what the reader must know, such as what was computed.
         orientation_known: whether right and left can be told apart.
+        warnings: why the result is doubtful; they stand above the notes, in another colour.
     """
 
     title: str
     lines: Sequence[str]
     notes: Sequence[str]
     orientation_known: bool
+    warnings: Sequence[str] = ()
 
 
 class _Image(NamedTuple):
@@ -95,10 +98,11 @@ def draw_page(
         times_s: (T,) of the frames; None draws the curve over their numbers.
     """
     figure = Figure(figsize=(8.3, 11.7), layout="constrained")
+    warnings = _note_lines(page.warnings, bullet="WARNING: ")
     notes = _note_lines(page.notes)
-    header_inches = _HEADER_INCHES + _NOTE_INCHES * len(notes)
+    header_inches = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
     bands = figure.subfigures(4, 1, height_ratios=(header_inches, 4.1, 4.6, 1.9))
-    _write(bands[0], page, notes)
+    _write(bands[0], page, warnings, notes)
     widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
     if not prediction.lesion.any():
         widest = int(prediction.probability.max(axis=(1, 2)).argmax())
@@ -109,25 +113,28 @@ def draw_page(
     return figure
 
 
-def _note_lines(notes: Sequence[str]) -> list[str]:
+def _note_lines(notes: Sequence[str], bullet: str = "- ") -> list[str]:
     """Notes as lines; the last line says so where there are too many."""
-    lines = [line for note in notes for line in textwrap.wrap(f"- {note}", 150)]
+    lines = [line for note in notes for line in textwrap.wrap(f"{bullet}{note}", 150)]
     if len(lines) <= _MOST_NOTE_LINES:
         return lines
     return [*lines[: _MOST_NOTE_LINES - 1], "- further notes are in result.json"]
 
 
-def _write(band: SubFigure, page: Page, notes: Sequence[str]) -> None:
-    """Title, sentences and notes below each other."""
+def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence[str]) -> None:
+    """Title, sentences, warnings and notes below each other."""
     title = page.title
     if len(title) > _MOST_TITLE:
         title = f"…{title[1 - _MOST_TITLE :]}"  # the end of a path tells more than its beginning
+    small = {"fontsize": 6.5}
+    below_warnings = _HEADER_INCHES - 0.1 + _NOTE_INCHES * len(warnings)
     texts = (
         (0.08, title, {"fontsize": 13, "weight": "bold"}),
         (0.36, "\n".join(page.lines), {"fontsize": 9}),
-        (_HEADER_INCHES - 0.1, "\n".join(notes), {"fontsize": 6.5, "color": "0.3"}),
+        (_HEADER_INCHES - 0.1, "\n".join(warnings), {**small, "color": _WARNING}),
+        (below_warnings, "\n".join(notes), {**small, "color": "0.3"}),
     )
-    height = _HEADER_INCHES + _NOTE_INCHES * len(notes)
+    height = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
     for below_top, text, style in texts:
         band.text(0.02, 1 - below_top / height, text, va="top", **style)
 

@@ -208,7 +208,7 @@ def with_nan(series):
         (lambda s: s, {"aif_at": (64, 0, 0)}, "lies outside the image"),
         (lambda s: s, {"aif_at": (45, 32, 0)}, "no bolus: .* x y z = 45 32 0 .*--aif"),
         (lambda s: s, {"spacing_zyx_mm": (5, 0, 1)}, "voxel sizes"),
-        (lambda s: s + 1000, {}, "no brain is found"),
+        (lambda s: s + 1000, {}, "stored without its rescale intercept"),
     ],
 )
 def test_useless_input_is_named(make_head, change, options, message):

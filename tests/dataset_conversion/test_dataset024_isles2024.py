@@ -225,13 +225,15 @@ def test_files_that_lie_elsewhere_are_resampled_and_reported(bids_scans, convert
     assert "was resampled" in row["warnings"] and row["orientation"] == "LAS"
 
 
-def test_ct_in_another_unit_is_reported(bids_scans, convert, caplog):
+def test_ct_in_another_unit_is_refused(bids_scans, convert):
+    """It was reported once; on the network's scale in HU it is nonsense. The others are kept."""
     bids_scans.add(1).add(2)
     bids_scans.write(2, "CT", (bids_scans.arrays(2)["CT"] + 1024).astype(np.int16))
-    with caplog.at_level("WARNING"):
-        assert convert("--folds", "2")[0] == 0
-    lines = [line for line in caplog.messages if "is it in HU?" in line]
-    assert len(lines) == 1 and "case_0002: the CT's median in the brain is 10" in lines[0]
+    code, error, folder = convert("--folds", "2")
+    assert code == 2
+    assert "case_0002" in error and "CT (sub-stroke0002_ses-01_ncct.nii.gz)" in error
+    assert "values from 24 to" in error and "subtract 1024" in error
+    assert (folder / "labelsTr" / "case_0001.nii.gz").is_file()
 
 
 def test_block_mean_by_hand():

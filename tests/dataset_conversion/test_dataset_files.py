@@ -174,9 +174,9 @@ def test_report(three_patients, convert):
     row = rows["case_002"]
     assert row["source"] == "TRAINING/case_2" and row["patient"] == "train_01"
     assert (row["split"], row["shape_zyx"], row["n_frames"]) == ("train", "2x16x18", "14")
-    assert row["spacing_zyx_mm"] == "10x0.8x0.9" and row["window_rule"] == "raw"
+    assert row["spacing_zyx_mm"] == "10x8x9" and row["window_rule"] == "raw"
     assert row["dwi_present"] == "yes" and rows["case_001"]["dwi_present"] == "no"
-    assert float(row["lesion_volume_ml"]) == pytest.approx(9 * 7.2e-3, abs=1e-3)
+    assert float(row["lesion_volume_ml"]) == pytest.approx(9 * 0.72, abs=1e-3)
     assert "case_002" in splits[int(row["fold"])]["val"]
     test_row = rows["test_001"]
     assert test_row["patient"] == "test_01" and test_row["split"] == "test"

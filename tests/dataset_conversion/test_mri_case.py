@@ -104,8 +104,8 @@ def test_report(mri_scans, convert):
     mask = expected_mask(mri_scans.arrays(1))
     assert (row["case_id"], row["patient"]) == ("case_001", "case_001")
     assert (row["source"], row["shape_zyx"]) == ("training/training_1", "2x16x18")
-    assert float(row["lesion_volume_ml"]) == pytest.approx(9 * 7.2e-3, abs=1e-3)
-    assert float(row["brain_volume_ml"]) == pytest.approx(mask.sum() * 7.2e-3, abs=1e-3)
+    assert float(row["lesion_volume_ml"]) == pytest.approx(9 * 0.72, abs=1e-3)
+    assert float(row["brain_volume_ml"]) == pytest.approx(mask.sum() * 0.72, abs=1e-3)
     for name in ("n_frames", "t_start", "t_end", "window_rule", "dwi_present", "paper_split"):
         assert row[name] == ""
 

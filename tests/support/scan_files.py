@@ -10,7 +10,7 @@ import pytest
 
 SHAPE_XYZ = (18, 16, 2)
 N_FRAMES = 14
-SPACING_XYZ_MM = (0.9, 0.8, 10.0)
+SPACING_XYZ_MM = (9.0, 8.0, 10.0)  # so few voxels, and yet as large as a brain
 MAPS = ("CBF", "CBV", "MTT", "Tmax")
 DTYPES = {
     "CT": np.int32,
