@@ -28,6 +28,7 @@ _LIMITS = {
     CTP: (-LARGEST_HU, LARGEST_HU, "HU"),
     DWI: (-1e30, 1e30, ""),
 }
+_ONE_SIDE = 0.9
 _LEAST_OF_HIGH, _MOST_OF_HIGH = -0.1, 50.0
 """Choice: times the 90th percentile of what is positive, for flow, volume and diffusion."""
 
@@ -56,7 +57,8 @@ def clear_unusable(
     Args:
         name: of the image, as in ``channels.py``; it decides which values are possible. Times lie
             from -5 to 300 s. Flow, volume and diffusion, whose unit depends on the software, lie
-            from -0.1 to 50 times the 90th percentile of what is positive.
+            from -0.1 to 50 times the 90th percentile of what is positive. An image in another unit,
+            such as a Tmax in ms, keeps its values: ``plausibility`` says what is wrong with it.
         volume: (Z, Y, X) float32; a background other than 0 must have become 0. Not changed.
         background: what is written.
 
@@ -71,6 +73,8 @@ def clear_unusable(
     low, high, unit = _limits(name, volume)
     with np.errstate(invalid="ignore"):
         usable = (volume >= low) & (volume <= high)
+    if _is_in_another_unit(volume, usable):
+        usable = np.isfinite(volume)
     if usable.all():
         return volume, []
     where = ~usable
@@ -131,6 +135,16 @@ def _limits(name: str, volume: np.ndarray) -> tuple[float, float, str]:
         return -np.finfo(np.float32).max, np.finfo(np.float32).max, ""
     typical = float(np.percentile(positive, 90))
     return _LEAST_OF_HIGH * typical, _MOST_OF_HIGH * typical, ""
+
+
+def _is_in_another_unit(volume: np.ndarray, usable: np.ndarray) -> bool:
+    """Whether most values are impossible, all on one side of 0; divisions by 0 go to both."""
+    measured = np.isfinite(volume) & (volume != 0)
+    count = int(np.count_nonzero(measured))
+    if np.count_nonzero(measured & ~usable) <= count / 2:
+        return False
+    positive = np.count_nonzero(volume[measured] > 0) / count
+    return not 1 - _ONE_SIDE <= positive <= _ONE_SIDE
 
 
 def _found(values: np.ndarray, expected: str) -> str:

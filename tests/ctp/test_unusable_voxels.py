@@ -96,3 +96,17 @@ def test_series():
     assert series_unusable(None) == series_unusable(~BRAIN) == []
     (found,) = series_unusable(BRAIN)
     assert found.n_voxels == 200 and "in some frame" in found.found
+
+
+def test_an_image_in_another_unit_is_left_as_it_is():
+    """``plausibility`` names the unit; without its values it could not."""
+    seconds = np.linspace(0.1, 12, 1000, dtype=np.float32).reshape(1, 10, 100)
+    for other in (1000 * seconds, seconds - 1024):
+        other.flat[0] = np.nan
+        kept, (found,) = clear_unusable("Tmax", other)
+        np.testing.assert_array_equal(kept.flat[1:], other.flat[1:])
+        assert kept.flat[0] == 0 and found.n_voxels == 1
+    # Divisions by almost 0 go to both sides, even where they are the most.
+    divided = 1000 * np.where(np.arange(1000).reshape(seconds.shape) % 2, seconds, -seconds)
+    kept, (found,) = clear_unusable("MTT", divided.astype(np.float32))
+    assert found.n_voxels > 900 and kept.max() <= 300

@@ -216,7 +216,7 @@ def test_files_that_lie_elsewhere_are_resampled_and_reported(bids_scans, convert
     assert code == 0, error
     (line,) = [line for line in caplog.messages if "was resampled" in line]
     assert "case_0002: sub-stroke0002_ses-02_space-ncct_dwi.nii.gz does not lie on the CT" in line
-    assert "18 x 16 x 2 voxels of 0.9 x 0.8 x 5 mm (x, y, z), order LAS" in line
+    assert "18 x 16 x 2 voxels of 9 x 8 x 5 mm (x, y, z), order LAS" in line
     target = sitk.GetArrayFromImage(read(folder, "targetsTr/case_0002.nii.gz"))
     np.testing.assert_allclose(target[1], dwi.T[0, ::-1], rtol=1e-4)
     assert not target[0].any()
