@@ -2,6 +2,7 @@
 
 The CT is ``raw_data/sub-stroke0001/ses-01/sub-stroke0001_ses-01_ncct.nii.gz``. The images on the
 CT's grid lie in ``derivatives/sub-stroke0001``: ``ses-01/..._space-ncct_ctp.nii.gz``,
+``ses-01/..._space-ncct_cta.nii.gz``, which the preset ``isles2024`` alone reads,
 ``ses-01/perfusion-maps/..._space-ncct_{cbf,cbv,mtt,tmax}.nii.gz``, and of the follow-up
 ``ses-02/..._space-ncct_{dwi,adc}.nii.gz`` and ``..._lesion-msk.nii.gz``. Copies of the release
 spell their folders differently (``rawdata``, ``ses-0001``), so a file is recognised by the
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 from nnunetv2_strokesynth.channels import (
     CT,
+    CTA,
     CTP,
     DWI,
     LESION,
@@ -46,7 +48,7 @@ NO_DWI = "expected sub-strokeXXXX_ses-02_space-ncct_dwi.nii.gz in derivatives"
 REQUIRED = (CT, CTP, *PERFUSION_MAPS)
 _SPACE = "_space-ncct_"
 _TREES = ("raw_data", "rawdata", "derivatives")
-_ENDINGS = {"ncct": CT, "ctp": CTP, "dwi": DWI, "lesion-msk": LESION}
+_ENDINGS = {"ncct": CT, "ctp": CTP, "cta": CTA, "dwi": DWI, "lesion-msk": LESION}
 _ENDINGS |= {name.lower(): name for name in PERFUSION_MAPS}
 _NAME = re.compile(
     rf"sub-[a-z]*0*(?P<number>\d+)_(?:.*_)?(?P<ending>{'|'.join(_ENDINGS)})\.nii(?:\.gz)?",

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnunetv2_strokesynth.channels import (
     CT,
+    CTA,
     DWI,
     PERFUSION_MAPS,
 )
@@ -54,9 +55,10 @@ def convert_ctp(job: CaseJob) -> dict:
     lesion = placed.lesion()
     dwi = _read_dwi(job, placed)
     ct = _read(job, placed, CT)
+    cta = _read(job, placed, CTA) if preset.reads_cta else None
     spacing = geometry.spacing_zyx_mm
     files = _file_names(job)
-    images = CtpImages(ct, maps, series, series.path.name, spacing, dwi, brain, files)
+    images = CtpImages(ct, maps, series, series.path.name, spacing, dwi, brain, files, cta)
     made = make_channels(preset, images)
     placed.add_unusable_of(series)
     warnings += check_unusable(_coarser_unusable(placed, factor), made.mask)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunetv2_strokesynth.channels import (
+    CTA,
     DWI,
     PERFUSION_MAPS,
     PRESETS,
@@ -14,7 +15,8 @@ from nnunetv2_strokesynth.dataset_conversion.brain_masks import with_brain_masks
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     Scan,
     complete_scans,
-    with_dwi,
+    with_image,
+    without_image,
     without_maps,
 )
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
@@ -62,7 +64,7 @@ def add_ctp_options(parser: argparse.ArgumentParser) -> None:
 
 
 def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> list[Scan]:
-    """The scans to convert: those with a DWI if the preset reads it, else all of them.
+    """The scans to convert: those with a DWI, or CTA, if the preset reads it, else all of them.
 
     Args:
         found: the scans.
@@ -71,8 +73,8 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
         hint: where a DWI could come from, for the error message.
 
     Raises:
-        ValueError: an option cannot be used, no scan is complete, or none has the DWI that the
-            preset reads.
+        ValueError: an option cannot be used, no scan is complete, or none has the DWI or
+            CTA that the preset reads.
     """
     if args.downsample < 1:
         raise ValueError(f"--downsample {args.downsample}: expected at least 1")
@@ -84,7 +86,12 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
         found = [without_maps(scan, PERFUSION_MAPS) for scan in found]
     if args.skip_incomplete:
         found = complete_scans(found)
-    return with_dwi(found, hint) if DWI in PRESETS[args.preset].names else found
+    preset = PRESETS[args.preset]
+    if preset.reads_cta:
+        found = with_image(found, CTA, "only ISLES 2024 has one, ..._space-ncct_cta.nii.gz")
+    else:  # a file that is not read is none of the case's inputs
+        found = [without_image(scan, CTA) for scan in found]
+    return with_image(found, DWI, hint) if DWI in preset.names else found
 
 
 def masked_ctp_scans(scans: list[Scan], args: argparse.Namespace) -> list[Scan]:

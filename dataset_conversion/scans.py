@@ -55,31 +55,41 @@ class Scan:
     notes: tuple[str, ...] = ()
 
 
-def with_dwi(scans: list[Scan], hint: str) -> list[Scan]:
-    """The scans that have a DWI; one warning line per split says which are left out.
+def with_image(scans: list[Scan], modality: str, hint: str) -> list[Scan]:
+    """The scans that have a DWI or CTA; one warning line per split says which are left out.
 
     Args:
         scans: the scans.
-        hint: where a DWI could come from, for the error message.
+        modality: ``DWI`` or ``CTA``.
+        hint: where such an image could come from, for the error message.
 
     Raises:
         ValueError: no training scan has one, or, without training scans, no testing scan.
     """
-    kept = [scan for scan in scans if DWI in scan.files]
+    kept = [scan for scan in scans if modality in scan.files]
     for split, name in SPLIT_NAMES.items():
         members = [scan for scan in scans if scan.split == split]
         absent = [scan.case_id for scan in members if scan not in kept]
         if absent and len(absent) == len(members) and (split == TRAIN or not kept):
-            raise ValueError(f"none of the {len(absent)} {name} scans has a DWI: {hint}")
+            raise ValueError(f"none of the {len(absent)} {name} scans has a {modality}: {hint}")
         if absent:
             logger.warning(
-                "warning: %d of %d %s scans have no DWI and are left out: %s",
+                "warning: %d of %d %s scans have no %s and are left out: %s",
                 len(absent),
                 len(members),
                 name,
+                modality,
                 name_some(absent, at_most=5),
             )
     return kept
+
+
+def without_image(scan: Scan, modality: str) -> Scan:
+    """The scan without the file of one modality."""
+    if modality not in scan.files:
+        return scan
+    kept = {name: path for name, path in scan.files.items() if name != modality}
+    return replace(scan, files=kept)
 
 
 def without_maps(scan: Scan, maps: tuple[str, ...]) -> Scan:

@@ -4,10 +4,11 @@ A preset lists the channels that a system of the literature reads. The converter
 order, ``dataset.json`` repeats their names, and a trainer compares those names with its preset
 before it starts.
 
-Units: CT, MIP, MIP_P and CTA_k are in HU; Tmax and MTT in s; CBF and CBV in the units of the
-release's software (the ISLES 2018 maps come from RAPID, whose CBF is not in mL/100 g/min); the DWI
-is as measured. In MRI, ADC is in 1e-6 mm2/s as released; MTT, TTP and Tmax are in s; rCBF and rCBV
-are as released, without a unit.
+Units: CT, CT_Z, CTA, MIP, MIP_P and CTA_k are in HU; Tmax and MTT in s; CBF and CBV in the units
+of the release's software (the ISLES 2018 maps come from RAPID, whose CBF is not in mL/100 g/min);
+the DWI is as measured; the channels EQ_CBF, EQ_CTA and so on are shares from 0 to 1. In MRI, ADC is
+in 1e-6 mm2/s as released; MTT, TTP and Tmax are in s; rCBF and rCBV are as released, without a
+unit.
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ CT, CTP, DWI, LESION = "CT", "4DPWI", "DWI", "OT"
 # A mask that the user gives, of HD-BET or SynthStrip.
 BRAIN_MASK = "brain mask"
 PERFUSION_MAPS = ("CBF", "CBV", "MTT", "Tmax")
+# The CT under a name that nnU-Net does not know as that of a CT: z-scored scan by scan.
+CT_Z = "CT_Z"
+# CT angiography, and the images of which ``EQ_<name>`` is the windowed and equalised channel.
+CTA = "CTA"
+EQUALISED = "EQ_"
 MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 # The images of which ``<name>_M`` is the mirrored channel.
 MIRRORED = (CT, *PERFUSION_MAPS)
 
 # In HU, s or 1e-6 mm2/s, where a value means the same in every scan. So are CTA_0, CTA_1, ...
-_FIXED_UNIT = frozenset({CT, "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
+_FIXED_UNIT = frozenset({CT, CT_Z, "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
 _MADE_FROM_CTP = frozenset(
-    {CT, *PERFUSION_MAPS, "MIP", "MIP_P", DWI, *(f"{name}_M" for name in MIRRORED)}
+    {
+        *(CT, CT_Z, *PERFUSION_MAPS, "MIP", "MIP_P", DWI),
+        *(f"{name}_M" for name in MIRRORED),
+        *(EQUALISED + name for name in (*PERFUSION_MAPS, CTA)),
+    }
 )
 
 
@@ -46,14 +56,14 @@ class Preset(NamedTuple):
     Attributes:
         names: channel names in the order in which they are stored.
         n_frames: how many frames of the CTP series (CTA_0, CTA_1, ...) are among them.
-        smooth_window: whether the time-intensity curve is smoothed before the perfusion window is
-            sought.
+        first_pass: whether the perfusion window ends with the first pass of the bolus, sought in a
+            smoothed curve, and not with its washout.
         source: the paper.
     """
 
     names: tuple[str, ...]
     n_frames: int
-    smooth_window: bool
+    first_pass: bool
     source: str
 
     @property
@@ -71,6 +81,17 @@ class Preset(NamedTuple):
         series and most of the memory, and which no check looks at."""
         kept = (name for name in self.names if name != "MIP_P" and not name.startswith("CTA_"))
         return self._replace(names=tuple(kept), n_frames=0)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """The images that its channels show: ``CT`` for ``CT_Z``, ``CBF`` for ``EQ_CBF``."""
+        plain = (name.removeprefix(EQUALISED).removesuffix("_M") for name in self.names)
+        return frozenset(CT if name == CT_Z else name for name in plain)
+
+    @property
+    def reads_cta(self) -> bool:
+        """Whether a CT angiography is among the images that its channels are made from."""
+        return EQUALISED + CTA in self.names
 
     def index(self, *names: str) -> list[int]:
         """Positions of the given channels.
@@ -106,12 +127,18 @@ PRESETS: dict[str, Preset] = {
         "Song & Huang 2018, section 2.1",
     ),
     "clerigues2019": Preset(
-        (*MIRRORED, *(f"{name}_M" for name in MIRRORED)),
+        (CT_Z, *PERFUSION_MAPS, *(f"{name}_M" for name in MIRRORED)),
         0,
         False,
         "Clerigues et al. 2019, section 2.2",
     ),
     "real_dwi": Preset((DWI,), 0, False, "Wang et al. 2020, Tables 2 and 5 (real DWI as input)"),
+    "isles2024": Preset(
+        tuple(EQUALISED + name for name in (*PERFUSION_MAPS, CTA)),
+        0,
+        False,
+        "Ren et al. 2025, the winner of ISLES 2024",
+    ),
     "isles2017": Preset(MRI_MAPS, 0, False, "Gomez 2023, section 5.1"),
 }
 

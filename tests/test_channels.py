@@ -1,6 +1,10 @@
 """Channel presets against the channel lists of the papers."""
 
 import pytest
+from nnunetv2.preprocessing.normalization.default_normalization_schemes import ZScoreNormalization
+from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import (
+    get_normalization_scheme,
+)
 
 from nnunetv2_strokesynth.channels import (
     PRESETS,
@@ -15,9 +19,22 @@ def test_presets_have_the_published_channels():
         "CT CBF CBV MTT Tmax MIP CTA_0 CTA_1 CTA_2 CTA_3 CTA_4 CTA_5".split()
     )
     assert len(PRESETS["song2018"].names) == 18 and PRESETS["song2018"].names[6] == "MIP_P"
+    assert PRESETS["clerigues2019"].names[:5] == ("CT_Z", "CBF", "CBV", "MTT", "Tmax")
     assert PRESETS["clerigues2019"].names[5:] == ("CT_M", "CBF_M", "CBV_M", "MTT_M", "Tmax_M")
     assert PRESETS["real_dwi"].names == ("DWI",)
     assert PRESETS["isles2017"].names == ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
+
+
+def test_nnunet_normalises_a_channel_and_its_mirror_alike():
+    names = PRESETS["clerigues2019"].names
+    schemes = [get_normalization_scheme(name) for name in names]
+    assert schemes == [ZScoreNormalization] * 10
+
+
+def test_images_that_a_preset_shows():
+    assert PRESETS["clerigues2019"].images == {"CT", "CBF", "CBV", "MTT", "Tmax"}
+    assert PRESETS["isles2024"].images == {"CBF", "CBV", "MTT", "Tmax", "CTA"}
+    assert {"CT", "MIP", "CTA_5"} <= PRESETS["wang2020"].images
 
 
 @pytest.mark.parametrize("preset", PRESETS.values())

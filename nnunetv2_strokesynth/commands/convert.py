@@ -31,11 +31,15 @@ class Training(NamedTuple):
         configuration: of nnU-Net's plans.
         with_dwi: the trainer where some training scan has a DWI.
         without_dwi: the trainer where none has.
+        planned: the configuration that nnU-Net plans for it.
+        planner: of nnU-Net, and the name of its plans; empty for its standard ones.
     """
 
     configuration: str
     with_dwi: str
     without_dwi: str
+    planned: str = "2d"
+    planner: tuple[str, str] = ("", "")
 
 
 TRAININGS: dict[str, Training] = {
@@ -43,6 +47,13 @@ TRAININGS: dict[str, Training] = {
     "song2018": Training("2d", "Song2018Trainer", "Song2018Trainer_AUNetCEGD"),
     "clerigues2019": Training("2d_patch64", "Clerigues2019Trainer", "Clerigues2019Trainer"),
     "real_dwi": Training("2d", "StrokeSynthTrainer_RealDWI", "StrokeSynthTrainer_RealDWI"),
+    "isles2024": Training(
+        "3d_fullres",
+        "StrokeSynthTrainer_Stock",
+        "StrokeSynthTrainer_Stock",
+        planned="3d_fullres",
+        planner=("nnUNetPlannerResEncL", "nnUNetResEncUNetLPlans"),
+    ),
     "isles2017": Training("2d", "Gomez2023Trainer_MRI", "Gomez2023Trainer_MRI"),
 }
 
@@ -242,11 +253,13 @@ def _say_training(dataset_id: int, training: Training, n_dwi: int, *, is_prepare
             training.without_dwi,
         )
     trainer = training.with_dwi if n_dwi else training.without_dwi
+    planner, plans = training.planner
+    train = ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer]
     prepare = [] if is_prepared else [["strokesynth", "fingerprint", "-d", dataset_id]]
     say_next(
         *prepare,
-        plan_command(dataset_id),
-        ["nnUNetv2_train", dataset_id, training.configuration, 0, "-tr", trainer, "--npz"],
+        plan_command(dataset_id, configuration=training.planned, planner=planner),
+        [*train, *(["-p", plans] if plans else []), "--npz"],
     )
 
 

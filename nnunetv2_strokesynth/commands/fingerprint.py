@@ -62,12 +62,19 @@ def renew(raw_folder: Path, preprocessed: Path) -> None:
     logger.info("%s %s", path, "is written" if is_written else "is up to date")
 
 
-def plan_command(*dataset_ids: int) -> Words:
+def plan_command(*dataset_ids: int, configuration: str = "2d", planner: str = "") -> Words:
     """nnU-Net's command that plans and preprocesses data sets, by two processes and not by eight.
 
     Each takes half a gigabyte.
+
+    Args:
+        dataset_ids: of the data sets.
+        configuration: to preprocess for.
+        planner: of nnU-Net; empty for its standard one.
     """
-    return ["nnUNetv2_plan_and_preprocess", "-d", *dataset_ids, "-c", "2d", "-np", 2]
+    words: Words = ["nnUNetv2_plan_and_preprocess", "-d", *dataset_ids]
+    words = [*words, *(["-pl", planner] if planner else [])]
+    return [*words, "-c", configuration, "-np", 2]
 
 
 def _folder(variable: str) -> Path:

@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-i", "--input", type=Path, required=True, help="folder written by `nnUNetv2_predict ... "
         "--save_probabilities`, or a trained model's folder validated with --npz")  # fmt: skip
+    add("-f", "--folds", type=int, nargs="+", help="only the validation cases of these folds of a "
+        "model (default: all folds)")  # fmt: skip
     add("-p", "--postprocessing", type=Path, required=True, help="JSON from `strokesynth tune`")
     add("-o", "--output", type=Path, required=True, help="folder for the labels")
     add("--workers", type=int, default=2, help="processes (default: 2)")
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output.resolve() == args.input.resolve():
         raise ValueError("-o has to be another folder than -i: the input stays as it is")
     refuse_existing_folder(args.output, args.overwrite, _is_ours)
-    files = postprocessing.probability_files(args.input)
+    files = postprocessing.probability_files(args.input, folds=args.folds)
     content = json.loads(args.postprocessing.read_text(encoding="utf-8"))
     with result_folder(args.output, overwrite=args.overwrite, is_ours=_is_ours) as folder:
         apply = functools.partial(postprocessing.postprocess_case, rule=rule, output=folder)

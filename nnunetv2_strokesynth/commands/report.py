@@ -12,7 +12,8 @@ from nnunetv2_strokesynth.commands.trained_models import validation_command
 from nnunetv2_strokesynth.inference.image_folders import FEATURE_FOLDER
 
 if TYPE_CHECKING:
-    from nnunetv2_strokesynth.reporting.report_content import Sources
+    from nnunetv2_strokesynth.reporting.report_content import Content, Sources
+    from nnunetv2_strokesynth.reporting.side_by_side import SideBySide
 
 EXAMPLE = (
     "strokesynth report "
@@ -25,11 +26,15 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``strokesynth report``."""
     add = parser.add_argument
-    add("-m", dest="model", type=Path, required=True, help="trained model folder")
+    add("-m", dest="models", type=Path, nargs="+", required=True, metavar="MODEL", help="trained "
+        "model's folder; further ones are compared with the first on the scans that all have "
+        "predicted")  # fmt: skip
+    add("--names", nargs="+", metavar="NAME", help="how to call several models (default: their "
+        "trainers)")  # fmt: skip
     add("--raw", type=Path, help="the data set's folder in nnUNet_raw: labels, images and DWI "
         "of the cross-validation")  # fmt: skip
-    add("--pred", type=Path, help="folder of predictions of held-out scans, in place of the "
-        "cross-validation")  # fmt: skip
+    add("--pred", dest="preds", type=Path, nargs="+", metavar="PRED", help="folder of predictions "
+        "of held-out scans for each model, in place of the cross-validation")  # fmt: skip
     add("--gt", type=Path, help="folder of their true lesions")
     add("--images", type=Path, help="folder of the scans (default: RAW/imagesTr, with --pred "
         "RAW/imagesTs)")  # fmt: skip
@@ -59,6 +64,12 @@ def find_sources(args: argparse.Namespace) -> Sources:
     """
     from nnunetv2_strokesynth.reporting.report_content import CROSS_VALIDATION, HELD_OUT, Sources
 
+    args.model, args.pred = args.models[0], args.preds[0] if args.preds else None
+    if args.preds and len(args.preds) != len(args.models):
+        raise ValueError(
+            f"--pred names {len(args.preds)} folders for {len(args.models)} models; name one for "
+            "each, in the same order"
+        )
     if (args.pred is None) != (args.gt is None):
         raise ValueError("--pred and --gt go together: give both or neither")
     if args.raw is None and args.pred is None:
@@ -91,8 +102,8 @@ def run(args: argparse.Namespace) -> None:
     refuse_existing_file(args.output, args.overwrite)
     if args.output.is_dir():
         raise IsADirectoryError(f"{args.output} is a folder, expected the name of an HTML file")
-    model = read_model(args.model)
     sources = find_sources(args)
+    model = read_model(args.model)
     only_test_scans = is_of_test_scans(sources.pseudo_dwi, args.raw, sources)
     if only_test_scans:
         logger.warning(
@@ -103,12 +114,27 @@ def run(args: argparse.Namespace) -> None:
         feature = sources.feature if args.feature_dir else None
         sources = sources._replace(pseudo_dwi=None, feature=feature)
     content = collect(sources, model, workers=args.workers)
-    write_text(args.output, render(content, model))
+    others = _side_by_side(args, content) if len(args.models) > 1 else None
+    write_text(args.output, render(content, model, others))
     logger.info("%s: %d cases, %s", content.sources.kind, len(content.cases), args.output)
     say_next(open_page(args.output))
     if only_test_scans:
         logger.info("with the pseudo-DWI of the validation scans:")
         say_next(*_with_pseudo_dwi(args))
+
+
+def _side_by_side(args: argparse.Namespace, content: Content) -> SideBySide:
+    """All models on the scans that all of them have predicted."""
+    from nnunetv2_strokesynth.reporting.model_folder import read_model
+    from nnunetv2_strokesynth.reporting.side_by_side import System, collect
+
+    names = args.names or [read_model(folder).trainer for folder in args.models]
+    if len(names) != len(args.models):
+        raise ValueError(f"--names has {len(names)} names for {len(args.models)} models")
+    folders = args.preds or args.models
+    systems = [System(name, folder) for name, folder in zip(names, folders, strict=True)]
+    truth = {case_id: case.gt for case_id, case in content.files.items()}
+    return collect(systems, truth, workers=args.workers)
 
 
 def is_of_test_scans(folder: Path | None, raw: Path | None, sources: Sources) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import shlex
 from pathlib import Path
 
@@ -12,6 +11,13 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
+from nnunetv2_strokesynth.commands.reproduce_options import (
+    chosen_rows,
+    fold_words,
+    make_plan,
+    output_folder,
+    with_weights,
+)
 from nnunetv2_strokesynth.commands.trained_models import device_option
 from nnunetv2_strokesynth.io.atomic import atomic_file, write_text
 from nnunetv2_strokesynth.nnunet_commands import (
@@ -20,15 +26,9 @@ from nnunetv2_strokesynth.nnunet_commands import (
     run_command,
     users_environment,
 )
-from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
-from nnunetv2_strokesynth.papers.tables import TABLES, with_further_rows
-from nnunetv2_strokesynth.reproduction.commands import Step, all_steps
-from nnunetv2_strokesynth.reproduction.data_set import (
-    DataSet,
-    Roots,
-    find_data_set,
-    nnunet_roots,
-)
+from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
+from nnunetv2_strokesynth.papers.tables import TABLES
+from nnunetv2_strokesynth.reproduction.commands import all_steps
 from nnunetv2_strokesynth.reproduction.guard import (
     check_model,
     check_preprocessed,
@@ -36,13 +36,8 @@ from nnunetv2_strokesynth.reproduction.guard import (
     read_settings,
     write_settings,
 )
-from nnunetv2_strokesynth.reproduction.plan import (
-    PAPER,
-    RECIPE_OPTIONS,
-    Plan,
-    measured_cases,
-    recipe_of,
-)
+from nnunetv2_strokesynth.reproduction.plan import RECIPE_OPTIONS, Plan
+from nnunetv2_strokesynth.reproduction.steps import Step
 
 EXAMPLE = "strokesynth reproduce table3 --folds paper -device cuda -o reproduction_table3"
 logger = logging.getLogger(__name__)
@@ -61,8 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dataset", type=int, default=18, help="id of the converted scans (default: 18)")
     add("--real-dwi-dataset", type=int, default=19, metavar="ID", help="id of the same scans with "
         "the DWI as image, for the rows 'Real DWI' (default: 19)")  # fmt: skip
-    add("--folds", nargs="+", default=["0", "1", "2", "3", "4"], metavar="FOLD", help="folds of "
-        "the cross-validation (default: 0 1 2 3 4), or `paper`: the paper's split")  # fmt: skip
+    add("--windowed-dataset", type=int, default=25, metavar="ID", help="id of ISLES 2024's scans "
+        "with preset isles2024, for its winner (default: 25)")  # fmt: skip
+    add("--folds", nargs="+", metavar="FOLD", help="folds of the cross-validation (default: the "
+        "paper's: 0 1 2 3 4, Song & Huang 0 1 2 3); `paper`: the split of Wang et al.; `all`: one "
+        "training on all scans, for a test set (default of table6)")  # fmt: skip
     add("--epochs", type=_positive, help="default: as the paper (per stage)")
     add("--iterations", type=_positive, help="per epoch; default: as the paper")
     add("--base-features", type=_positive, help="width of the networks; default: as the paper")
@@ -75,88 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print the commands; run and write nothing")
 
 
-def _folds(words: list[str], table: PaperTable) -> str | tuple[int, ...]:
-    if words == [PAPER]:
-        if table.on_test_set:
-            raise ValueError("--folds paper: Table 6 is about the test set; name folds instead")
-        return PAPER
-    if not all(word.isdigit() for word in words):
-        raise ValueError(f"--folds {' '.join(words)}: expected numbers, or `paper` alone")
-    return tuple(sorted({int(word) for word in words}))
-
-
-def _real_dwi(number: int, roots: Roots, table: PaperTable) -> DataSet | None:
-    if not any(row.real_dwi for row in table.rows):
-        return None
-    try:
-        return find_data_set(number, roots)
-    except FileNotFoundError as error:
-        logger.warning("# rows with the real DWI are left out: %s", error)
-        return None
-
-
-def make_plan(args: argparse.Namespace, stored: dict) -> Plan:
-    """What the options ask for; see ``Plan``.
-
-    Args:
-        args: of the command line.
-        stored: settings of an earlier run into the same folder, whose further rows are kept.
-
-    Raises:
-        ValueError: the environment, a fold or a name cannot be used.
-    """
-    table, roots = TABLES[args.table], nnunet_roots()
-    kept = [trainer for trainer in stored.get("also", []) if trainer not in args.also]
-    table = with_further_rows(table, [*kept, *args.also])
-    options = {name: getattr(args, name) for name in RECIPE_OPTIONS}
-    plan = Plan(
-        table=table,
-        data=find_data_set(args.dataset, roots),
-        real_dwi=_real_dwi(args.real_dwi_dataset, roots, table),
-        folds=_folds(args.folds, table),
-        recipe=recipe_of(options, dict(os.environ)),
-        device=args.device,
-        out=_output(args),
-    )
-    for data in filter(None, (plan.data, plan.real_dwi)):
-        measured_cases(data, plan.folds)  # raises for folds that do not exist
-    return plan
-
-
-def _output(args: argparse.Namespace) -> Path:
-    return (args.output or Path(f"reproduction_{args.table}")).resolve()
-
-
-def chosen_rows(plan: Plan, args: argparse.Namespace) -> list[TableRow]:
-    """The rows to run: those of ``--rows`` (default: all that can be), and of ``--also``.
-
-    Raises:
-        ValueError: a name that is no row, or a row whose data set is missing.
-    """
-    wanted = [*(args.rows or TABLES[args.table].trainers), *args.also]
-    unknown = [name for name in wanted if name not in plan.table.trainers]
-    if unknown:
-        raise ValueError(
-            f"--rows {unknown[0]}: no row of {args.table}; its rows are "
-            f"{', '.join(TABLES[args.table].trainers)}"
-        )
-    rows = [row for row in plan.table.rows if row.trainer in wanted]
-    for row in rows:
-        if plan.data_of(row) is None and row.trainer in (args.rows or []):
-            raise ValueError(
-                f"--rows {row.trainer}: there is no data set {args.real_dwi_dataset} with the DWI "
-                "as image; convert it, or name it by --real-dwi-dataset"
-            )
-    return [row for row in rows if plan.data_of(row) is not None]
-
-
 def _print_commands(plan: Plan, steps: list[tuple[TableRow, list[Step]]]) -> None:
     environment = users_environment()
     for name in (*FOLDER_VARIABLES, EXT_TRAINER):
         logger.info("export %s=%s", name, shlex.quote(environment[name]))
     for row, commands in steps:
         state = "" if commands else " (finished)"
-        logger.info("# %s, %s: %s%s", plan.table.source, row.label, row.trainer, state)
+        logger.info("# %s, %s: %s%s", plan.table.source, row.label, row.name, state)
         for step in commands:
             logger.info("%s", step.text)
 
@@ -200,21 +123,22 @@ def _run_steps(plan: Plan, steps: list[tuple[TableRow, list[Step]]], devices: li
 
 def run(args: argparse.Namespace) -> None:
     """Run what is missing and write the table, or print the commands."""
-    stored = read_settings(_output(args))
+    stored = read_settings(output_folder(args))
     plan = make_plan(args, stored)
     check_settings(plan, stored)
     rows = chosen_rows(plan, args)
-    for row in (row for row in plan.table.rows if row.trainer and plan.data_of(row)):
+    for row in (row for row in plan.table.rows if row.name and plan.data_of(row)):
         check_model(plan, row)
     steps = all_steps(plan, rows)
     if args.dry_run:
         _print_commands(plan, steps)
         return
+    steps = with_weights(steps, args.rows or [])
     is_run = any(commands for _, commands in steps)
     if is_run:
-        needed = {(plan.data_of(row).number, row.planned): row for row in rows}
+        needed = {(plan.data_of(row).number, row.planned, row.plans): row for row in rows}
         for row in needed.values():
-            check_preprocessed(plan.data_of(row), row.planned)
+            check_preprocessed(plan.data_of(row), row.planned, row.plans)
     devices = write_settings(plan, stored, is_run=is_run)
     write_table(plan, devices)  # of what earlier runs have finished
     if is_run:
@@ -227,13 +151,14 @@ def run(args: argparse.Namespace) -> None:
 def next_commands(plan: Plan, args: argparse.Namespace) -> list[Words]:
     """The command that runs the rows that are still missing, and the picture of those finished."""
     picture = open_page(plan.out / f"{plan.table.name}.png")
-    runnable = [row for row in plan.table.rows if row.trainer and plan.data_of(row)]
-    missing = [row.trainer for row, steps in all_steps(plan, runnable) if steps]
+    runnable = [row for row in plan.table.rows if row.name and plan.data_of(row)]
+    missing = [row.name for row, steps in all_steps(plan, runnable) if steps]
     if not missing:
         return [picture]
     words: list[object] = ["strokesynth", "reproduce", args.table, "--rows", *missing]
     words += ["--dataset", args.dataset, "--real-dwi-dataset", args.real_dwi_dataset]
-    words += ["--folds", *args.folds]
+    words += ["--windowed-dataset", args.windowed_dataset] if plan.windowed else []
+    words += ["--folds", *fold_words(args)]
     for name in RECIPE_OPTIONS:
         value = getattr(args, name)
         words += [] if value is None else [f"--{name.replace('_', '-')}", value]

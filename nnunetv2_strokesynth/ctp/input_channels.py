@@ -14,14 +14,18 @@ import numpy as np
 
 from nnunetv2_strokesynth.channels import (
     CT,
+    CT_Z,
+    CTA,
     CTP,
     DWI,
+    EQUALISED,
     MIRRORED,
     PERFUSION_MAPS,
     Preset,
 )
 from nnunetv2_strokesynth.ctp.brain_mask import Brain, brain_of_scan
 from nnunetv2_strokesynth.ctp.frames import sample_frames
+from nnunetv2_strokesynth.ctp.intensity_windows import WINDOWS, equalised
 from nnunetv2_strokesynth.ctp.mirror import (
     Mirror,
     find_mirror,
@@ -53,6 +57,7 @@ class CtpImages(NamedTuple):
         dwi: (Z, Y, X), as measured; None without one.
         brain: (Z, Y, X) bool, a brain mask that the user gives; None to find the brain.
         files: ``CT``, ``CBF``, ... -> name of the file, of those that are given.
+        cta: (Z, Y, X), HU, the CT angiography; None without one.
     """
 
     ct: np.ndarray
@@ -63,6 +68,7 @@ class CtpImages(NamedTuple):
     dwi: np.ndarray | None = None
     brain: np.ndarray | None = None
     files: Mapping[str, str] = MappingProxyType({})
+    cta: np.ndarray | None = None
 
 
 class CtpChannels(NamedTuple):
@@ -94,8 +100,8 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
 
     Raises:
         ValueError: there is no brain; the series does not change over time or holds NaN or
-            infinity; or the values of an image that the preset reads cannot be right, see
-            ``plausibility``.
+            infinity; the values of an image that the preset reads cannot be right, see
+            ``plausibility``; or there is no CTA and the preset reads it.
     """
     settle(_of_preset(preset, _doubts_at_once(images)))
     brain = _brain(images)
@@ -107,7 +113,7 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
             "no contrast agent"
         )
     doubts = settle(_of_preset(preset, _doubts(images, mask, summary)))
-    window = find_perfusion_window(summary.curve, smooth_first=preset.smooth_window)
+    window = find_perfusion_window(summary.curve, first_pass=preset.first_pass)
     needs_mirror = any(name.endswith("_M") for name in preset.names)
     mirror = find_mirror(images.ct, mask, images.spacing_zyx_mm) if needs_mirror else None
     lay_over = _laying_over(mirror, mask, images.spacing_zyx_mm) if mirror else None
@@ -119,7 +125,10 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
         "brain_mask": brain.source,
         **(mirror.row if mirror else {}),
     }
-    channels = _stack(preset, images, mip=summary.mip, window=window, lay_over=lay_over)
+    if preset.reads_cta and images.cta is None:
+        raise ValueError("there is no CT angiography, which a channel is made from")
+    parts = _Parts(summary.mip, window, mask, lay_over)
+    channels = _stack(preset, images, parts)
     warnings = [*brain.warnings, *doubts]
     if summary.n_repeated:
         warnings.append(
@@ -171,7 +180,7 @@ def _of_preset(preset: Preset, findings: list[Finding]) -> list[Finding]:
 
     def is_not_read(finding: Finding) -> bool:
         name = finding.image.split(" (")[0]
-        return not from_series if name == CTP else name not in preset.names
+        return not from_series if name == CTP else name not in preset.images
 
     return warn_only(findings, is_not_read)
 
@@ -190,16 +199,20 @@ def _laying_over(
     return lay_over
 
 
-def _stack(
-    preset: Preset,
-    images: CtpImages,
-    *,
-    mip: np.ndarray,
-    window: PerfusionWindow,
-    lay_over: Callable[[str, np.ndarray], np.ndarray] | None,
-) -> np.ndarray:
+class _Parts(NamedTuple):
+    """What was found in a scan: MIP, window, brain, and how a mirrored channel is made."""
+
+    mip: np.ndarray
+    window: PerfusionWindow
+    mask: np.ndarray
+    lay_over: Callable[[str, np.ndarray], np.ndarray] | None
+
+
+def _stack(preset: Preset, images: CtpImages, parts: _Parts) -> np.ndarray:
     """(C, Z, Y, X), float32, in the preset's order."""
-    channels = {CT: images.ct, **dict(zip(PERFUSION_MAPS, images.maps, strict=True)), "MIP": mip}
+    _, window, mask, lay_over = parts
+    maps = dict(zip(PERFUSION_MAPS, images.maps, strict=True))
+    channels = {CT: images.ct, CT_Z: images.ct, **maps, "MIP": parts.mip}
     if images.dwi is not None:
         channels[DWI] = images.dwi
     if preset.n_frames:
@@ -207,6 +220,10 @@ def _stack(
         frames = sample_frames(images.series, *limits, n_frames=preset.n_frames)
         channels["MIP_P"] = frames.max(axis=0)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
+    if preset.reads_cta and images.cta is not None:
+        for name, volume in {**maps, CTA: images.cta}.items():
+            # Skull and air have no part in the histogram.
+            channels[EQUALISED + name] = equalised(np.where(mask, volume, 0), WINDOWS[name])
     if lay_over is not None:
         channels |= {f"{name}_M": lay_over(name, channels[name]) for name in MIRRORED}
     return np.stack([channels[name] for name in preset.names]).astype(np.float32, copy=False)

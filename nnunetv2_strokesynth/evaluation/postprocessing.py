@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,15 +62,19 @@ def read_rule(path: Path) -> Rule:
     return rule
 
 
-def probability_files(folder: Path) -> list[Path]:
+def probability_files(folder: Path, *, folds: Collection[int] | None = None) -> list[Path]:
     """The probabilities of every case of a plain folder or of a model's validation.
+
+    Args:
+        folder: a folder of case files, or a trained model's folder.
+        folds: only these folds of a model.
 
     Raises:
         FileNotFoundError: there are none.
         ValueError: a label has no probabilities; it would be left out without a word.
     """
-    found = gather(folder, (".npz",)).files
-    without = set(gather(folder).files) - set(found)
+    found = gather(folder, (".npz",), folds=folds).files
+    without = set(gather(folder, folds=folds).files) - set(found)
     if without:
         raise ValueError(
             f"{folder} has labels but no .npz of {len(without)} cases: {name_some(without)}. "

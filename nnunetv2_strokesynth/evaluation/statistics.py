@@ -136,6 +136,28 @@ def wilcoxon_p(differences: np.ndarray) -> float:
     return float(stats.wilcoxon(differences, method=method).pvalue)
 
 
+def paired_t_test_p(first: np.ndarray, second: np.ndarray) -> float:
+    """Two-sided p of the t-test for paired samples, over the cases in which both are countable.
+
+    Args:
+        first, second: ``(n,)`` values of the same cases in the same order.
+
+    Returns:
+        1 if no case differs, NaN with fewer than two cases.
+
+    Source: Clerigues et al. 2019, section 4.
+    """
+    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    difference = np.round(difference[np.isfinite(difference)], ROUNDING_DECIMALS)
+    if difference.size < 2:
+        return float("nan")
+    if not difference.any():
+        return 1.0
+    if np.ptp(difference) == 0:
+        return 0.0
+    return float(stats.ttest_1samp(difference, 0.0).pvalue)
+
+
 def paired_difference(
     first: np.ndarray,
     second: np.ndarray,

@@ -95,6 +95,11 @@ def model_preset(dataset_json: dict, model: Path) -> Preset:
     names = tuple(dataset_json["channel_names"].values())
     for preset in PRESETS.values():
         if preset.names == names and preset.made_from_ctp and DWI not in names:
+            if preset.reads_cta:
+                raise ValueError(
+                    f"{model} reads a CT angiography, which is no part of a patient's study here; "
+                    "convert the scans with --preset isles2024 and use nnUNetv2_predict"
+                )
             return preset
     known = ", ".join(name for name, preset in PRESETS.items() if preset.made_from_ctp)
     raise ValueError(

@@ -6,6 +6,10 @@ The classes live in ``trainers/`` and ``papers/``.
 from nnunetv2_strokesynth.papers.abulnaga2018.trainers import (  # noqa: F401
     Abulnaga2018Trainer,
     Abulnaga2018Trainer_CE,
+    Abulnaga2018Trainer_Pretrained,
+    Abulnaga2018Trainer_PretrainedCE,
+    Abulnaga2018Trainer_PretrainedWCE,
+    Abulnaga2018Trainer_PretrainedWCEPrinted,
     Abulnaga2018Trainer_UNet2D,
     Abulnaga2018Trainer_UNet2DCE,
     Abulnaga2018Trainer_UNet3D,
@@ -17,9 +21,12 @@ from nnunetv2_strokesynth.papers.abulnaga2018.trainers import (  # noqa: F401
 from nnunetv2_strokesynth.papers.clerigues2019.trainers import (  # noqa: F401
     Clerigues2019Trainer,
     Clerigues2019Trainer_Baseline,
+    Clerigues2019Trainer_Baseline64,
     Clerigues2019Trainer_RT,
+    Clerigues2019Trainer_RT48,
     Clerigues2019Trainer_RTSM,
 )
+from nnunetv2_strokesynth.papers.gomez2023.mri_subsets import SUBSET_TRAINERS
 from nnunetv2_strokesynth.papers.gomez2023.trainers import (  # noqa: F401
     Gomez2023Trainer,
     Gomez2023Trainer_AttBinary,
@@ -43,16 +50,19 @@ from nnunetv2_strokesynth.papers.song2018.trainers import (  # noqa: F401
     Song2018Trainer_UNetCEGD,
 )
 from nnunetv2_strokesynth.papers.wang2020.table_trainers import (  # noqa: F401
+    StrokeSynthTrainer_Augmented,
     StrokeSynthTrainer_FromCTA,
     StrokeSynthTrainer_FromDWIo,
     StrokeSynthTrainer_FromDWIol,
     StrokeSynthTrainer_FromFoAndDWI,
     StrokeSynthTrainer_FrozenContext,
+    StrokeSynthTrainer_FullExtractor,
     StrokeSynthTrainer_LossCEHGD,
     StrokeSynthTrainer_LossDice,
     StrokeSynthTrainer_LossGD,
     StrokeSynthTrainer_LossHGD,
     StrokeSynthTrainer_LossWCEHGD,
+    StrokeSynthTrainer_PlainNorms,
     StrokeSynthTrainer_RealDWI,
     StrokeSynthTrainer_RealDWIUNet,
     StrokeSynthTrainer_SegFCN,
@@ -70,6 +80,7 @@ from nnunetv2_strokesynth.papers.wang2020.table_trainers import (  # noqa: F401
     StrokeSynthTrainer_SynthL1,
     StrokeSynthTrainer_SynthL2,
     StrokeSynthTrainer_SynthL2GAN,
+    StrokeSynthTrainer_SynthPlainNorms,
     StrokeSynthTrainer_SynthWL2,
     StrokeSynthTrainer_SynthWL2H1,
     StrokeSynthTrainer_SynthWL2H2,
@@ -82,3 +93,6 @@ from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Surrogate,
 )
+
+# Gomez2023Trainer_MRI_ADC, Gomez2023Trainer_MRICW_ADC_TTP, ...
+globals().update(SUBSET_TRAINERS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nnunetv2_strokesynth.papers.abulnaga2018 import published as abulnaga2018
 from nnunetv2_strokesynth.papers.clerigues2019 import published as clerigues2019
 from nnunetv2_strokesynth.papers.gomez2023 import published as gomez2023
-from nnunetv2_strokesynth.papers.shared.published import Published
+from nnunetv2_strokesynth.papers.isles2024 import published as isles2024
+from nnunetv2_strokesynth.papers.shared.published import Published, in_system_columns
 from nnunetv2_strokesynth.papers.song2018 import published as song2018
 from nnunetv2_strokesynth.papers.wang2020 import published as wang2020
 
@@ -15,6 +16,7 @@ PUBLISHED: tuple[Published, ...] = (
     *clerigues2019.WHOLE_SYSTEMS,
     *gomez2023.WHOLE_SYSTEMS,
     *abulnaga2018.WHOLE_SYSTEMS,
+    *in_system_columns(isles2024.TEST_SET),
 )
 
 

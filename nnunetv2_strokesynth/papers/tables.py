@@ -7,6 +7,7 @@ from dataclasses import replace
 from nnunetv2_strokesynth.papers.abulnaga2018 import tables as abulnaga2018
 from nnunetv2_strokesynth.papers.clerigues2019 import tables as clerigues2019
 from nnunetv2_strokesynth.papers.gomez2023 import tables as gomez2023
+from nnunetv2_strokesynth.papers.isles2024 import tables as isles2024
 from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
 from nnunetv2_strokesynth.papers.song2018 import tables as song2018
 from nnunetv2_strokesynth.papers.wang2020 import tables as wang2020
@@ -19,6 +20,7 @@ TABLES: dict[str, PaperTable] = {
         *clerigues2019.TABLES,
         *gomez2023.TABLES,
         *abulnaga2018.TABLES,
+        *isles2024.TABLES,
     )
 }
 
@@ -36,10 +38,10 @@ def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
         ValueError: a trainer is a row already.
     """
     for trainer in trainers:
-        if trainer in table.trainers:
+        if trainer in table.names:
             raise ValueError(f"--also {trainer}: it is a row of {table.name} already")
     further = (
-        TableRow(trainer, trainer, real_dwi=trainer in REAL_DWI_TRAINERS)
+        TableRow(trainer, trainer, further=True, real_dwi=trainer in REAL_DWI_TRAINERS)
         for trainer in dict.fromkeys(trainers)
     )
     return replace(table, rows=(*table.rows, *further))

@@ -123,6 +123,17 @@ def case_panels(files: CaseFiles) -> CasePanels:
     )
 
 
+def on_slice(volume: Volume, reference: Volume, shown: CasePanels) -> np.ndarray:
+    """The slice of another mask of a case that ``case_panels`` shows: bool (Y, X).
+
+    Args:
+        volume: the mask.
+        reference: the true lesion, whose voxels it has.
+        shown: of the case.
+    """
+    return _slices(volume, reference)[shown.slice_number - 1] > 0
+
+
 def _slices(volume: Volume, reference: Volume) -> np.ndarray:
     return to_radiological(on_voxels_of(reference, volume))[0]
 

@@ -36,6 +36,11 @@ from nnunetv2_strokesynth.reporting.report_content import (
     pick_cases,
     synthesis_notes,
 )
+from nnunetv2_strokesynth.reporting.side_by_side import (
+    SideBySide,
+    draw_systems,
+    systems_table,
+)
 from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
 VOLUMES = (("volume_gt_ml", "True (mL)"), ("volume_pred_ml", "Predicted (mL)"))
@@ -47,6 +52,13 @@ class Failures(NamedTuple):
 
     summary: str
     table: Table
+
+
+class Systems(NamedTuple):
+    """Several systems: their means, and what each found and missed in some cases."""
+
+    table: Table
+    picture: Picture
 
 
 class Curves(NamedTuple):
@@ -210,8 +222,23 @@ def every_case(content: Content) -> Table:
     return Table(f"{_count(len(rows))}; {NOTHING} is not countable", header, tuple(rows))
 
 
-def render(content: Content, model: Model) -> str:
-    """The whole report as HTML. The same files give the same text."""
+def systems(content: Content, found: SideBySide) -> Systems:
+    """The table of several systems, and their figure: best, median and worst case of the first."""
+    of_first = content.cases[content.cases["case_id"].isin(found.shared)]
+    picked = [case_id for _, case_id in pick_cases(of_first)]
+    figure = draw_systems(found, [content.files[case_id] for case_id in picked])
+    names = ", ".join(system.name for system in found.systems)
+    return Systems(systems_table(found), picture(figure, f"Found, in vain and missed: {names}"))
+
+
+def render(content: Content, model: Model, others: SideBySide | None = None) -> str:
+    """The whole report as HTML. The same files give the same text.
+
+    Args:
+        content: what was measured.
+        model: that the report is about.
+        others: it and other systems on the same scans.
+    """
     return render_page(
         "report.html",
         title=f"Report of {model.trainer}",
@@ -224,6 +251,7 @@ def render(content: Content, model: Model) -> str:
         curves=curves(model),
         panel_notes=panel_notes(content, model),
         shown_cases=[_shown_case(title, i, content) for title, i in pick_cases(content.cases)],
+        side_by_side=None if others is None else systems(content, others),
         charts=charts(content),
         every_case=every_case(content),
     )

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
-PLANS = "nnUNetPlans"
 SPLITS_FILE = "splits_final.json"
 PATIENTS_FILE = "conversion_report.csv"
 
@@ -57,9 +56,9 @@ class DataSet(NamedTuple):
         """Where the scans come from, in ``dataset.json``; empty if it does not say."""
         return str(self.content.get("origin", ""))
 
-    def model(self, trainer: str, configuration: str) -> Path:
+    def model(self, trainer: str, plans: str, configuration: str) -> Path:
         """The folder of a trained model."""
-        return self.roots.results / self.name / f"{trainer}__{PLANS}__{configuration}"
+        return self.roots.results / self.name / f"{trainer}__{plans}__{configuration}"
 
     def case_ids(self, folder: str) -> list[str]:
         """Cases of ``imagesTr``, ``imagesTs`` (by their first channel), or a folder of labels."""

@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
+from nnunetv2_strokesynth.papers.shared.paper_table import PLANS, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
-    PAPER,
     RECIPE_OPTIONS,
     Plan,
     measured_cases,
@@ -31,6 +30,7 @@ PREFIXES = (
     "Gomez2023Trainer",
     "Abulnaga2018Trainer",
 )
+PLANNERS = {"nnUNetResEncUNetLPlans": "nnUNetPlannerResEncL"}  # nnU-Net's, by their plans
 RECIPE = "those of its recipe"
 # Our trainers say so in the first lines of their log; without the line the recipe's value was used.
 LOGGED = {name: OVERRIDES[name] for name in (EPOCHS, ITERATIONS)}
@@ -39,18 +39,17 @@ _LOG_LINES = 100
 
 def settings_of(plan: Plan) -> dict:
     """What two runs into one folder must agree on, as JSON."""
-    sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
     return {
         "table": plan.table.name,
         "dataset": plan.data.name,
-        "folds": plan.folds if plan.folds == PAPER else list(plan.folds),
+        "folds": plan.folds if isinstance(plan.folds, str) else list(plan.folds),
         **{
             option: plan.recipe.get(name, plan.papers_recipe.get(name))
             for option, name in RECIPE_OPTIONS.items()
         },
         "measured": {
             data.name: {str(k): v for k, v in measured_cases(data, plan.folds).items()}
-            for data in sets
+            for data in plan.data_sets
         },
     }
 
@@ -103,7 +102,7 @@ def write_settings(plan: Plan, stored: dict, *, is_run: bool) -> list[str]:
     """
     devices = set(stored.get("devices", []))
     devices = sorted(devices | {plan.device} if is_run or not devices else devices)
-    also = [row.trainer for row in plan.table.rows if row.published is None]
+    also = [row.trainer for row in plan.table.rows if row.further]
     content = {**settings_of(plan), "also": also, "devices": devices}
     content["measured"] = stored.get("measured", {}) | content["measured"]
     write_json(plan.out / SETTINGS_FILE, content)
@@ -115,6 +114,11 @@ def check_model(plan: Plan, row: TableRow) -> None:
 
     Trainers that are not ours do not read the recipe and are not checked.
     """
+    for member in row.member_rows:
+        _check_member(plan, member)
+
+
+def _check_member(plan: Plan, row: TableRow) -> None:
     data = plan.data_of(row)
     model = plan.model(row)
     if not row.trainer.startswith(PREFIXES) or not model.is_dir():
@@ -126,7 +130,7 @@ def check_model(plan: Plan, row: TableRow) -> None:
     for fold in measured_cases(data, plan.folds):
         for name, attribute in LOGGED.items():
             folder = model / f"fold_{fold}"
-            default = RECIPE if row.published is None else plan.papers_recipe.get(name, RECIPE)
+            default = RECIPE if row.further else plan.papers_recipe.get(name, RECIPE)
             used = {value or default for value in _logged_values(folder, attribute)}
             wanted = plan.recipe.get(name, default)
             if used and wanted not in used:
@@ -166,17 +170,19 @@ def _logged_values(fold: Path, attribute: str) -> set[str | None]:
     return values
 
 
-def check_preprocessed(data: DataSet, configuration: str) -> None:
+def check_preprocessed(data: DataSet, configuration: str, plans: str = PLANS) -> None:
     """Raise ``FileNotFoundError`` if nnU-Net has not planned and preprocessed a data set.
 
     Args:
         data: the data set.
         configuration: one that nnU-Net plans, ``2d`` or ``3d_fullres``.
+        plans: their name. The planners for other networks keep the folder of the scans.
     """
     folder = data.roots.preprocessed / data.name
-    planned = (folder / "nnUNetPlans.json").is_file()
+    planned = (folder / f"{plans}.json").is_file()
     if not planned or not any(folder.glob(f"nnUNetPlans_{configuration}/*.pkl")):
+        planner = f"-pl {PLANNERS[plans]} " if plans in PLANNERS else ""
         raise FileNotFoundError(
             f"{folder} holds no preprocessed scans; run `nnUNetv2_plan_and_preprocess "
-            f"-d {data.number} -c {configuration} -np 2` first"
+            f"-d {data.number} {planner}-c {configuration} -np 2` first"
         )

@@ -5,10 +5,17 @@ from __future__ import annotations
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
 from nnunetv2_strokesynth.evaluation.statistics import N_RESAMPLES, PairedDifference
 from nnunetv2_strokesynth.evaluation.tables import NOTHING, RULES, Table, p_cell, spread_cell
-from nnunetv2_strokesynth.papers.shared.published import PARAMETERS, Published, value_cell
+from nnunetv2_strokesynth.papers.shared.paper_table import ALL
+from nnunetv2_strokesynth.papers.shared.published import (
+    PARAMETERS,
+    ROW_COLUMNS,
+    Published,
+    value_cell,
+)
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice
 from nnunetv2_strokesynth.reporting.reproduction_page import ReproductionPage
 from nnunetv2_strokesynth.reproduction.data_set import shares_patients
+from nnunetv2_strokesynth.reproduction.fold_table import fold_table, weights_notes
 from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
 from nnunetv2_strokesynth.reproduction.results import (
     DONE,
@@ -28,8 +35,7 @@ NOT_BY_PATIENT = "NOT at patient level: patients are in training and measured"
 
 def is_phantom(plan: Plan) -> bool:
     """Whether a ``dataset.json`` says that the scans are simulated."""
-    sets = [data for data in (plan.data, plan.real_dwi) if data is not None]
-    return any("phantom" in data.origin.lower() for data in sets)
+    return any("phantom" in data.origin.lower() for data in plan.data_sets)
 
 
 def data_note(plan: Plan) -> str:
@@ -41,6 +47,8 @@ def split_note(plan: Plan) -> str:
     """How the measured scans were kept out of training."""
     if plan.on_test_set:
         n_scans = len(plan.data.case_ids("imagesTs"))
+        if plan.folds == ALL:
+            return f"{n_scans} test scans, predicted by one training on all training scans"
         return f"{n_scans} test scans, predicted by an ensemble of {len(plan.folds)} folds"
     folds = measured_cases(plan.data, plan.folds)
     n_scans = sum(map(len, folds.values()))
@@ -107,11 +115,17 @@ def _published_cell(published: Published | None, key: str) -> str:
     return NOTHING if published is None else value_cell(published, key) or NOTHING
 
 
+def _row_cell(result: RowResult, key: str) -> str:
+    if result.status != DONE:
+        return result.status
+    return f"{result.row_values[key]:.{ROW_COLUMNS[key][1]}f}".replace("nan", NOTHING)
+
+
 def _compared_with(plan: Plan) -> str:
     """Label of the proposed row; empty if no other row of the table can be ours."""
-    if len(plan.table.trainers) < 2:
+    if len(plan.table.names) < 2:
         return ""
-    return next(r.label for r in plan.table.rows if r.trainer == plan.table.proposed)
+    return next(r.label for r in plan.table.rows if r.name == plan.table.proposed)
 
 
 def build_table(plan: Plan, results: list[RowResult]) -> Table:
@@ -121,20 +135,29 @@ def build_table(plan: Plan, results: list[RowResult]) -> Table:
     has_sizes = any(r.row.published and PARAMETERS in r.row.published.values for r in results)
     header = ["Method", "Trainer"]
     header += [f"Parameters (M), {table.published_on}"] if has_sizes else []
-    for column in columns:
-        header += [f"{column.heading}, ours", f"{column.heading}, {table.published_on}"]
+    headings = [ROW_COLUMNS[key][0] for key in table.row_keys]
+    for heading in (*headings, *(column.heading for column in columns)):
+        header += [f"{heading}, ours", f"{heading}, {table.published_on}"]
     header += [f"Δ Dice to {proposed} (%) [95 %], p"] if proposed else []
+    if table.t_test:
+        header.append(f"p of the t-test to {proposed}: {', '.join(c.title for c in columns)}")
     rows = []
     for result in results:
         row = result.row
-        cells = [row.label, f"`{row.trainer}`" if row.trainer else NOTHING]
+        trainers = " + ".join(f"`{m.trainer}`" for m in row.member_rows)
+        cells = [row.label, trainers if row.name else NOTHING]
         cells += [_published_cell(row.published, PARAMETERS)] if has_sizes else []
+        for key in table.row_keys:
+            cells += [_row_cell(result, key), _published_cell(row.published, key)]
         for column in columns:
             ours = result.values.get(column.key)
             missing = NOTHING if result.status == DONE else result.status
             cells += [missing if ours is None else our_cell(ours, column)]
             cells += [_published_cell(row.published, column.key)]
         cells += [_difference_cell(result.dice_difference)] if proposed else []
+        if table.t_test:
+            tested = [result.t_tests.get(key) for key in table.keys]
+            cells.append(NOTHING if None in tested else ", ".join(p_cell(p) for p in tested))
         rows.append(tuple(cells))
     title = "Ours: mean ± sd over scans [95 % interval of the mean]. Paper: mean ± sd, as printed"
     return Table(title, tuple(header), tuple(rows))
@@ -155,6 +178,17 @@ def _notes(plan: Plan, results: list[RowResult]) -> list[str]:
             "by scan, with bootstrap interval and two-sided Wilcoxon signed-rank p, not corrected "
             "for the number of rows."
         )
+    if table.t_test:
+        notes.append(
+            "p of the t-test: two-sided, for paired samples, as the paper has it; not corrected "
+            "for the number of rows and columns."
+        )
+    if table.tuned:
+        notes.append(
+            "T and S_min were chosen for each row on its own validation scans, with those of all "
+            "folds together. In a cross-validation these are the scans measured, as in the paper: "
+            "the figures are too good by that choice."
+        )
     if table.keeps_best and not plan.on_test_set and plan.folds != PAPER:
         notes.append(
             "Each training ends with the checkpoint that was best on its fold's validation scans, "
@@ -162,9 +196,18 @@ def _notes(plan: Plan, results: list[RowResult]) -> list[str]:
             "are too good by that choice. `--folds paper` measures scans that had no part in it."
         )
     if any(result.status == HIDDEN for result in results):
-        where = plan.out / table.proposed / "predictions"
+        where = plan.out / table.proposed / ("postprocessed" if table.tuned else "predictions")
         notes.append(f"The truth of the test scans is hidden. Predictions to submit: `{where}`.")
-    further = [row.trainer for row in table.rows if row.published is None]
+    if table.keeps_best and plan.folds == ALL:
+        notes.append(
+            "A training on all scans has no validation scans: nnU-Net validates it on those it has "
+            "learned, and the checkpoint that was best on them is kept."
+        )
+    notes += weights_notes(plan)
+    ours = [row.label for row in table.rows if row.published is None and not row.further]
+    if ours:
+        notes.append(f"Rows of ours, which the paper does not have: {'; '.join(ours)}.")
+    further = [row.trainer for row in table.rows if row.further]
     if further:
         notes.append(
             f"Not in the paper: {', '.join(further)}. The recipe above is that of the paper's "
@@ -174,6 +217,10 @@ def _notes(plan: Plan, results: list[RowResult]) -> list[str]:
     return notes
 
 
+def _has_folds(plan: Plan) -> bool:
+    return plan.table.per_fold and not isinstance(plan.folds, str)
+
+
 def page_content(plan: Plan, results: list[RowResult], devices: list[str]) -> ReproductionPage:
     """Everything that the page says."""
     return ReproductionPage(
@@ -181,6 +228,7 @@ def page_content(plan: Plan, results: list[RowResult], devices: list[str]) -> Re
         warnings=_warnings(plan),
         facts=_facts(plan, results, devices),
         table=build_table(plan, results),
+        further=[fold_table(plan, results)] if _has_folds(plan) else [],
         notes=_notes(plan, results),
         picture=f"{plan.table.name}.png",
     )
@@ -203,7 +251,7 @@ def _dice_row(result: RowResult) -> DiceRow:
         dice = result.values["dice"]
         values = 100 * result.cases["dice"].to_numpy(float)
         ours = OurDice(values, 100 * dice.spread.mean, 100 * dice.low, 100 * dice.high)
-    elif row.trainer:
+    elif row.name:
         status = result.status
     published = {} if row.published is None else row.published.values
     return DiceRow(row.label, ours, status, published["dice"][0] if "dice" in published else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow
+from nnunetv2_strokesynth.papers.shared.paper_table import ALL, PaperTable, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import (
     DataSet,
     paper_fold,
@@ -33,7 +33,8 @@ class Plan(NamedTuple):
         table: with further rows, if asked for.
         data: the data set of the perfusion scans.
         real_dwi: the data set whose image is the DWI; None if there is none.
-        folds: ``"paper"``, or numbers of folds.
+        windowed: the data set of preset ``isles2024``; None if there is none.
+        folds: ``"paper"``, ``"all"`` (one training on all scans), or numbers of folds.
         recipe: variables for our trainers; empty for the paper's recipe.
         device: for nnU-Net's commands.
         out: folder for everything that is not nnU-Net's.
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     table: PaperTable
     data: DataSet
     real_dwi: DataSet | None
+    windowed: DataSet | None
     folds: str | tuple[int, ...]
     recipe: dict[str, str]
     device: str
@@ -49,7 +51,7 @@ class Plan(NamedTuple):
 
     @property
     def on_test_set(self) -> bool:
-        """Table 6: an ensemble predicts the challenge's test scans."""
+        """Whether the challenge's test scans are predicted."""
         return self.table.on_test_set
 
     @property
@@ -58,9 +60,11 @@ class Plan(NamedTuple):
 
         The width is left out where the rows differ in it.
         """
-        widths = {row.base_features for row in self.table.rows if row.published is not None}
+        widths = {row.base_features for row in self.table.rows if row.name and not row.further}
         recipe = {EPOCHS: str(self.table.epochs)}
-        return recipe | ({BASE_FEATURES: str(widths.pop())} if len(widths) == 1 else {})
+        return recipe | (
+            {BASE_FEATURES: str(*widths)} if len(widths - {None}) == 1 == len(widths) else {}
+        )
 
     @property
     def is_papers_recipe(self) -> bool:
@@ -69,23 +73,33 @@ class Plan(NamedTuple):
 
     def data_of(self, row: TableRow) -> DataSet | None:
         """The data set that a row is trained on."""
+        if row.windowed:
+            return self.windowed
         return self.real_dwi if row.real_dwi else self.data
 
+    @property
+    def data_sets(self) -> list[DataSet]:
+        """All data sets that are there."""
+        found = (self.data, self.real_dwi, self.windowed)
+        return [data for data in found if data is not None]
+
     def model(self, row: TableRow) -> Path:
-        """The folder of a row's trained model."""
-        return self.data_of(row).model(row.trainer, row.configuration)
+        """The folder of a row's trained model; of an ensemble's member, for its ``member_rows``."""
+        return self.data_of(row).model(row.trainer, row.plans, row.configuration)
 
     def folder(self, row: TableRow) -> Path:
         """Where a row's predictions, pseudo-DWI and evaluation go."""
-        return self.out / row.trainer
+        return self.out / row.name
 
 
-def measured_cases(data: DataSet, folds: str | tuple[int, ...]) -> dict[int, list[str]]:
-    """The scans that each fold is measured on, by fold.
+def measured_cases(data: DataSet, folds: str | tuple[int, ...]) -> dict[int | str, list[str]]:
+    """The scans that each fold is measured on, by fold; none for a training on all scans.
 
     Raises:
         ValueError: a fold that ``splits_final.json`` does not have, or that is the paper's split.
     """
+    if folds == ALL:
+        return {ALL: []}
     if folds == PAPER:
         fold = paper_fold(data)
         return {fold: sorted(data.splits[fold]["test"])}

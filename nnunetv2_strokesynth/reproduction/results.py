@@ -9,18 +9,23 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY
+from nnunetv2_strokesynth.evaluation.postprocessing import read_rule
 from nnunetv2_strokesynth.evaluation.statistics import (
     PairedDifference,
     Spread,
     bootstrap_interval,
     paired_difference,
+    paired_t_test_p,
     spread,
+    volume_agreement,
 )
 from nnunetv2_strokesynth.papers.shared.paper_table import TableRow
+from nnunetv2_strokesynth.papers.shared.published import MIN_SIZE, R2, THRESHOLD
 from nnunetv2_strokesynth.reproduction.commands import (
     row_steps,
     truth_is_known,
 )
+from nnunetv2_strokesynth.reproduction.measuring import rule_file
 from nnunetv2_strokesynth.reproduction.plan import (
     Plan,
     measured_cases,
@@ -46,15 +51,19 @@ class RowResult(NamedTuple):
             truth is not public; ``NOT_OURS``: a method that only the paper's table has.
         cases: per-case table of ``evaluation.measure``; None unless done.
         values: by column key; empty unless done.
+        row_values: of the row as a whole, by key of ``ROW_COLUMNS``.
         dice_difference: Dice minus the proposed row's, scan by scan; None for the proposed row, or
             where either is missing.
+        t_tests: p of the paired t-test to the proposed row by column key, where the table has one.
     """
 
     row: TableRow
     status: str
     cases: pd.DataFrame | None
     values: dict[str, Measured]
+    row_values: dict[str, float] = {}
     dice_difference: PairedDifference | None = None
+    t_tests: dict[str, float] = {}
 
 
 def measure(cases: pd.DataFrame, key: str) -> Measured:
@@ -66,14 +75,12 @@ def measure(cases: pd.DataFrame, key: str) -> Measured:
 def collect(plan: Plan) -> list[RowResult]:
     """The result of every row; a row that is not finished has no values."""
     results = [_row_result(plan, row) for row in plan.table.rows]
-    proposed = next(r for r in results if r.row.trainer == plan.table.proposed)
-    return [
-        result._replace(dice_difference=_dice_difference(result, proposed)) for result in results
-    ]
+    proposed = next(r for r in results if r.row.name == plan.table.proposed)
+    return [_compared(plan, result, proposed) for result in results]
 
 
 def _row_result(plan: Plan, row: TableRow) -> RowResult:
-    if not row.trainer:
+    if not row.name:
         return RowResult(row, NOT_OURS, None, {})
     if plan.data_of(row) is None or row_steps(plan, row):
         return RowResult(row, NOT_RUN, None, {})
@@ -83,7 +90,19 @@ def _row_result(plan: Plan, row: TableRow) -> RowResult:
     cases = pd.read_csv(path, dtype={"case_id": str, "fold": str})
     _check_cases(plan, row, set(cases["case_id"]), path)
     keys = [key for key in plan.table.keys if cases[key].notna().any()]
-    return RowResult(row, DONE, cases, {key: measure(cases, key) for key in keys})
+    values = {key: measure(cases, key) for key in keys}
+    return RowResult(row, DONE, cases, values, _row_values(plan, row, cases))
+
+
+def _row_values(plan: Plan, row: TableRow, cases: pd.DataFrame) -> dict[str, float]:
+    """T and S_min chosen for the row, and R^2 of its volumes, where the table has them."""
+    found = {}
+    if R2 in plan.table.row_keys:
+        found[R2] = volume_agreement(cases["volume_gt_ml"], cases["volume_pred_ml"]).r2
+    if plan.table.tuned:
+        rule = read_rule(rule_file(plan, row))
+        found |= {THRESHOLD: rule.threshold, MIN_SIZE: rule.min_size}
+    return found
 
 
 def _check_cases(plan: Plan, row: TableRow, found: set[str], path: Path) -> None:
@@ -101,14 +120,20 @@ def _check_cases(plan: Plan, row: TableRow, found: set[str], path: Path) -> None
         )
 
 
-def _dice_difference(result: RowResult, proposed: RowResult) -> PairedDifference | None:
+def _compared(plan: Plan, result: RowResult, proposed: RowResult) -> RowResult:
+    """The result with its differences to the proposed row, scan by scan."""
     if result.cases is None or proposed.cases is None or result.row is proposed.row:
-        return None
-    first, second = (r.cases.set_index("case_id")["dice"] for r in (result, proposed))
+        return result
+    first, second = (r.cases.set_index("case_id") for r in (result, proposed))
     shared = first.index.intersection(second.index, sort=None)
     if shared.empty:
-        return None
-    return paired_difference(first.loc[shared], second.loc[shared])
+        return result
+    first, second = first.loc[shared], second.loc[shared]
+    tested = plan.table.keys if plan.table.t_test else ()
+    return result._replace(
+        dice_difference=paired_difference(first["dice"], second["dice"]),
+        t_tests={key: paired_t_test_p(first[key], second[key]) for key in tested},
+    )
 
 
 def to_frame(plan: Plan, results: list[RowResult], data_note: str) -> pd.DataFrame:
@@ -121,8 +146,8 @@ def to_frame(plan: Plan, results: list[RowResult], data_note: str) -> pd.DataFra
     for result in results:
         line = {
             "method": result.row.label,
-            "trainer": result.row.trainer,
-            "status": result.status if result.row.trainer else "paper only",
+            "trainer": result.row.name,
+            "status": result.status if result.row.name else "paper only",
             "scans": None if result.cases is None else len(result.cases),
             "data": data_note,
         }
@@ -139,6 +164,11 @@ def to_frame(plan: Plan, results: list[RowResult], data_note: str) -> pd.DataFra
             line[f"{key}_published_mean"], line[f"{key}_published_sd"] = published.get(
                 key, (None, None)
             )
+            if plan.table.t_test:
+                line[f"{key}_t_test_p"] = result.t_tests.get(key)
+        for key in plan.table.row_keys:
+            line[key] = result.row_values.get(key)
+            line[f"{key}_published"] = published.get(key, (None, None))[0]
         if (difference := result.dice_difference) is not None:
             for name in ("mean", "low", "high"):
                 line[f"dice_difference_{name}"] = 100 * getattr(difference, name)

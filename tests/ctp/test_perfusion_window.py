@@ -93,6 +93,7 @@ def test_noise_falls_back_to_a_smoothed_curve(amplitude, sigma, rule):
 )
 def test_hopeless_curves_take_all_frames(curve):
     assert find_perfusion_window(curve) == (0, len(curve) - 1, "all frames")
+    assert find_perfusion_window(curve, first_pass=True) == (0, len(curve) - 1, "all frames")
 
 
 def test_end_before_start_is_not_a_window():
@@ -102,12 +103,49 @@ def test_end_before_start_is_not_a_window():
     assert find_perfusion_window(curve).rule == "all frames"
 
 
+def first_pass_by_loops(curve, k=5):
+    """Onset as Eq. 2, then the first trough after the peak below half of the bolus."""
+    slope, n = slopes(curve), len(curve)
+    start = min(t for t in range(n - k) if all(slope[t + i] > 0 for i in range(k)))
+    peak = max(range(n), key=lambda t: curve[t])
+    half = (curve[start] + curve[peak]) / 2
+    troughs = [
+        t
+        for t in range(peak + 1, n - 1)
+        if curve[t] <= curve[t - 1] and curve[t] < curve[t + 1] and curve[t] < half
+    ]
+    return (start, troughs[0]) if troughs else (start, n - 1)
+
+
+RECIRCULATION = [*BOLUS, 8, 10, 12, 12, 10, 8, 7, 6, 5, 4, 3, 2]
+
+
+def test_song_ends_with_the_first_pass_and_wang_with_the_last_washout():
+    """The trough is at frame 16, the second passage's washout lasts to the end of the series."""
+    curve = np.array(RECIRCULATION)
+    assert find_perfusion_window(curve)[:2] == (1, 29)
+    found = find_perfusion_window(curve, first_pass=True)
+    assert found == (*first_pass_by_loops(smoothed(curve, 1, 2)), "kernel5")
+    assert found.t_end in (15, 16, 17)
+
+
+def test_a_dip_at_the_peak_is_no_trough():
+    curve = np.array([0, 0, 1, 3, 8, 15, 24, 30, 34, 31, 27, 24, 27, 30, 26, 18, 9, 4, 2, 4, 6, 7])
+    found = find_perfusion_window(curve, first_pass=True)
+    assert found[:2] == first_pass_by_loops(smoothed(curve, 1, 2)) and found.t_end in (17, 18, 19)
+
+
+def test_a_first_pass_without_a_trough_lasts_to_the_end():
+    found = find_perfusion_window(np.array(BOLUS[:17]), first_pass=True)
+    assert (found.t_end, found.rule) == (16, "kernel5, no trough")
+
+
 def test_song_smooths_first():
     """A curve whose window can be found as measured is smoothed all the same."""
-    curve = np.array(BOLUS) + 4 * np.tile([0, 1, 0, -1], 5)[: len(BOLUS)]
-    expected = window_by_loops(smoothed(curve, 1, 2))
-    assert window_by_loops(curve) not in (None, expected)
-    assert find_perfusion_window(curve, smooth_first=True) == (*expected, "kernel5")
+    curve = np.array(RECIRCULATION) + 4 * np.tile([0, 1, 0, -1], 8)[: len(RECIRCULATION)]
+    expected = first_pass_by_loops(smoothed(curve, 1, 2))
+    assert first_pass_by_loops(curve) != expected
+    assert find_perfusion_window(curve, first_pass=True) == (*expected, "kernel5")
 
 
 def test_song_kernel_has_five_taps():
@@ -145,3 +183,5 @@ def test_measured_curves_fail_as_often_as_documented():
     curves = [np.array(case[name]) for case in cases.values() for name in ("aif", "vof")]
     rules = Counter(find_perfusion_window(curve).rule for curve in curves)
     assert rules == {"raw": 304, "sigma1": 7, "sigma2": 1}
+    first_passes = [find_perfusion_window(curve, first_pass=True) for curve in curves]
+    assert Counter(w.rule for w in first_passes) == {"kernel5": 224, "kernel5, no trough": 88}

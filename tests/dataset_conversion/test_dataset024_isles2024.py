@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.channels import (
     LESION,
 )
 from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.ctp.intensity_windows import equalised
 from nnunetv2_strokesynth.dataset_conversion.Dataset024_ISLES2024 import find_scans
 from nnunetv2_strokesynth.dataset_conversion.downsampling import (
     block_majority,
@@ -391,3 +392,43 @@ def test_a_data_set_of_an_earlier_version_is_not_added_to(bids_scans, convert):
     code, error, _ = convert("--folds", "2")
     assert code == 2 and "converted by an earlier version" in error and "--overwrite" in error
     assert convert("--folds", "2", "--overwrite")[0] == 0
+
+
+def test_the_winners_channels_are_windowed_and_equalised_in_the_brain(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    for number in (1, 2):
+        ct = bids_scans.arrays(number)["CT"]
+        rng = np.random.default_rng(number)
+        bids_scans.write(number, "CTA", (ct + rng.uniform(0, 90, ct.shape)).astype(np.int16))
+    code, _, folder = convert("--preset", "isles2024", "--folds", "2")
+    assert code == 0
+    names = json.loads((folder / "dataset.json").read_text())["channel_names"]
+    assert tuple(names.values()) == ("EQ_CBF", "EQ_CBV", "EQ_MTT", "EQ_Tmax", "EQ_CTA")
+    cta = sitk.GetArrayFromImage(lps(bids_scans.path(1, "CTA")))
+    found = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0001_0004.nii.gz"))
+    tmax = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0001_0003.nii.gz"))
+    assert found.min() >= 0 and found.max() <= 1 and tmax.max() <= 1
+    brain = found > 0
+    # The share of the brain's values up to a voxel's own, and 0 elsewhere.
+    expected = equalised(np.where(brain, cta, 0), (0, 90))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    shares = np.quantile(found[brain], [0.25, 0.5])  # above the window, a share of 1
+    np.testing.assert_allclose(shares, [0.25, 0.5], atol=0.05)
+
+
+def test_without_a_cta_the_winners_channels_are_refused(bids_scans, convert, scans, capsys):
+    bids_scans.add(1).add(2)
+    code, error, _ = convert("--preset", "isles2024")
+    assert code == 2 and "has a CTA: only ISLES 2024 has one" in error
+    scans.add(1).add(2)
+    assert main(["convert", "isles2018", str(scans.root), "--preset", "isles2024"]) == 2
+    assert "only ISLES 2024 has one" in capsys.readouterr().err
+
+
+def test_a_cta_that_no_channel_reads_is_no_input(bids_scans, convert):
+    bids_scans.add(1).add(2)
+    bids_scans.write(1, "CTA", bids_scans.arrays(1)["CT"].astype(np.int16))
+    code, _, folder = convert("--folds", "2")
+    assert code == 0
+    records = [path.read_text() for path in folder.rglob("*.json")]
+    assert not any("_cta.nii.gz" in record for record in records)

@@ -5,10 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nnunetv2_strokesynth.evaluation.statistics import (
     bootstrap_interval,
     paired_difference,
+    paired_t_test_p,
     spread,
     volume_agreement,
     wilcoxon_p,
@@ -110,3 +112,17 @@ def test_difference_is_first_minus_second():
 def test_infinite_values_are_not_compared():
     result = paired_difference(np.array([np.inf, 1.0]), np.array([np.inf, 3.0]))
     assert (result.mean, result.n, result.not_countable) == (-2.0, 1, 1)
+
+
+def test_paired_t_test_equals_the_formula():
+    first, second = np.array([0.5, 0.7, 0.9, np.nan, 0.4]), np.array([0.4, 0.5, 0.8, 0.3, 0.5])
+    difference = np.array([0.1, 0.2, 0.1, -0.1])
+    t = difference.mean() / (difference.std(ddof=1) / 2)
+    expected = 2 * stats.t.sf(abs(t), df=3)
+    assert paired_t_test_p(first, second) == pytest.approx(expected)
+
+
+def test_paired_t_test_without_differences():
+    values = np.array([0.1, 0.2, 0.3])
+    assert paired_t_test_p(values, values) == 1.0
+    assert np.isnan(paired_t_test_p(values[:1], values[:1]))

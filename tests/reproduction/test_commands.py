@@ -187,17 +187,23 @@ def test_real_dwi_row(world, dry_run):
 
 
 def test_table_6_predicts_the_test_scans_and_measures_them_if_it_can(world, dry_run):
-    commands = _commands(dry_run("table6"))
+    folds = ("--folds", "0", "1", "2", "3", "4")
+    commands = _commands(dry_run("table6", *folds))
     assert [command.split()[0] for command in commands] == ["nnUNetv2_train"] * 5 + [
         "nnUNetv2_predict"
     ]
     assert "-f 0 1 2 3 4 -i" in commands[-1] and "imagesTs" in commands[-1]
+    train, predict = _commands(dry_run("table6"))  # one training on all scans, as in the paper
+    assert train == "nnUNetv2_train 18 2d all -tr StrokeSynthTrainer_Wang2020 -device cpu"
+    assert " -f all -i " in predict and "imagesTs" in predict
     labels = world.raw / "Dataset018_Ünit" / "labelsTs"
     labels.mkdir()
     (labels / "test_001.nii.gz").touch()
     assert f"--gt '{labels}'" in _commands(dry_run("table6"))[-1]
     (error,) = dry_run("table6", "--folds", "paper", rc=2)
     assert "test set" in error
+    (error,) = dry_run("table3", "--folds", "all", rc=2)
+    assert "leaves none for table3 to measure" in error
 
 
 def test_dry_run_writes_nothing_and_prints_bash(world, dry_run):
@@ -222,7 +228,7 @@ def test_input_that_cannot_be_used(world, dry_run, monkeypatch):
     for words, message in (
         (["--folds", "7"], "has 6 splits"),
         (["--folds", "5"], "--folds paper"),
-        (["--folds", "paper", "0"], "or `paper` alone"),
+        (["--folds", "paper", "0"], "or `paper` or `all` alone"),
         (["--rows", SYNTH], "no row of table3; its rows are StrokeSynthTrainer_SegFCN"),
         (["--dataset", "77"], "no data set 77"),
     ):
@@ -257,14 +263,66 @@ def test_model_of_another_recipe_is_refused(world, dry_run):
 
 def test_a_row_is_trained_predicted_and_measured_in_its_own_configuration(world, dry_run):
     trainer = "Clerigues2019Trainer_Baseline"
-    train, _, predict, evaluate = _commands(
+    train, tune, _, predict, postprocess, evaluate = _commands(
         dry_run("clerigues2019", "--rows", trainer, "--folds", "paper")
     )
     assert train.startswith(f"nnUNetv2_train 18 2d_patch48 5 -tr {trainer} ")
     assert predict.startswith(f"nnUNetv2_predict -d 18 -c 2d_patch48 -tr {trainer} -f 5 ")
-    assert "strokesynth evaluate" in evaluate
+    assert train.endswith("--npz -device cpu") and "--save_probabilities" in predict
+    assert "strokesynth tune" in tune and " -f 5 " in tune and "labelsTr" in tune
+    assert "strokesynth postprocess" in postprocess and "predictions'" in postprocess
+    assert "strokesynth evaluate" in evaluate and "postprocessed'" in evaluate
     folds = _commands(dry_run("clerigues2019", "--rows", trainer, "--folds", "0"))
-    assert f"{trainer}__nnUNetPlans__2d_patch48'" in folds[-1]
+    assert f"{trainer}__nnUNetPlans__2d_patch48'" in folds[-2]
+
+
+def test_threshold_and_smallest_lesion_are_chosen_for_every_row(world, dry_run):
+    trainers = ["Clerigues2019Trainer_RT", "Clerigues2019Trainer"]
+    lines = _commands(dry_run("clerigues2019", "--rows", *trainers))
+    kinds = [shlex.split(line)[0:2] for line in lines]
+    row = [["nnUNetv2_train", "18"]] * 5
+    row += [["strokesynth", verb] for verb in ("tune", "postprocess", "evaluate")]
+    assert kinds == row * 2
+    assert all("--npz" in line for line in lines if line.startswith("nnUNetv2_train"))
+    for trainer, tune, postprocess, evaluate in zip(
+        trainers, lines[5::8], lines[6::8], lines[7::8], strict=True
+    ):
+        rule = f"'{world.out / trainer / 'postprocessing.json'}'"
+        model = f"{trainer}__nnUNetPlans__2d_patch64' -f 0 1 2 3 4"
+        assert f"-o {rule}" in tune and f"-p {rule}" in postprocess
+        assert model in tune and model in postprocess
+        assert f"--pred '{world.out / trainer / 'postprocessed'}'" in evaluate
+        assert "--allow-missing" not in tune + evaluate
+
+
+def test_a_training_without_probabilities_is_validated_again(world, dry_run):
+    trainer = "Clerigues2019Trainer_RT"
+    folder = world.results / "Dataset018_Ünit" / f"{trainer}__nnUNetPlans__2d_patch64" / "fold_0"
+    (folder / "validation").mkdir(parents=True)
+    (folder / "checkpoint_final.pth").touch()
+    (folder / "validation" / "summary.json").touch()
+    train = _commands(dry_run("clerigues2019", "--rows", trainer, "--folds", "0"))[0]
+    assert train.endswith(f"-tr {trainer} --val --npz -device cpu")
+    for case_id in ("case_000", "case_005"):
+        (folder / "validation" / f"{case_id}.npz").touch()
+    lines = _commands(dry_run("clerigues2019", "--rows", trainer, "--folds", "0"))
+    assert lines[0].startswith("strokesynth tune")
+
+
+def test_several_networks_predict_by_their_mean_probability(world, dry_run):
+    lines = _commands(dry_run("clerigues2019_test"))
+    predict = [line for line in lines if line.startswith("nnUNetv2_predict")]
+    ensemble = next(line for line in lines if line.startswith("nnUNetv2_ensemble"))
+    assert len(predict) == 5 and all(line.count("--save_probabilities") == 1 for line in predict)
+    for fold, line in enumerate(predict):
+        folder = shlex.split(line)[shlex.split(line).index("-o") + 1]
+        assert f" -f {fold} -i " in line and folder in shlex.split(ensemble)
+    assert ensemble.endswith("predictions' --save_npz")
+    assert "strokesynth postprocess" in lines[-1]  # and nothing to measure: the truth is hidden
+    (error,) = dry_run("clerigues2019_test", "--folds", "all", rc=2)
+    assert "chooses a threshold" in error
+    one = _commands(dry_run("clerigues2019_test", "--folds", "2"))
+    assert not any(line.startswith("nnUNetv2_ensemble") for line in one)
 
 
 def test_volumes_must_be_preprocessed_for_a_3d_row(world, capsys):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.evaluation.statistics import bootstrap_interval
@@ -177,7 +178,7 @@ def test_paper_split(world, make_table):
 
 def test_hidden_truth_of_table_6(world, make_table):
     trainer = "StrokeSynthTrainer_Wang2020"
-    world.finish(trainer)
+    world.finish(trainer, folds=["all"])
     predictions = world.out / trainer / "predictions"
     predictions.mkdir(parents=True)
     (predictions / "test_001.nii.gz").touch()
@@ -229,3 +230,66 @@ def test_data_have_to_be_preprocessed(world, make_table, capsys):
     make_table("table3", "--rows", UNET, rc=2)
     assert "nnUNetv2_plan_and_preprocess -d 18 -c 2d" in capsys.readouterr().err
     assert not world.out.exists()
+
+
+@pytest.fixture
+def two_tuned_rows(world):
+    """Two rows of Clèrigues' Table 1, each with its own T and S_min; empty files elsewhere."""
+    for k, trainer in enumerate(("Clerigues2019Trainer_RT", "Clerigues2019Trainer")):
+        model = world.model(trainer, configuration="2d_patch64")
+        for fold in range(5):
+            validation = model / f"fold_{fold}" / "validation"
+            validation.mkdir(parents=True)
+            (model / f"fold_{fold}" / "checkpoint_final.pth").touch()
+            (validation / "summary.json").touch()
+            for case_id in (f"case_{fold:03d}", f"case_{fold + 5:03d}"):
+                (validation / f"{case_id}.npz").touch()
+        postprocessed = world.out / trainer / "postprocessed"
+        postprocessed.mkdir(parents=True)
+        rule = {"strokesynth_postprocessing": 1, "threshold": 0.1 * (k + 2), "min_size": 100 * k}
+        path = postprocessed.parent / "postprocessing.json"
+        path.write_text(json.dumps({**rule, "unit": "voxels"}))
+        for case in range(10):
+            (postprocessed / f"case_{case:03d}.nii.gz").touch()
+        true = np.arange(10.0)
+        dice = np.array(DICE) + k * np.linspace(0.05, 0.15, 10)
+        world.evaluate(trainer, dice=dice, volume_gt_ml=true, volume_pred_ml=true + 1 - k)
+    return world
+
+
+def test_threshold_smallest_lesion_r2_and_t_test(two_tuned_rows, make_table):
+    rows = ("--rows", "Clerigues2019Trainer_RT", "Clerigues2019Trainer")
+    lines = make_table("clerigues2019", *rows)
+    rt, proposed = _cells(lines, "Single + RT"), _cells(lines, "Single + RT + SM + UF")
+    on = "paper (ISLES 2018, 5-fold cross-validation, post-processed)"
+    assert (rt["T, ours"], rt[f"T, {on}"]) == ("0.2", "0.1")
+    assert (proposed["S_min (voxels), ours"], proposed[f"S_min (voxels), {on}"]) == ("100", "200")
+    # sum of squares of 1 over 10 scans against that of 0..9 around its mean, 82.5.
+    assert rt["R², ours"] == f"{1 - 10 / 82.5:.2f}" and proposed["R², ours"] == "1.00"
+    assert rt[f"R², {on}"] == "0.74"
+    difference = np.linspace(0.05, 0.15, 10)
+    p = stats.ttest_1samp(-difference, 0).pvalue
+    cell = next(text for heading, text in rt.items() if heading.startswith("p of the t-test"))
+    assert p < 0.001 and cell.startswith("< 0.001, ") and proposed["Trainer"] not in cell
+    frame = pd.read_csv(two_tuned_rows.out / "clerigues2019.csv").set_index("method")
+    assert frame.loc["Single + RT", "dice_t_test_p"] == pytest.approx(p)
+    assert frame.loc["Single + RT", "threshold"] == pytest.approx(0.2)
+    assert frame.loc["Baseline", "threshold_published"] == pytest.approx(0.4)
+    assert any("T and S_min were chosen for each row" in line for line in lines)
+
+
+def test_dice_of_each_fold_beside_the_papers(world, make_table):
+    trainer = "Abulnaga2018Trainer_Pretrained"
+    world.finish(trainer)
+    for fold in range(5):
+        record = world.model(trainer) / f"fold_{fold}" / "pretrained.json"
+        record.write_text(json.dumps({"strokesynth_pretrained": "/weights/fcn.pth"}))
+    folds = [str(k % 5) for k in range(10)]
+    world.evaluate(trainer, dice=[0.1 * (k % 5) for k in range(10)], fold=folds)
+    text = "\n".join(make_table("abulnaga2018_folds"))
+    label = "| PSPNet, pre-trained, focal loss |"
+    sd = np.std([0, 10, 20, 30, 40], ddof=1)
+    ours = f"{label} ours | 0.00 | 10.00 | 20.00 | 30.00 | 40.00 | 20.00 ± {sd:.2f} |"
+    assert ours in text
+    assert f"{label} paper | 64 | 42 | 48 | 55 | 58 | 54 ± 9 |" in text
+    assert "PSPNet, pre-trained, focal loss started from `/weights/fcn.pth`." in text

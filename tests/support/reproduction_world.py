@@ -55,8 +55,8 @@ class World:
     def write_splits(self, name: str, splits: list[dict]) -> None:
         (self.raw / name / "splits_final.json").write_text(json.dumps(splits))
 
-    def model(self, trainer: str, name: str = DATASET) -> Path:
-        return self.results / name / f"{trainer}__nnUNetPlans__2d"
+    def model(self, trainer: str, name: str = DATASET, configuration: str = "2d") -> Path:
+        return self.results / name / f"{trainer}__nnUNetPlans__{configuration}"
 
     def fold(self, trainer: str, fold: int, *names: str, name: str = DATASET) -> Path:
         """Touch files of a fold: ``checkpoint_final.pth``, ``validation/summary.json``, ..."""
@@ -76,6 +76,8 @@ class World:
         frame = pd.DataFrame({"predictions": "x", "case_id": case_ids, "fold": "0"})
         for column in COLUMNS:
             frame[column.key] = columns.get(column.key, np.nan)
+        for key in ("fold", "volume_gt_ml", "volume_pred_ml"):
+            frame[key] = columns.get(key, frame.get(key, np.nan))
         folder = self.out / trainer / "evaluation"
         folder.mkdir(parents=True)
         frame.to_csv(folder / "cases.csv", index=False)

@@ -200,7 +200,7 @@ class BidsScans:
             [0, 0, 0, 1],
         ]
     )
-    endings = {"CT": "ncct", "4DPWI": "ctp", "DWI": "dwi", "OT": "lesion-msk"}
+    endings = {"CT": "ncct", "4DPWI": "ctp", "CTA": "cta", "DWI": "dwi", "OT": "lesion-msk"}
     endings |= {name: name.lower() for name in MAPS}
 
     arrays = staticmethod(Scans.arrays)

@@ -12,18 +12,30 @@ RECORD = "pretrained.json"
 
 
 def write_record(folder: Path, pretrained: str | None) -> None:
-    """Writes the value of ``strokesynth_pretrained`` (None: not set) into the fold's folder."""
+    """Writes what a training starts from (None: random weights) into the fold's folder."""
     write_json(folder / RECORD, {PRETRAINED: pretrained})
 
 
-def check_record(folder: Path, pretrained: str | None) -> None:
-    """Refuses to continue a training under another ``strokesynth_pretrained``.
+def read_record(folder: Path) -> str | None:
+    """What the training in a fold's folder started from; empty for random weights, None if unknown.
 
-    The variable decides the stages, and with them what each epoch of a training does.
+    Args:
+        folder: the fold's folder.
+    """
+    record = folder / RECORD
+    if not record.is_file():
+        return None
+    return json.loads(record.read_text(encoding="utf-8")).get(PRETRAINED) or ""
+
+
+def check_record(folder: Path, pretrained: str | None) -> None:
+    """Refuses to continue a training that has started from other weights.
+
+    They decide the stages, and with them what each epoch of a training does.
 
     Args:
         folder: the fold's folder, in which the record was written when the training started.
-        pretrained: the variable's value now; None: not set.
+        pretrained: the weights now; None: random ones.
 
     Raises:
         ValueError: it differs from the record.
@@ -37,8 +49,10 @@ def check_record(folder: Path, pretrained: str | None) -> None:
         )
     started_from = json.loads(record.read_text(encoding="utf-8"))[PRETRAINED]
     if started_from != pretrained:
-        command = f"export {PRETRAINED}={started_from}" if started_from else f"unset {PRETRAINED}"
+        advice = "Start it anew, without --c."
+        if started_from and pretrained:
+            advice = f"Run `export {PRETRAINED}={started_from}` first, or start anew, without --c."
+        before, now = (weights or "random weights" for weights in (started_from, pretrained))
         raise ValueError(
-            f"This training was started with {PRETRAINED} = {started_from} ({record}), but now it "
-            f"is {pretrained}. Run `{command}` first, or start anew, without --c."
+            f"This training started from {before} ({record}), now from {now}. {advice}"
         )

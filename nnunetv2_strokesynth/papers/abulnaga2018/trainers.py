@@ -1,8 +1,8 @@
 """``Abulnaga2018Trainer``: Abulnaga & Rubin 2018, PSPNet with focal loss, and its comparators.
 
-One class per bar of the paper's Fig. 3. The PSPNet starts from random weights, or from those that
-the variable ``strokesynth_pretrained`` names. The paper's ensemble is the mean of the probabilities
-of ``Abulnaga2018Trainer`` and ``Abulnaga2018Trainer_CE``, five folds each.
+One class per bar of the paper's Fig. 3. ``Abulnaga2018Trainer`` starts from random weights, and
+``Abulnaga2018Trainer_Pretrained``, the paper's system, from learned ones. The paper's ensemble is
+the mean of the probabilities of ``_Pretrained`` and ``_PretrainedCE``, five folds each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nnunetv2_strokesynth.papers.abulnaga2018.loss import (
     lesion_fraction,
 )
 from nnunetv2_strokesynth.papers.abulnaga2018.plateau_schedule import PlateauSchedule
-from nnunetv2_strokesynth.papers.abulnaga2018.pretrained import load_backbone
+from nnunetv2_strokesynth.papers.abulnaga2018.pretrained import TORCHVISION, load_backbone
 from nnunetv2_strokesynth.papers.abulnaga2018.pretraining_record import (
     check_record,
     write_record,
@@ -52,9 +52,8 @@ class Abulnaga2018Trainer(StagedTrainer):
     """Abulnaga & Rubin 2018: PSPNet with focal loss, gamma 1.
 
     RMSprop, batches of 8 slices. The learning rate drops to a tenth after 20 epochs without a
-    better online Dice on validation, and the training ends after 50; the best epoch is kept. With
-    ``strokesynth_pretrained``, the new layers learn first, at 1e-2 and with the backbone frozen,
-    then all layers at 1e-4. Without it, all layers learn from random weights.
+    better online Dice on validation, and the training ends after 50; the best epoch is kept. All
+    layers learn from random weights.
 
     Choices where the paper is silent: 1e-4 from random weights as well, and in the comparators (at
     1e-3 the V-Net's first steps diverge, and the 3-D U-Net does not learn on the phantom); at most
@@ -62,6 +61,7 @@ class Abulnaga2018Trainer(StagedTrainer):
     initialisation.
 
     Attributes:
+        starts_pretrained: whether the backbone starts from learned weights.
         new_layers_lr: learning rate of the first stage with pretrained weights.
         segmenter: called with input channels, output channels and base features; None: the PSPNet.
         gamma: of Eq. 5; 0 makes the focal loss the cross entropy, Eq. 2.
@@ -71,6 +71,7 @@ class Abulnaga2018Trainer(StagedTrainer):
     paper_batch_size = 8
     side_multiple = 8
     learning_rate = 1e-4
+    starts_pretrained = False
     new_layers_lr = 1e-2
     default_epochs = 200
     patience = 50
@@ -88,9 +89,8 @@ class Abulnaga2018Trainer(StagedTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
     ):
         self.pretrained = None
-        if self.segmenter is None and os.environ.get(PRETRAINED):
-            self.pretrained = os.environ[PRETRAINED]
-            self.stages = (NEW_LAYERS, ALL_LAYERS)
+        if self.starts_pretrained:
+            self.pretrained = os.environ.get(PRETRAINED) or TORCHVISION
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.oversample_foreground_percent = 0.0
 
@@ -181,9 +181,10 @@ class Abulnaga2018Trainer(StagedTrainer):
             check_record(folder, self.pretrained)
             return
         if self.pretrained is None:
-            self.print_to_log_file(f"random weights in the backbone: {PRETRAINED} is not set")
+            self.print_to_log_file("random weights in the backbone")
         else:
-            unset = f"unset {PRETRAINED} to start from random weights"
+            scratch = type(self).__name__.replace("_Pretrained", "_").removesuffix("_")
+            unset = f"train {scratch}, which starts from random weights"
             path = load_backbone(self.unwrapped_network, self.pretrained, unset=unset)
             self.print_to_log_file(f"weights of the backbone from {path}")
         if self.local_rank == 0:
@@ -191,18 +192,41 @@ class Abulnaga2018Trainer(StagedTrainer):
 
 
 class Abulnaga2018Trainer_CE(Abulnaga2018Trainer):
-    """Fig. 3 and Table 1, PSPNet with cross entropy."""
+    """Fig. 3, PSPNet from random weights with cross entropy."""
 
     gamma = 0.0
 
 
-class Abulnaga2018Trainer_WCE(Abulnaga2018Trainer):
-    """PSPNet with the weighted cross entropy of Eq. 4.
+class Abulnaga2018Trainer_Pretrained(Abulnaga2018Trainer):
+    """Fig. 3 and Table 1, the paper's system: PSPNet from learned weights with focal loss.
+
+    The new layers learn first, at 1e-2 and with the backbone frozen, then all layers at 1e-4. The
+    weights are those that ``strokesynth_pretrained`` names, or torchvision's in PyTorch's local
+    cache; nothing is downloaded.
+    """
+
+    starts_pretrained = True
+    stages = (NEW_LAYERS, ALL_LAYERS)
+
+
+class Abulnaga2018Trainer_PretrainedCE(Abulnaga2018Trainer_Pretrained):
+    """Fig. 3 and Table 1, PSPNet from learned weights with cross entropy."""
+
+    gamma = 0.0
+
+
+class _WeightedCrossEntropy(Abulnaga2018Trainer):
+    """The weighted cross entropy of Eq. 4.
 
     Departure: the paper's w is the share of lesion in the training set, which in Eq. 4 would make
     lesions count for next to nothing. Ours is 1 minus that share, so that lesion and background
     weigh the same in total.
+
+    Attributes:
+        weight_as_printed: whether w is the lesion's share.
     """
+
+    weight_as_printed = False
 
     def _build_loss(self) -> nn.Module:
         case_ids, _ = self.do_split()
@@ -214,8 +238,23 @@ class Abulnaga2018Trainer_WCE(Abulnaga2018Trainer):
                 f"voxels in the {len(case_ids)} training scans of fold {self.fold} are lesion. "
                 "Check the labels and splits_final.json."
             )
-        self.print_to_log_file(f"{share:.5f} of the training voxels are lesion: w = {1 - share}")
-        return BalancedCrossEntropy(1 - share)
+        weight = share if self.weight_as_printed else 1 - share
+        self.print_to_log_file(f"{share:.5f} of the training voxels are lesion: w = {weight}")
+        return BalancedCrossEntropy(weight)
+
+
+class Abulnaga2018Trainer_WCE(_WeightedCrossEntropy):
+    """PSPNet from random weights with the weighted cross entropy, w = 1 - share of lesion."""
+
+
+class Abulnaga2018Trainer_PretrainedWCE(_WeightedCrossEntropy, Abulnaga2018Trainer_Pretrained):
+    """PSPNet from learned weights with the weighted cross entropy, w = 1 - share of lesion."""
+
+
+class Abulnaga2018Trainer_PretrainedWCEPrinted(Abulnaga2018Trainer_PretrainedWCE):
+    """PSPNet from learned weights with Eq. 4 as printed, w = the share of lesion."""
+
+    weight_as_printed = True
 
 
 class Abulnaga2018Trainer_UNet2D(Abulnaga2018Trainer):

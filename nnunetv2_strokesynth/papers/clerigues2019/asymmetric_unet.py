@@ -6,40 +6,44 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from nnunetv2_strokesynth.papers.shared.image_sides import check_sides
 
 N_LEVELS = 5
-_DROPOUT_LEVELS = 3  # the deepest ones
+_ENCODER_DROPOUT_LEVELS = 3  # the deepest ones
+_DECODER_DROPOUT_LEVELS = 2
 _TRAINING_DROPOUT = 0.2
+_SATURATION = -1.7580993408473766  # of SELU: minus its scale times its alpha
 
 
-class SampledDropout(nn.Module):
-    """Dropout that can also be sampled, reproducibly, while the network predicts.
+class AlphaDropout(nn.Module):
+    """Alpha dropout that is sampled, reproducibly, while the network predicts; idle in training.
 
-    Args:
-        rate: dropout rate in training.
+    Values that are dropped become SELU's saturation value; all are then scaled and shifted so that
+    mean 0 and variance 1 are kept. Source: Klambauer et al. 2017, which the released code applies
+    through PyTorch. PyTorch's own takes no generator.
 
     Attributes:
-        prediction_rate: dropout rate in evaluation; 0 turns the dropout off.
-        generator: draws the mask in evaluation.
+        rate: share of the values that are dropped; 0 turns it off.
+        generator: draws the mask.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.rate = rate
-        self.prediction_rate = 0.0
+        self.rate = 0.0
         self.generator: torch.Generator | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, Y, X) -> the same shape; the values that are kept are scaled up."""
-        if self.training:
-            return F.dropout(x, self.rate)
-        if self.prediction_rate == 0:
+        """(B, C, Y, X) -> the same shape."""
+        if self.training or self.rate == 0:
             return x
-        kept = torch.full(x.shape, 1 - self.prediction_rate, device=x.device)
-        return x * torch.bernoulli(kept, generator=self.generator) / (1 - self.prediction_rate)
+        kept_share = 1 - self.rate
+        kept = torch.bernoulli(
+            torch.full(x.shape, kept_share, device=x.device), generator=self.generator
+        ).bool()
+        scale = (kept_share * (1 + self.rate * _SATURATION**2)) ** -0.5
+        shift = -scale * self.rate * _SATURATION
+        return torch.where(kept, x, _SATURATION) * scale + shift
 
 
 class ResidualBlock(nn.Module):
@@ -48,21 +52,23 @@ class ResidualBlock(nn.Module):
     Args:
         features: input and output channels.
         n_convolutions: 2 in the encoder, 1 in the decoder: the asymmetry.
-        dropout: before the second convolution.
+        dropout: whether whole feature maps are dropped after the first of two convolutions, in
+            training, and single values at the entrance, in prediction.
     """
 
-    def __init__(self, features: int, n_convolutions: int, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, n_convolutions: int, *, dropout: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for index in range(n_convolutions):
             if index and dropout:
-                layers.append(SampledDropout(dropout))
+                layers.append(nn.Dropout2d(_TRAINING_DROPOUT))
             layers += [*_norm_and_activation(features), nn.Conv2d(features, features, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
+        self.entrance = AlphaDropout() if dropout else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, Y, X) -> the same shape."""
-        return x + self.layers(x)
+        """(B, C, Y, X) -> the same shape. The identity is not dropped."""
+        return x + self.layers(self.entrance(x))
 
 
 class Down(nn.Module):
@@ -83,11 +89,13 @@ class Down(nn.Module):
 class AsymmetricResidualUNet(nn.Module):
     """Five levels of c, 2c, 4c, 8c, 16c features; skips are summed; linear output.
 
-    592,250 parameters for 5 -> 2 channels with c = 8, 592,610 for 10 -> 2. Dropout (20 % in
-    training) in the three deepest encoder levels.
+    592,250 parameters for 5 -> 2 channels with c = 8, 592,610 for 10 -> 2. In training, 20 % of the
+    feature maps are dropped in the three deepest encoder levels. Prediction may drop single values
+    there and in the two deepest decoder levels, see ``sampling``.
 
     Source: Clerigues et al. 2019, section 3.2 and Fig. 2; details that the paper leaves open (bias,
-    order, epsilon 1e-3 and momentum 0.01 of the batch norms) follow the authors' released code.
+    order, epsilon 1e-3 and momentum 0.01 of the batch norms, both kinds of dropout) follow the
+    authors' released code.
 
     Args:
         in_channels: input channels.
@@ -100,9 +108,7 @@ class AsymmetricResidualUNet(nn.Module):
         features = [base_features * 2**level for level in range(N_LEVELS)]
         self.stem = nn.Conv2d(in_channels, base_features, 3, padding=1)
         self.encoder = nn.ModuleList(
-            ResidualBlock(
-                width, 2, _TRAINING_DROPOUT if level >= N_LEVELS - _DROPOUT_LEVELS else 0.0
-            )
+            ResidualBlock(width, 2, dropout=level >= N_LEVELS - _ENCODER_DROPOUT_LEVELS)
             for level, width in enumerate(features)
         )
         self.down = nn.ModuleList(Down(width) for width in features[:-1])
@@ -110,7 +116,10 @@ class AsymmetricResidualUNet(nn.Module):
             nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1)
             for width in features[-2::-1]
         )
-        self.decoder = nn.ModuleList(ResidualBlock(width, 1) for width in features[-2::-1])
+        self.decoder = nn.ModuleList(
+            ResidualBlock(width, 1, dropout=level < _DECODER_DROPOUT_LEVELS)
+            for level, width in enumerate(features[-2::-1])
+        )
         self.head = nn.Conv2d(base_features, out_channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -134,14 +143,14 @@ class AsymmetricResidualUNet(nn.Module):
     @contextmanager
     def sampling(self, rate: float, generator: torch.Generator):
         """Make each prediction within the context one Monte-Carlo sample: dropout at ``rate``."""
-        dropouts = [module for module in self.modules() if isinstance(module, SampledDropout)]
+        dropouts = [module for module in self.modules() if isinstance(module, AlphaDropout)]
         for dropout in dropouts:
-            dropout.prediction_rate, dropout.generator = rate, generator
+            dropout.rate, dropout.generator = rate, generator
         try:
             yield
         finally:
             for dropout in dropouts:
-                dropout.prediction_rate, dropout.generator = 0.0, None
+                dropout.rate, dropout.generator = 0.0, None
 
 
 def _norm_and_activation(features: int) -> list[nn.Module]:

@@ -181,7 +181,8 @@ class Gomez2023Trainer_MRI(Gomez2023Trainer):
     """Table 1 and Fig. 8 and 9, U-Net + CW + DS + Att (MRI, ISLES 2017).
 
     Reads every channel that the data set has: ADC, rCBF, rCBV, MTT, TTP, Tmax or some of them, as
-    ``strokesynth convert isles2017 --channels`` wrote them (best: ADC, TTP, Tmax).
+    ``strokesynth convert isles2017 --channels`` wrote them (best: ADC, TTP, Tmax). The trainers of
+    ``mri_subsets.py`` read some maps of a data set that has all six.
     """
 
     preset = "isles2017"
@@ -192,9 +193,14 @@ class Gomez2023Trainer_MRI(Gomez2023Trainer):
     @classmethod
     def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
         # Any number of the preset's channels is accepted; ``_check_channels`` checks their names.
-        super()._check_inputs(configuration, len(PRESETS[cls.preset].names))
+        if cls.inputs is None:
+            num_input_channels = len(PRESETS[cls.preset].names)
+        super()._check_inputs(configuration, num_input_channels)
 
     def _check_channels(self) -> None:
+        if self.inputs is not None:
+            super()._check_channels()
+            return
         check_subset(self.dataset_json["channel_names"], self.preset, type(self).__name__)
 
 

@@ -7,7 +7,7 @@ to read one's own results by. Nothing is rounded or converted, except fractions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 Value = tuple[float, float | None]
 
@@ -17,6 +17,15 @@ SEGMENTATION_KEYS = ("precision", "recall", "dice", "hausdorff_mm", "assd_mm")
 SYSTEM_KEYS = (*SEGMENTATION_KEYS, "relative_volume_error")
 # Of a network, in millions; it is not measured per case.
 PARAMETERS = "parameters_million"
+# Of a row as a whole: heading and decimals by key.
+THRESHOLD, MIN_SIZE, R2 = "threshold", "min_size_voxels", "r2"
+ROW_COLUMNS: Mapping[str, tuple[str, int]] = {
+    THRESHOLD: ("T", 1),
+    MIN_SIZE: ("S_min (voxels)", 0),
+    R2: ("R²", 2),
+}
+# Of the challenge's leaderboard: in millions, since a missed lesion counts with 1e8 mm.
+PENALISED = "hausdorff_penalised_mm"
 
 ISLES2018_TEST = "ISLES 2018 test set, 62 scans, hidden truth"
 
@@ -34,6 +43,8 @@ class Published:
         values: mean and deviation (None where the paper gives none) by column key; Dice, precision
             and recall in per cent, distances in mm. Empty if the paper shows bars without numbers.
         note: what the reader has to know.
+        digits_of: decimals of single columns.
+        folds: Dice of each fold in per cent, where the paper prints them.
     """
 
     paper: str
@@ -43,6 +54,8 @@ class Published:
     digits: int
     values: Mapping[str, Value]
     note: str = ""
+    digits_of: Mapping[str, int] = field(default_factory=dict)
+    folds: Sequence[float] = ()
 
 
 def printed_table(
@@ -54,13 +67,14 @@ def printed_table(
     data: str,
     digits: int,
     note: str = "",
+    digits_of: Mapping[str, int] | None = None,
 ) -> tuple[Published, ...]:
     """All rows of one table.
 
     Args:
         rows: the values of each method, in the order of ``keys``.
         keys: column keys.
-        paper, where, data, digits, note: as in ``Published``, the same for all rows.
+        paper, where, data, digits, note, digits_of: as in ``Published``, the same for all rows.
     """
     return tuple(
         Published(
@@ -71,8 +85,17 @@ def printed_table(
             digits=digits,
             values=dict(zip(keys, values, strict=True)),
             note=note,
+            digits_of=digits_of or {},
         )
         for method, values in rows.items()
+    )
+
+
+def in_system_columns(entries: Sequence[Published]) -> tuple[Published, ...]:
+    """The entries with the values that a report shows, those of ``SYSTEM_KEYS``."""
+    return tuple(
+        replace(entry, values={k: v for k, v in entry.values.items() if k in SYSTEM_KEYS})
+        for entry in entries
     )
 
 
@@ -81,5 +104,6 @@ def value_cell(published: Published, key: str) -> str:
     if key not in published.values:
         return ""
     mean, sd = published.values[key]
-    text = f"{mean:.{published.digits}f}"
-    return text if sd is None else f"{text} ± {sd:.{published.digits}f}"
+    digits = published.digits_of.get(key, published.digits)
+    text = f"{mean:.{digits}f}"
+    return text if sd is None else f"{text} ± {sd:.{digits}f}"

@@ -69,6 +69,7 @@ def synthesis_networks(
     frames: Sequence[str] | None = None,
     segmenter: Callable[[int, int, int], nn.Module] = SLNet,
     base_features: int = 64,
+    extractor_width: float = EXTRACTOR_WIDTH,
     with_context_encoder: bool = True,
     with_real_context_encoder: bool = False,
     context_length: int = CONTEXT_LENGTH,
@@ -88,8 +89,8 @@ def synthesis_networks(
             it there is no generator, and a ``ChannelSegmenter`` comes back.
         frames: names of the channels that the extractor sees; None: all CTP frames of the preset.
         segmenter: called with input channels, output channels, base features.
-        base_features: features of generator and segmenter at full resolution; the extractor has
-            half.
+        base_features: features of generator and segmenter at full resolution.
+        extractor_width: the extractor's features, as a share of them.
         with_context_encoder: False where no contextual loss is used.
         with_real_context_encoder: True where the real DWI has an encoder of its own (Song & Huang
             2018).
@@ -115,7 +116,7 @@ def synthesis_networks(
     frame_indices = channels.index(*frames) if frames else channels.frame_indices
     extractor = None
     if FEATURE in generator_inputs:
-        width = max(1, round(base_features * EXTRACTOR_WIDTH))
+        width = max(1, round(base_features * extractor_width))
         extractor = initialised(UNet(len(frame_indices), 1, width), len(frame_indices))
     critic = None
     if discriminator is not None:

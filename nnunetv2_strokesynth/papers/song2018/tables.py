@@ -28,6 +28,7 @@ TABLE_1 = PaperTable(
     published_on="paper (ISLES 2018, 4-fold cross-validation)",
     epochs=400,
     epochs_stated=False,
+    default_folds=("0", "1", "2", "3"),
 )
 
 TABLES = (TABLE_1,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -18,6 +19,34 @@ from nnunetv2_strokesynth.losses.synthesis import (
 )
 
 _ROOT_EPS = 1e-8
+
+
+def plain_weighted_l2_per_sample(
+    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """The low-level term as printed: ``sqrt(sum((A (I_g - I_d))^2))`` of each sample.
+
+    Args:
+        pred, target: synthesised image and DWI, (B, 1, Y, X).
+        weight: A of Eq. 9, the same shape.
+
+    Returns:
+        (B,), above 0, in the images' units: 256 times ``weighted_l2_per_sample`` for slices
+        of 256x256 pixels.
+
+    Source: Wang et al. 2020, Eq. 7, read as a plain norm.
+    """
+    return math.sqrt(pred[0].numel()) * weighted_l2_per_sample(pred, target, weight)
+
+
+def plain_context_distance_per_sample(
+    context_pred: torch.Tensor, context_target: torch.Tensor
+) -> torch.Tensor:
+    """The high-level term as printed: the sum of absolute differences, (B, 16) each -> (B,).
+
+    16 times ``context_distance_per_sample``. Source: Wang et al. 2020, Eq. 8, read as a plain norm.
+    """
+    return context_pred.shape[1] * context_distance_per_sample(context_pred, context_target)
 
 
 def l1_per_sample(pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -67,15 +96,17 @@ def lsgan_per_sample(score_maps: Sequence[torch.Tensor], target: float) -> torch
     return torch.stack(scales).mean(dim=0)
 
 
-# The names of Table 1 -> what computes the term.
+# The names of Table 1 -> what computes the term; "norm": the plain norms that the paper prints.
 PIXEL_TERMS: dict[str, Callable[..., torch.Tensor]] = {
     "L1": l1_per_sample,
     "L2": l2_per_sample,
     "w-L2": weighted_l2_per_sample,
+    "w-L2 norm": plain_weighted_l2_per_sample,
 }
 CONTEXT_TERMS: dict[str, Callable[..., torch.Tensor]] = {
     "l_h1": context_distance_per_sample,
     "l_h2": context_l2_per_sample,
+    "l_h1 norm": plain_context_distance_per_sample,
 }
 
 

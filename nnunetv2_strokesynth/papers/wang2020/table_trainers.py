@@ -104,6 +104,17 @@ class StrokeSynthTrainer_SynthWL2H2(StrokeSynthTrainer_Wang2020):
     stages = (SYNTHESIS, SEGMENTATION)
 
 
+class StrokeSynthTrainer_SynthPlainNorms(StrokeSynthTrainer_Wang2020):
+    """Beside Table 1, ours: w-L2 + l_h1 with Eq. 7 and 8 as plain norms, as they are printed."""
+
+    generator_inputs = PERFUSION_MAPS
+    segmenter = UNet
+    segmentation_terms = ("L_ce",)
+    pixel_term = "w-L2 norm"
+    context_term = "l_h1 norm"
+    stages = (SYNTHESIS, SEGMENTATION)
+
+
 class StrokeSynthTrainer_SynthFoFl(StrokeSynthTrainer_Wang2020):
     """Table 2, F_o, F_l: maps and MIP -> pseudo-DWI, then U-Net + CE on it."""
 
@@ -284,3 +295,25 @@ class StrokeSynthTrainer_FrozenContext(StrokeSynthTrainer_Wang2020):
     """Ours, in no table: a random context encoder that does not learn, so it cannot collapse."""
 
     frozen_context = True
+
+
+class StrokeSynthTrainer_PlainNorms(StrokeSynthTrainer_Wang2020):
+    """Beside Table 5, ours: the proposed system with Eq. 7 and 8 as plain norms.
+
+    L_g then weighs 256 times (its context term 16 times) more against L_s in a 256x256 slice.
+    """
+
+    pixel_term = "w-L2 norm"
+    context_term = "l_h1 norm"
+
+
+class StrokeSynthTrainer_FullExtractor(StrokeSynthTrainer_Wang2020):
+    """Beside Table 5, ours: the extractor as wide as the generator, "the UNet" of section 3.1."""
+
+    extractor_width = 1.0
+
+
+class StrokeSynthTrainer_Augmented(StrokeSynthTrainer_Wang2020):
+    """Beside Table 5, ours: the proposed system with nnU-Net's augmentation."""
+
+    augmented = True

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from nnunetv2_strokesynth.papers.shared.paper_table import PaperTable, TableRow, with_published
+from nnunetv2_strokesynth.papers.shared.paper_table import (
+    ALL,
+    PaperTable,
+    TableRow,
+    with_published,
+)
 from nnunetv2_strokesynth.papers.shared.published import (
     SEGMENTATION_KEYS,
     SYNTHESIS_KEYS,
@@ -33,7 +38,8 @@ TABLE_1 = _table(
             _synthesis("w-L2 + l_h1", "StrokeSynthTrainer_SynthWL2H1"),
             _synthesis("w-L2 + l_h2", "StrokeSynthTrainer_SynthWL2H2"),
         ),
-    ),
+    )
+    + (_synthesis("w-L2 + l_h1, plain norms", "StrokeSynthTrainer_SynthPlainNorms"),),
     proposed="StrokeSynthTrainer_SynthWL2H1",
 )
 
@@ -111,6 +117,12 @@ TABLE_5 = _table(
             TableRow("F_o + DWI^{o,l,h}", "StrokeSynthTrainer_FromFoAndDWI"),
             TableRow("Real DWI", "StrokeSynthTrainer_RealDWI", real_dwi=True),
         ),
+    )
+    + (
+        TableRow("DWI^{o,l,h}, plain norms", "StrokeSynthTrainer_PlainNorms"),
+        TableRow("DWI^{o,l,h}, full-width extractor", "StrokeSynthTrainer_FullExtractor"),
+        TableRow("DWI^{o,l,h}, nnU-Net's augmentation", "StrokeSynthTrainer_Augmented"),
+        TableRow("DWI^{o,l,h}, random context encoder", "StrokeSynthTrainer_FrozenContext"),
     ),
     proposed="StrokeSynthTrainer_Wang2020",
 )
@@ -132,6 +144,7 @@ TABLE_6 = _table(
     ),
     proposed="StrokeSynthTrainer_Wang2020",
     published_on="paper (ISLES 2018 test set, 62 scans)",
+    default_folds=(ALL,),
     on_test_set=True,
 )
 

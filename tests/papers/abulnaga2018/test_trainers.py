@@ -22,6 +22,10 @@ PARAMETERS = {
     "": 46_582_875,
     "CE": 46_582_875,
     "WCE": 46_582_875,
+    "Pretrained": 46_582_875,
+    "PretrainedCE": 46_582_875,
+    "PretrainedWCE": 46_582_875,
+    "PretrainedWCEPrinted": 46_582_875,
     "UNet2D": 31_044_162 + 9 * 64,  # 5 input channels in place of 4
     "UNet2DCE": 31_044_162 + 9 * 64,
     "UNet3D": 17_700_034,
@@ -80,7 +84,7 @@ def test_pspnet_sees_the_channels_in_the_papers_order():
 
 def test_every_row_has_focal_or_cross_entropy():
     assert {name: row(name).gamma for name in PARAMETERS} == {
-        name: 0.0 if name.removesuffix("CE") != name and name != "WCE" else 1.0
+        name: 0.0 if name.endswith("CE") and not name.endswith("WCE") else 1.0
         for name in PARAMETERS
     }
 
@@ -198,6 +202,8 @@ def test_weight_is_one_minus_the_lesions_share_in_the_training_scans(trainer):
         n_voxels += count.get(0, 0) + count.get(1, 0)
     assert 0 < n_lesion < n_voxels
     assert loss.lesion_weight == pytest.approx(1 - n_lesion / n_voxels)
+    printed = trainer("PretrainedWCEPrinted")._build_loss()
+    assert printed.lesion_weight == pytest.approx(n_lesion / n_voxels)
 
 
 def test_no_lesion_in_any_training_scan_is_refused(trainer, monkeypatch):
@@ -225,7 +231,7 @@ def test_pretrained_new_layers_first_then_all(trainer, short, tmp_path, monkeypa
     path = tmp_path / "fcn.pth"
     torch.save({f"backbone.{name}": value for name, value in weights.items()}, path)
     monkeypatch.setenv(PRETRAINED, str(path))
-    made = trainer("")
+    made = trainer("Pretrained")
     assert [stage.name for stage in made.stages] == ["new_layers", "all_layers"]
     made.on_train_start()
     assert json.loads((Path(made.output_folder) / RECORD).read_text()) == {PRETRAINED: str(path)}
@@ -254,41 +260,53 @@ def test_pretrained_new_layers_first_then_all(trainer, short, tmp_path, monkeypa
 
 def test_a_missing_file_stops_before_anything_else(trainer, tmp_path, monkeypatch):
     monkeypatch.setenv(PRETRAINED, str(tmp_path / "absent.pth"))
-    made = trainer("CE")
+    made = trainer("PretrainedCE")
     made.was_initialized, made.network = True, torch.nn.Identity()
-    with pytest.raises(FileNotFoundError, match=f"absent.pth.*or unset {PRETRAINED} to start"):
+    with pytest.raises(FileNotFoundError, match="absent.pth.*or train Abulnaga2018Trainer_CE, "):
         made.on_train_start()
     assert not (Path(made.output_folder) / RECORD).exists()
 
 
 @pytest.mark.parametrize(
-    ("at_first", "later", "command"),
+    ("name", "at_first", "later", "advice"),
     [
-        (None, "/weights.pth", f"unset {PRETRAINED}"),
-        ("torchvision", "", f"export {PRETRAINED}=torchvision"),
-        ("torchvision", "/weights.pth", f"export {PRETRAINED}=torchvision"),
+        ("Pretrained", None, "/weights.pth", "Start it anew"),
+        ("", "torchvision", "", "Start it anew"),
+        ("Pretrained", "torchvision", "/w.pth", f"Run `export {PRETRAINED}=torchvision` first"),
     ],
 )
-def test_going_on_under_another_setting_is_refused(trainer, monkeypatch, at_first, later, command):
+def test_going_on_from_other_weights_is_refused(
+    trainer, monkeypatch, name, at_first, later, advice
+):
     monkeypatch.setenv(PRETRAINED, later)
-    made = trainer("")
+    made = trainer(name)
     made.was_initialized, made.current_epoch = True, 1
     record = Path(made.output_folder) / RECORD
     record.write_text(json.dumps({PRETRAINED: at_first}))
-    with pytest.raises(ValueError, match=f"started with {PRETRAINED} = .*Run `{command}` first"):
+    with pytest.raises(ValueError, match=f"This training started from .*{advice}"):
         made.on_train_start()
     record.unlink()
     with pytest.raises(FileNotFoundError, match=f"{RECORD} is missing"):
         made.on_train_start()
 
 
-@pytest.mark.parametrize("source", [None, "torchvision"])
-def test_going_on_under_the_same_setting_needs_no_file(trainer, monkeypatch, source):
+@pytest.mark.parametrize(("name", "source"), [("", None), ("Pretrained", "torchvision")])
+def test_going_on_under_the_same_setting_needs_no_file(trainer, monkeypatch, name, source):
     monkeypatch.setenv(PRETRAINED, source or "")
-    made = trainer("")
+    made = trainer(name)
     made.current_epoch = 1
     (Path(made.output_folder) / RECORD).write_text(json.dumps({PRETRAINED: source}))
     made._start_from_pretrained()
+
+
+def test_scratch_and_pretrained_are_two_models(trainer, monkeypatch, tmp_path):
+    monkeypatch.setenv(PRETRAINED, str(tmp_path / "absent.pth"))
+    scratch, pretrained = trainer(""), trainer("Pretrained")
+    assert scratch.output_folder != pretrained.output_folder
+    assert scratch.pretrained is None and len(scratch.stages) == 1
+    assert pretrained.pretrained == str(tmp_path / "absent.pth") and len(pretrained.stages) == 2
+    monkeypatch.delenv(PRETRAINED)
+    assert trainer("Pretrained").pretrained == "torchvision"
 
 
 def test_comparators_and_prediction_ignore_the_setting(trainer, monkeypatch, tmp_path):

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from nnunetv2_strokesynth.papers.clerigues2019.asymmetric_unet import (
+    AlphaDropout,
     AsymmetricResidualUNet,
     Down,
     ResidualBlock,
-    SampledDropout,
 )
 
 
@@ -70,11 +70,24 @@ def test_down_puts_the_pooled_features_beside_the_convolved_ones():
     np.testing.assert_array_equal(y[:, :2].detach().numpy(), pooled)
 
 
-def test_dropout_is_in_the_three_deepest_encoder_levels_only():
+def _blocks_with(network, kind):
+    where = [name for name, m in network.named_modules() if isinstance(m, kind)]
+    return [name.split(".")[:2] for name in where]
+
+
+def test_training_drops_feature_maps_in_the_three_deepest_encoder_levels_only():
     network = AsymmetricResidualUNet(5, 2)
-    where = [name for name, m in network.named_modules() if isinstance(m, SampledDropout)]
-    assert [name.split(".")[:2] for name in where] == [["encoder", str(k)] for k in (2, 3, 4)]
-    assert all(network.get_submodule(name).rate == 0.2 for name in where)
+    deepest = [["encoder", str(k)] for k in (2, 3, 4)]
+    assert _blocks_with(network, nn.Dropout2d) == deepest
+    assert all(m.p == 0.2 for m in network.modules() if isinstance(m, nn.Dropout2d))
+    # conv, dropout, norm, PReLU, conv: the order of the released code.
+    kinds = [type(layer).__name__ for layer in network.encoder[4].layers]
+    assert kinds[2:6] == ["Conv2d", "Dropout2d", "BatchNorm2d", "PReLU"]
+
+
+def test_prediction_drops_values_there_and_in_the_two_deepest_decoder_levels():
+    where = _blocks_with(AsymmetricResidualUNet(5, 2), AlphaDropout)
+    assert where == [["encoder", str(k)] for k in (2, 3, 4)] + [["decoder", "0"], ["decoder", "1"]]
 
 
 def test_norms_are_the_released_codes():
@@ -82,16 +95,25 @@ def test_norms_are_the_released_codes():
     assert norms and all((m.eps, m.momentum) == (1e-3, 0.01) for m in norms)
 
 
-def test_sampled_dropout_keeps_the_mean_and_drops_the_given_share():
-    dropout = SampledDropout(0.2).eval()
-    x = torch.ones(1, 4, 100, 100)
+def test_alpha_dropout_gives_the_two_values_of_pytorchs():
+    dropout = AlphaDropout().eval()
+    x = torch.ones(1, 4, 100, 100, dtype=torch.float64)
     assert torch.equal(dropout(x), x)
-    dropout.prediction_rate = 0.1
-    dropout.generator = torch.Generator().manual_seed(3)
+    dropout.rate, dropout.generator = 0.1, torch.Generator().manual_seed(3)
     y = dropout(x)
-    assert (y == 0).float().mean() == pytest.approx(0.1, abs=0.01)
-    assert y.mean() == pytest.approx(1.0, abs=0.01)
-    assert set(np.unique(y.numpy().round(6))) == {0.0, np.float32(round(1 / 0.9, 6))}
+    torch.manual_seed(0)
+    pytorchs = nn.functional.alpha_dropout(x, 0.1, training=True)
+    np.testing.assert_allclose(np.unique(y), np.unique(pytorchs), rtol=1e-6)
+    assert (y == y.min()).double().mean() == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(dropout.train()(x), x)
+
+
+def test_alpha_dropout_keeps_mean_and_variance():
+    dropout = AlphaDropout().eval()
+    dropout.rate, dropout.generator = 0.1, torch.Generator().manual_seed(3)
+    x = torch.randn(1, 4, 200, 200, generator=torch.Generator().manual_seed(1))
+    y = dropout(x)
+    assert y.mean() == pytest.approx(0, abs=0.02) and y.var() == pytest.approx(1, abs=0.02)
 
 
 def test_sampling_ends_with_its_block():

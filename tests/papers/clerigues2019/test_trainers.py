@@ -176,10 +176,12 @@ def test_stops_ten_epochs_after_the_best_also_when_continued(trainer, name, monk
 @pytest.mark.parametrize(
     ("name", "reads"),
     [
-        ("", "CT CBF CBV MTT Tmax CT_M CBF_M CBV_M MTT_M Tmax_M"),
-        ("RTSM", "CT CBF CBV MTT Tmax CT_M CBF_M CBV_M MTT_M Tmax_M"),
-        ("RT", "CT CBF CBV MTT Tmax"),
-        ("Baseline", "CT CBF CBV MTT Tmax"),
+        ("", "CT_Z CBF CBV MTT Tmax CT_M CBF_M CBV_M MTT_M Tmax_M"),
+        ("RTSM", "CT_Z CBF CBV MTT Tmax CT_M CBF_M CBV_M MTT_M Tmax_M"),
+        ("RT", "CT_Z CBF CBV MTT Tmax"),
+        ("RT48", "CT_Z CBF CBV MTT Tmax"),
+        ("Baseline", "CT_Z CBF CBV MTT Tmax"),
+        ("Baseline64", "CT_Z CBF CBV MTT Tmax"),
     ],
 )
 def test_a_row_reads_its_inputs_and_no_others(name, reads):

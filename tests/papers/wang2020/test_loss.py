@@ -18,6 +18,8 @@ from nnunetv2_strokesynth.papers.wang2020.loss import (
     l1_per_sample,
     l2_per_sample,
     lsgan_per_sample,
+    plain_context_distance_per_sample,
+    plain_weighted_l2_per_sample,
 )
 
 
@@ -40,6 +42,34 @@ def test_pixel_losses_equal_numpy(rng):
         l2_per_sample(tensor(pred), tensor(target), tensor(weight)),
         np.sqrt((error**2).mean(1) + 1e-8),
     )
+
+
+def test_plain_norms_equal_numpy(rng):
+    pred, target, weight = rng.random((3, 2, 1, 6, 7))
+    norms = [np.linalg.norm(error) for error in weight * (pred - target)]
+    found = plain_weighted_l2_per_sample(tensor(pred), tensor(target), tensor(weight))
+    np.testing.assert_allclose(found, norms, rtol=1e-6)
+    a, b = rng.random((2, 3, 16))
+    found = plain_context_distance_per_sample(tensor(a), tensor(b))
+    np.testing.assert_allclose(found, [np.linalg.norm(d, 1) for d in a - b])
+
+
+def _share_of_synthesis(pixel: str, context: str) -> float:
+    """How much larger the gradient of L_g at the pseudo-DWI is than that of the pixels' mean."""
+    pred, target = torch.rand(2, 1, 1, 256, 256)
+    pred.requires_grad_()
+    term = Wang2020Loss(None, pixel=pixel, context=context)._pixel(
+        pred, target, torch.ones_like(target)
+    )
+    (gradient,) = torch.autograd.grad(term.sum(), pred)
+    return gradient.norm().item()
+
+
+def test_plain_norm_weighs_256_times_more_in_a_slice_of_256_by_256():
+    torch.manual_seed(0)
+    ours = _share_of_synthesis("w-L2", "l_h1")
+    torch.manual_seed(0)
+    assert _share_of_synthesis("w-L2 norm", "l_h1 norm") == pytest.approx(256 * ours, rel=1e-5)
 
 
 def test_context_l2_equals_numpy(rng):

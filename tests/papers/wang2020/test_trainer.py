@@ -55,6 +55,13 @@ def test_proposed_networks_have_the_published_size():
     assert sizes["generator"] == 31_044_162 + 2 * 9 * 64 - 65
 
 
+def test_the_full_width_extractor_is_the_unet_of_the_paper():
+    with torch.device("meta"):
+        extractor = build("FullExtractor").extractor
+    # Table 3's UNet with 6 -> 1 channels in place of 4 -> 2.
+    assert sum(p.numel() for p in extractor.parameters()) == 31_044_162 + 2 * 9 * 64 - 65
+
+
 @pytest.mark.parametrize(
     ("name", "reads"),
     [
@@ -131,6 +138,37 @@ def test_recipe(trainer):
     assert made.num_iterations_per_epoch == -(-n_slices // 5)
     assert made.num_val_iterations_per_epoch == -(-len(val.identifiers) // 5)
     assert (made.loss.alpha, made.loss.beta, made.loss.gamma) == (1, 1, 1.2)
+
+
+def values_of(channels):
+    """The values of a slice without those that padding adds."""
+    return np.sort(channels[channels != 0]).tobytes()
+
+
+def test_the_paper_has_no_augmentation(trainer):
+    made = trainer("Wang2020")
+    torch.manual_seed(0)
+    train, _ = made.get_dataloaders()
+    assert made.inference_allowed_mirroring_axes is None
+    names = [type(t).__name__ for t in train.data_loader.transforms.transforms]
+    assert names == ["SplitTarget", "RemoveLabelTransform", "PackTargets"]
+    # Every slice that the loader delivers is one of the preprocessed slices, padded with zeros.
+    data_set = train.data_loader._data
+    stored = {
+        values_of(data_set.load_case(i)[0][:][:-1, z])
+        for i in set(data_set.identifiers)
+        for z in range(data_set.load_case(i)[0].shape[1])
+    }
+    batch = next(train)["data"].numpy()
+    assert all(values_of(slice_) in stored for slice_ in batch)
+
+
+def test_the_augmented_variant_has_nnunets_augmentation(trainer):
+    made = trainer("Augmented")
+    train, _ = made.get_dataloaders()
+    names = [type(t).__name__ for t in train.data_loader.transforms.transforms]
+    assert "SpatialTransform" in names and "MirrorTransform" in names
+    assert made.inference_allowed_mirroring_axes == (0, 1)
 
 
 def test_stages_have_300_epochs_each(trainer):
