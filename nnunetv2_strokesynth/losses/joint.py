@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.losses.synthesis import (
     known_dwi,
     mean_over_valid,
     nan_without_dwi,
+    relative_to_spread,
     synthesis_loss,
     weighted_l2_per_sample,
 )
@@ -51,6 +52,8 @@ class JointLoss(nn.Module):
         segmentation: L_s; None gives that of Eq. 11.
         spread_weight: weight of ``context_collapse`` of the real DWI's context vectors, which the
             paper does not have; 0 leaves it out.
+        relative_context: whether the contextual term is in units of the spread between the DWIs of
+            a batch, see ``relative_to_spread``; the paper's is not.
 
     Attributes:
         alpha, beta: may be changed between iterations. A weight of 0 leaves the term in the log but
@@ -74,10 +77,12 @@ class JointLoss(nn.Module):
         *,
         segmentation: SegmentationLoss | None = None,
         spread_weight: float = 0.0,
+        relative_context: bool = False,
     ) -> None:
         super().__init__()
         self.segmentation = segmentation or SegmentationLoss()
         self.spread_weight = spread_weight
+        self.relative_context = relative_context
         # A tuple hides the module from nn.Module's registration.
         self._context_encoder = (context_encoder,)
         self._pixel = weighted_l2_per_sample
@@ -113,10 +118,14 @@ class JointLoss(nn.Module):
         """The summands of Eq. 15, each with its weight; logs their terms."""
         images = [image for image in output[1:3] if image is not None]
         *contexts, context_dwi = self._contexts(*images, real.image)
+        compared = [*contexts, context_dwi]
+        if self.relative_context and context_dwi is not None:
+            compared = relative_to_spread(compared, context_dwi, real.valid)
+        *contexts, target = compared
         losses = [(1.0, segmentation)]
         names_and_weights = (("synthesis", self.alpha), ("feature", self.beta))
         for (name, share), image, context in zip(names_and_weights, images, contexts, strict=False):
-            losses.append((share, self._similarity(name, image, (context, context_dwi), real)))
+            losses.append((share, self._similarity(name, image, (context, target), real)))
         if context_dwi is not None:
             self._log("context_spread", context_spread(context_dwi.detach(), real.valid), real)
             if self.spread_weight:

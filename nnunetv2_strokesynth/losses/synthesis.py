@@ -6,13 +6,14 @@ averages over those that have one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from nnunetv2_strokesynth.losses.precision import wide
 
 _ROOT_EPS = 1e-8
+_NO_SPREAD = 1e-7
 
 
 def synthesis_loss(
@@ -97,6 +98,28 @@ def context_spread(context: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     share = valid.to(context.dtype) / valid.sum().clamp_min(1)
     centre = (share[:, None] * context).sum(dim=0)
     return (share[:, None] * (context - centre).square()).sum(dim=0).sqrt().mean()
+
+
+def relative_to_spread(
+    contexts: Sequence[torch.Tensor | None], of_dwi: torch.Tensor, valid: torch.Tensor
+) -> list[torch.Tensor | None]:
+    """Context vectors in units of the spread between the DWIs of the batch.
+
+    The vectors of a random encoder differ by thousandths, so that their distances weigh nothing
+    beside the pixel term. In these units a distance of 1 is that between two patients.
+
+    Args:
+        contexts: (B, K) each, or None.
+        of_dwi: (B, K), of the real DWIs; no gradient flows through their spread.
+        valid: bool (B,), the samples that have a DWI.
+
+    Returns:
+        The vectors divided by ``context_spread``; zeros where the DWIs do not differ, as in a batch
+        with one DWI.
+    """
+    spread = context_spread(of_dwi.detach(), valid)
+    factor = torch.where(spread > _NO_SPREAD, 1 / spread.clamp_min(_NO_SPREAD), 0.0)
+    return [None if context is None else factor * context for context in contexts]
 
 
 # A DWI is above this share of its scale where there is tissue; air is at 0, brain at 0.5 to 0.8.

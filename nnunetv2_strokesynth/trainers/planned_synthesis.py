@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
@@ -22,20 +22,22 @@ class ContextKind(NamedTuple):
     Attributes:
         learns: False keeps its random weights.
         rectify_last: see ``ContextEncoder``.
-        spread_weight: see ``JointLoss``.
+        spread_weight, relative: see ``JointLoss``.
     """
 
     learns: bool
     rectify_last: bool
     spread_weight: float
+    relative: bool
 
 
 # "paper": trained with everything else, by which it becomes a constant within an epoch. "frozen":
-# random weights. "spread": trained, and its vectors kept apart by ``context_collapse``.
+# random weights, and distances in units of the spread between DWIs, which is small. "spread":
+# trained, and its vectors kept apart by ``context_collapse``.
 CONTEXT_ENCODERS = {
-    "paper": ContextKind(learns=True, rectify_last=True, spread_weight=0.0),
-    "frozen": ContextKind(learns=False, rectify_last=True, spread_weight=0.0),
-    "spread": ContextKind(learns=True, rectify_last=False, spread_weight=1.0),
+    "paper": ContextKind(learns=True, rectify_last=True, spread_weight=0.0, relative=False),
+    "frozen": ContextKind(learns=False, rectify_last=True, spread_weight=0.0, relative=True),
+    "spread": ContextKind(learns=True, rectify_last=False, spread_weight=1.0, relative=False),
 }
 
 
@@ -110,8 +112,9 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         kind = CONTEXT_ENCODERS[cls.context_encoder]
         return ContextEncoder(rectify_last=kind.rectify_last).requires_grad_(kind.learns)
 
-    def _spread_weight(self) -> float:
-        return CONTEXT_ENCODERS[self.context_encoder].spread_weight
+    def _context_options(self) -> dict[str, Any]:
+        kind = CONTEXT_ENCODERS[self.context_encoder]
+        return {"spread_weight": kind.spread_weight, "relative_context": kind.relative}
 
     def _without_any_dwi(self, n_cases: int) -> None:
         """Trains the three networks by L_s alone, end to end, after a warning of three lines.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -141,12 +142,12 @@ class SynthesisTrainer(StrokeTrainer):
             beta=self.beta,
             gamma=self.gamma,
             segmentation=segmentation,
-            spread_weight=self._spread_weight(),
+            **self._context_options(),
         )
 
-    def _spread_weight(self) -> float:
-        """Hook: weight of the term that keeps the context encoder from collapsing."""
-        return 0.0
+    def _context_options(self) -> dict[str, Any]:
+        """Hook: options of ``JointLoss`` that keep the contextual term alive."""
+        return {}
 
     @classmethod
     def _weight_map(cls) -> Callable[[np.ndarray], np.ndarray]:

@@ -77,6 +77,33 @@ def test_the_spread_term_is_added_with_its_weight():
     assert collapse > 0 and found.item() == pytest.approx(without + 0.5 * collapse, rel=1e-5)
 
 
+@pytest.mark.parametrize("without_dwi", [(), (1,)])
+def test_the_relative_context_term_does_not_depend_on_the_encoders_scale(without_dwi):
+    output, target = make_batch(without_dwi=without_dwi)
+    encoder = ContextEncoder().requires_grad_(False)
+    plain = JointLoss(encoder)
+    plain(output, target)
+    found = []
+    for factor in (1.0, 100.0):
+        scaled = lambda image, factor=factor: factor * encoder(image)  # noqa: E731
+        loss = JointLoss(scaled, relative_context=True)
+        loss(output, target).backward()
+        found.append(loss.terms["synthesis_context"].item())
+    expected = plain.terms["synthesis_context"] / plain.terms["context_spread"]
+    assert found[0] == pytest.approx(expected.item(), rel=1e-4)
+    assert found[1] == pytest.approx(found[0], rel=1e-4) and found[0] > 0
+
+
+@pytest.mark.parametrize("without_dwi", [(0, 1), (0, 1, 2)])
+def test_without_two_dwis_the_relative_context_term_is_nothing(without_dwi):
+    output, target = make_batch(without_dwi=without_dwi)
+    loss = JointLoss(ContextEncoder(), relative_context=True)
+    value = loss(output, target)
+    value.backward()
+    assert value.isfinite() and all(image.grad.isfinite().all() for image in output)
+    assert not loss.terms["synthesis_context"] > 0
+
+
 def test_segmentation_loss_equals_numpy():
     output, target = make_batch()
     loss = SegmentationLoss()

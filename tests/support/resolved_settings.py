@@ -48,7 +48,7 @@ NETWORK_SETTINGS = (
 ).split()
 LOSS_SETTINGS = (
     "alpha beta gamma lambdas with_extractor weighted lesion_weight class_weights head_weights "
-    "pixel_loss spread_weight _pixel _context"
+    "pixel_loss spread_weight relative_context _pixel _context"
 ).split()
 LOSS_MODULES = ("_context_encoder", "_encoders", "_discriminator")
 STAGE_WEIGHTS = ("segmentation_weight", "alpha", "beta")

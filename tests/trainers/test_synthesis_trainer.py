@@ -152,11 +152,12 @@ def test_context_encoders_differ_in_what_learns_and_in_the_loss(nnunet_variables
         learns = [parameter.requires_grad for parameter in encoder.parameters()]
         assert len(set(learns)) == 1
         last = type(encoder.layers[-1]).__name__
-        found[kind] = (learns[0], last, trainer.loss.spread_weight)
+        loss = trainer.loss
+        found[kind] = (learns[0], last, loss.spread_weight, loss.relative_context)
     assert found == {
-        "paper": (True, "ReLU", 0.0),
-        "frozen": (False, "ReLU", 0.0),
-        "spread": (True, "Identity", 1.0),
+        "paper": (True, "ReLU", 0.0, False),
+        "frozen": (False, "ReLU", 0.0, True),
+        "spread": (True, "Identity", 1.0, False),
     }
 
 
