@@ -142,6 +142,3 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
 
     def _segmentation_gradient(self) -> float:
         return 1.0 if self._has_no_dwi else super()._segmentation_gradient()
-
-    def _last_layer(self) -> nn.Module:
-        return self.unwrapped_network.segmenter.decoder.seg_layers[-1]

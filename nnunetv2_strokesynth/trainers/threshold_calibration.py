@@ -71,8 +71,9 @@ class ThresholdCalibration(NNUNetHost):
         super().on_train_end()
 
     def _last_layer(self) -> nn.Module:
-        """Hook: the layer whose output is the logits."""
-        return self.unwrapped_network.decoder.seg_layers[-1]
+        """The layer whose output is the logits, of a U-Net or of the segmenter among several."""
+        network = self.unwrapped_network
+        return getattr(network, "segmenter", network).decoder.seg_layers[-1]
 
     def _calibrate_threshold(self) -> None:
         training, validation = self.do_split()

@@ -70,6 +70,15 @@ def test_wangs_and_songs_trainers_are_siblings():
         assert one.__bases__ == other.__bases__
 
 
+@pytest.mark.parametrize("cls", [cls for cls in TRAINERS if issubclass(cls, ThresholdCalibration)])
+def test_the_threshold_is_calibrated_in_the_layer_that_makes_the_logits(cls, nnunet_variables):
+    """Whatever base a mixin is joined to: it acts before the base's methods."""
+    trainer = initialised(make_trainer(cls))
+    layer = trainer._last_layer()
+    assert layer is trainer.unwrapped_network.segmenter.decoder.seg_layers[-1]
+    assert layer.out_channels == 2
+
+
 def test_stock_is_nnunets_trainer():
     assert not issubclass(StrokeSynthTrainer_Stock, (StrokeTrainer, *MIXINS))
 
