@@ -27,7 +27,7 @@ OF_PRODUCT = [cls for cls in TRAINERS if issubclass(cls, StrokeSynthTrainer)]
 
 def test_every_trainer_belongs_to_a_paper_or_to_the_product_or_is_nnunets_own():
     assert {*OF_PAPERS, *OF_PRODUCT, StrokeSynthTrainer_Stock} == set(TRAINERS)
-    assert len(OF_PAPERS) == 62 and len(OF_PRODUCT) == 4
+    assert len(OF_PAPERS) == 112 and len(OF_PRODUCT) == 4
 
 
 @pytest.mark.parametrize("cls", OF_PAPERS)
