@@ -17,6 +17,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,9 +98,23 @@ def find_scans(src: Path) -> tuple[list[Scan], list[Fault]]:
     return sorted(scans, key=lambda scan: scan.split == TEST), faults
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of CT perfusion data, and ``--cta``."""
+    add_ctp_options(parser)
+    parser.add_argument(
+        "--cta",
+        action="store_true",
+        help="write the CT angiography as one more channel, CTA, after those of the preset",
+    )
+
+
 def select_scans(found: list[Scan], args: argparse.Namespace) -> list[Scan]:
-    """The scans to convert; a warning names those without a lesion, which become test scans."""
-    scans = select_ctp_scans(found, args, NO_DWI)
+    """The scans to convert; a warning names those without a lesion, which become test scans.
+
+    Raises:
+        ValueError: ``--cta`` is given, and a patient has none.
+    """
+    scans = select_ctp_scans(_with_cta(found, args), args, NO_DWI)
     without = [scan.source for scan in scans if scan.split == TEST]
     offer = any(scan.split == TEST and DWI in scan.files for scan in scans)
     if without:
@@ -129,12 +144,26 @@ ISLES2024 = DatasetKind(
     },
     find_scans=find_scans,
     convert=convert_ctp,
-    add_options=add_ctp_options,
+    add_options=add_options,
     settings_of=ctp_settings,
     select_scans=select_scans,
     split_by_outline=True,
     has_curve=True,
 )
+
+
+def _with_cta(scans: list[Scan], args: argparse.Namespace) -> list[Scan]:
+    """The scans, with the CTA among what they must have if it is asked for."""
+    if not args.cta:
+        return scans
+    without = [scan.source for scan in scans if CTA not in scan.files]
+    if without and not (args.skip_incomplete or args.skip_broken):
+        raise ValueError(
+            f"--cta: {len(without)} of {len(scans)} patients have no file ending in "
+            f"_space-ncct_cta.nii.gz: {name_some(without)}. Leave out --cta, or add "
+            "--skip-incomplete, which leaves out these patients"
+        )
+    return [replace(scan, required=(*scan.required, CTA)) for scan in scans]
 
 
 class _Choice(NamedTuple):
@@ -154,6 +183,8 @@ def _choose(root: Path, modality: str, paths: list[Path]) -> _Choice:
         return _Choice(None, [said] if modality == DWI else [], [])
     best = min(_rank(root, path) for path in usable)
     first, *equal = [path for path in usable if _rank(root, path) == best]
+    if equal and modality == CTA:
+        return _Choice(None, [], [])  # only ``--cta`` needs one, and says so
     if equal:
         return _Choice(first, [], [f"two files for {modality}: {first} and {equal[0]}"])
     others = [path.relative_to(root) for path in usable if path != first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +30,14 @@ class CaseVolumes(NamedTuple):
     """What is written of a case.
 
     Attributes:
-        channels: (C, Z, Y, X), the images.
+        channels: C of (Z, Y, X), the images.
         mask: (Z, Y, X), bool, the brain.
         lesion: (Z, Y, X), bool; None for a case without one.
         geometry: where the voxels lie.
         target: (Z, Y, X), the DWI to be synthesised; None for a case without one.
     """
 
-    channels: np.ndarray
+    channels: Sequence[np.ndarray]
     mask: np.ndarray
     lesion: np.ndarray | None
     geometry: Geometry

@@ -89,7 +89,7 @@ def select_ctp_scans(found: list[Scan], args: argparse.Namespace, hint: str) -> 
     preset = PRESETS[args.preset]
     if preset.reads_cta:
         found = with_image(found, CTA, "only ISLES 2024 has one, ..._space-ncct_cta.nii.gz")
-    else:  # a file that is not read is none of the case's inputs
+    elif not getattr(args, "cta", False):  # a file that is not read is none of the case's inputs
         found = [without_image(scan, CTA) for scan in found]
     return with_image(found, DWI, hint) if DWI in preset.names else found
 
@@ -119,4 +119,5 @@ def ctp_settings(args: argparse.Namespace) -> Settings:
         compute_maps=args.compute_maps,
         frame_s=args.frame_s,
         brain_masks=args.brain_masks is not None,
+        cta=getattr(args, "cta", False),  # only of kinds that have one
     )

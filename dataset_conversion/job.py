@@ -49,7 +49,7 @@ class CaseJob:
     @property
     def preset(self) -> Preset:
         """Which channels are made; a rehearsal leaves out those that no check looks at."""
-        preset = PRESETS[self.settings.preset]
+        preset = self.settings.channel_preset
         return preset.without_frames() if self.is_rehearsal else preset
 
     @property
@@ -124,7 +124,7 @@ def remove_case(job: CaseJob) -> bool:
     job.record_path.unlink(missing_ok=True)
     for split in (TRAIN, UNOUTLINED, TEST):  # it may have got an outline since
         own = replace(job, scan=replace(job.scan, split=split))
-        for index in range(max(len(preset.names) for preset in PRESETS.values())):
+        for index in range(1 + max(len(preset.names) for preset in PRESETS.values())):
             own.output("images", f"_{index:04d}").unlink(missing_ok=True)
         for kind in ("labels", "targets"):
             own.output(kind).unlink(missing_ok=True)

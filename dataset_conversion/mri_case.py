@@ -52,7 +52,7 @@ def convert_mri(job: CaseJob) -> dict:
         "map_background": backgrounds,
         "unusable_voxels": counted(placed.unusable),
     }
-    volumes = CaseVolumes(channels, mask, placed.lesion(), placed.geometry)
+    volumes = CaseVolumes(list(channels), mask, placed.lesion(), placed.geometry)
     record = write_case(job, placed, volumes, row)
     record["warnings"] += [f"{job.scan.case_id}: {doubt}" for doubt in doubts]
     if mask.all():

@@ -9,6 +9,7 @@ import numpy as np
 from nnunetv2_strokesynth.channels import (
     BRAIN_MASK,
     CT,
+    CTA,
     CTP,
     LESION,
 )
@@ -30,7 +31,7 @@ from nnunetv2_strokesynth.io.placement import Placement, Reference, place
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
 _MASK_NOISE = 1e-3
-_OUTSIDE = {CT: AIR_HU, CTP: AIR_HU}  # where a file has no voxels; 0 for all others
+_OUTSIDE = {CT: AIR_HU, CTA: AIR_HU, CTP: AIR_HU}  # where a file has no voxels; 0 for all others
 
 
 class PlacedScan:

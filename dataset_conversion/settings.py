@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nnunetv2_strokesynth.channels import (
     PRESETS,
+    Preset,
     numbered,
 )
 from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY
@@ -30,6 +31,7 @@ class Settings:
         frame_s: time between frames in s, for computing maps; None takes it from the sidecar or
             the header.
         brain_masks: whether the brain masks come from elsewhere.
+        cta: whether the CTA is a channel, after those of the preset.
     """
 
     preset: str
@@ -41,11 +43,18 @@ class Settings:
     compute_maps: bool = False
     frame_s: float | None = None
     brain_masks: bool = False
+    cta: bool = False
+
+    @property
+    def channel_preset(self) -> Preset:
+        """The preset, with the CTA where it is wanted."""
+        preset = PRESETS[self.preset]
+        return preset.with_cta() if self.cta else preset
 
     @property
     def channel_names(self) -> dict[str, str]:
         """``channel_names`` of ``dataset.json``."""
-        return numbered(self.channels or PRESETS[self.preset].names)
+        return numbered(self.channels or self.channel_preset.names)
 
     @property
     def of_voxels(self) -> dict[str, object]:
@@ -76,4 +85,6 @@ class Settings:
             content["frame_s"] = self.frame_s
         if self.brain_masks:
             content["brain_masks"] = True
+        if self.cta:
+            content["cta"] = True
         return content

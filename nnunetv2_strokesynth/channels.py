@@ -22,7 +22,8 @@ BRAIN_MASK = "brain mask"
 PERFUSION_MAPS = ("CBF", "CBV", "MTT", "Tmax")
 # The CT under a name that nnU-Net does not know as that of a CT: z-scored scan by scan.
 CT_Z = "CT_Z"
-# CT angiography, and the images of which ``EQ_<name>`` is the windowed and equalised channel.
+# CT angiography, in a channel after those of a preset (CTA_0, CTA_1, ... are frames of the CTP), or
+# windowed and equalised, as ``EQ_<name>`` is.
 CTA = "CTA"
 EQUALISED = "EQ_"
 MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
@@ -30,10 +31,10 @@ MRI_MAPS = ("ADC", "rCBF", "rCBV", "MTT", "TTP", "Tmax")
 MIRRORED = (CT, *PERFUSION_MAPS)
 
 # In HU, s or 1e-6 mm2/s, where a value means the same in every scan. So are CTA_0, CTA_1, ...
-_FIXED_UNIT = frozenset({CT, CT_Z, "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
+_FIXED_UNIT = frozenset({CT, CT_Z, CTA, "MIP", "MIP_P", "MTT", "Tmax", "TTP", "ADC"})
 _MADE_FROM_CTP = frozenset(
     {
-        *(CT, CT_Z, *PERFUSION_MAPS, "MIP", "MIP_P", DWI),
+        *(CT, CT_Z, CTA, *PERFUSION_MAPS, "MIP", "MIP_P", DWI),
         *(f"{name}_M" for name in MIRRORED),
         *(EQUALISED + name for name in (*PERFUSION_MAPS, CTA)),
     }
@@ -91,7 +92,11 @@ class Preset(NamedTuple):
     @property
     def reads_cta(self) -> bool:
         """Whether a CT angiography is among the images that its channels are made from."""
-        return EQUALISED + CTA in self.names
+        return CTA in self.names or EQUALISED + CTA in self.names
+
+    def with_cta(self) -> Preset:
+        """The channels and, after them, the CTA."""
+        return self._replace(names=(*self.names, CTA))
 
     def index(self, *names: str) -> list[int]:
         """Positions of the given channels.
@@ -144,7 +149,9 @@ PRESETS: dict[str, Preset] = {
 
 
 def check_channels(dataset_channel_names: dict[str, str], preset_name: str, trainer: str) -> None:
-    """Check that a data set has exactly the channels of a trainer's preset, in its order.
+    """Check that a data set has the channels of a trainer's preset, in its order.
+
+    A CTA may follow, which trainers that pick their channels by name leave out.
 
     Args:
         dataset_channel_names: ``channel_names`` of ``dataset.json``.
@@ -156,7 +163,7 @@ def check_channels(dataset_channel_names: dict[str, str], preset_name: str, trai
     """
     expected = PRESETS[preset_name].names
     found = _in_order(dataset_channel_names)
-    if found != expected:
+    if found not in (expected, (*expected, CTA)):
         raise ValueError(
             f"{trainer} reads the channels {', '.join(expected)} but dataset.json lists "
             f"{', '.join(found)}. Convert the data set with `strokesynth convert ... --preset "
@@ -185,6 +192,11 @@ def check_subset(dataset_channel_names: dict[str, str], preset_name: str, traine
             f"`strokesynth convert {preset_name} ... --channels ...`, then plan and preprocess it "
             "again."
         )
+
+
+def names_of(names: tuple[str, ...], n_channels: int) -> tuple[str, ...]:
+    """A preset's names for so many channels: with the CTA where there is one more."""
+    return (*names, CTA) if n_channels == len(names) + 1 else names
 
 
 def _in_order(dataset_channel_names: dict[str, str]) -> tuple[str, ...]:

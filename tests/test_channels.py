@@ -47,6 +47,14 @@ def test_order_beyond_ten_channels_is_numeric():
     check_channels(PRESETS["wang2020"].channel_names, "wang2020", "T")
 
 
+def test_a_cta_may_follow_the_preset_s_channels():
+    with_cta = PRESETS["wang2020"].with_cta()
+    check_channels(with_cta.channel_names, "wang2020", "T")
+    first = numbered(("CTA", *PRESETS["wang2020"].names))
+    with pytest.raises(ValueError, match="T reads the channels CT, CBF"):
+        check_channels(first, "wang2020", "T")
+
+
 def test_a_difference_is_named():
     names = PRESETS["wang2020"].channel_names | {"0": "NCCT"}
     with pytest.raises(ValueError, match=r"T reads the channels CT, .* lists NCCT, .*--preset"):

@@ -150,6 +150,11 @@ def run(args: argparse.Namespace) -> None:
     if made.training:
         is_prepared = _prepare_planning(made.folder, made.training)
         training = TRAININGS[made.settings.preset]
+        if made.settings.cta:
+            logger.info(
+                "the channel CTA is read by trainers that take all channels, such as nnUNetTrainer "
+                "and StrokeSynthTrainer_Stock; those that pick channels by name leave it out"
+            )
         _say_training(args.dataset_id, training, made.n_dwi, is_prepared=is_prepared)
     else:
         _say_prediction(made.folder / "imagesTs", tuple(made.settings.channel_names.values()))

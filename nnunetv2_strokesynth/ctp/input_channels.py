@@ -75,7 +75,8 @@ class CtpChannels(NamedTuple):
     """What a network reads of a scan.
 
     Attributes:
-        channels: (C, Z, Y, X), float32, in the preset's order, not masked.
+        channels: (Z, Y, X) float32 each, in the preset's order, not masked. A list, because of a
+            scan of 512 x 512 x 80 voxels one array of 12 would take a further 1 GB.
         mask: (Z, Y, X), bool, the brain.
         curve: (T,), q(t).
         window: the perfusion window.
@@ -83,7 +84,7 @@ class CtpChannels(NamedTuple):
         warnings: sentences for the user.
     """
 
-    channels: np.ndarray
+    channels: list[np.ndarray]
     mask: np.ndarray
     curve: np.ndarray
     window: PerfusionWindow
@@ -128,7 +129,7 @@ def make_channels(preset: Preset, images: CtpImages) -> CtpChannels:
     if preset.reads_cta and images.cta is None:
         raise ValueError("there is no CT angiography, which a channel is made from")
     parts = _Parts(summary.mip, window, mask, lay_over)
-    channels = _stack(preset, images, parts)
+    channels = _in_order(preset, images, parts)
     warnings = [*brain.warnings, *doubts]
     if summary.n_repeated:
         warnings.append(
@@ -208,22 +209,24 @@ class _Parts(NamedTuple):
     lay_over: Callable[[str, np.ndarray], np.ndarray] | None
 
 
-def _stack(preset: Preset, images: CtpImages, parts: _Parts) -> np.ndarray:
-    """(C, Z, Y, X), float32, in the preset's order."""
+def _in_order(preset: Preset, images: CtpImages, parts: _Parts) -> list[np.ndarray]:
+    """(Z, Y, X) float32 each, in the preset's order."""
     _, window, mask, lay_over = parts
     maps = dict(zip(PERFUSION_MAPS, images.maps, strict=True))
     channels = {CT: images.ct, CT_Z: images.ct, **maps, "MIP": parts.mip}
     if images.dwi is not None:
         channels[DWI] = images.dwi
+    if images.cta is not None:
+        channels[CTA] = images.cta
     if preset.n_frames:
         limits = (window.t_start, window.t_end)
         frames = sample_frames(images.series, *limits, n_frames=preset.n_frames)
         channels["MIP_P"] = frames.max(axis=0)
         channels |= {f"CTA_{k}": frame for k, frame in enumerate(frames)}
-    if preset.reads_cta and images.cta is not None:
+    if EQUALISED + CTA in preset.names and images.cta is not None:
         for name, volume in {**maps, CTA: images.cta}.items():
             # Skull and air have no part in the histogram.
             channels[EQUALISED + name] = equalised(np.where(mask, volume, 0), WINDOWS[name])
     if lay_over is not None:
         channels |= {f"{name}_M": lay_over(name, channels[name]) for name in MIRRORED}
-    return np.stack([channels[name] for name in preset.names]).astype(np.float32, copy=False)
+    return [channels[name].astype(np.float32, copy=False) for name in preset.names]

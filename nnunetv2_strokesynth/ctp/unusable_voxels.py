@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunetv2_strokesynth.channels import CT, CTP, DWI
+from nnunetv2_strokesynth.channels import CT, CTA, CTP, DWI
 from nnunetv2_strokesynth.io.series import LARGEST_HU
 
 MOST_OF_BRAIN = 0.1
@@ -25,6 +25,7 @@ _LIMITS = {
     "Tmax": (*_SECONDS, "s"),
     "TTP": (*_SECONDS, "s"),
     CT: (-LARGEST_HU, LARGEST_HU, "HU"),
+    CTA: (-LARGEST_HU, LARGEST_HU, "HU"),
     CTP: (-LARGEST_HU, LARGEST_HU, "HU"),
     DWI: (-1e30, 1e30, ""),
 }

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_strokesynth.channels import has_fixed_unit, is_of_series
+from nnunetv2_strokesynth.channels import has_fixed_unit, is_of_series, names_of
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     FRAMES_SUFFIX,
     PHYSICAL_SUFFIX,
@@ -47,8 +47,7 @@ def with_fixed_intensities(plans: dict, configuration: str, names: Sequence[str]
         names: the channels. If the plans have another number of them, the data set does not fit the
             trainer, and the plans are returned as they are.
     """
-    fixed = [has_fixed_unit(name) for name in names]
-    return _normalised_as_ct(plans, configuration, names, fixed, suffix=PHYSICAL_SUFFIX)
+    return _normalised_as_ct(plans, configuration, names, has_fixed_unit, suffix=PHYSICAL_SUFFIX)
 
 
 def with_frames_as_one_volume(plans: dict, configuration: str, names: Sequence[str]) -> dict:
@@ -62,19 +61,20 @@ def with_frames_as_one_volume(plans: dict, configuration: str, names: Sequence[s
         plans, configuration, names: see ``with_fixed_intensities``. Plans without such channels are
             returned as they are.
     """
-    of_series = [is_of_series(name) for name in names]
-    return _normalised_as_ct(plans, configuration, names, of_series, suffix=FRAMES_SUFFIX)
+    return _normalised_as_ct(plans, configuration, names, is_of_series, suffix=FRAMES_SUFFIX)
 
 
 def _normalised_as_ct(
     plans: dict,
     configuration: str,
     names: Sequence[str],
-    chosen: Sequence[bool],
+    is_chosen: Callable[[str], bool],
     *,
     suffix: str,
 ) -> dict:
     planned = PlansManager(plans).get_configuration(configuration)
+    names = names_of(tuple(names), len(planned.normalization_schemes))
+    chosen = [is_chosen(name) for name in names]
     if len(planned.normalization_schemes) != len(names) or not any(chosen):
         return plans
     plans = copy.deepcopy(plans)

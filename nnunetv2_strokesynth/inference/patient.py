@@ -11,6 +11,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunetv2_strokesynth.channels import (
     CT,
+    CTA,
     DWI,
     PERFUSION_MAPS,
     PRESETS,
@@ -45,8 +46,9 @@ from nnunetv2_strokesynth.inference.predictor import (
 )
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import read_volume
-from nnunetv2_strokesynth.io.placement import place
+from nnunetv2_strokesynth.io.placement import Placement, place
 from nnunetv2_strokesynth.io.series import unusable_voxels
 
 
@@ -93,13 +95,9 @@ def model_preset(dataset_json: dict, model: Path) -> Preset:
         ValueError: it reads other channels, MRI, or a DWI, which no CT perfusion scan has.
     """
     names = tuple(dataset_json["channel_names"].values())
-    for preset in PRESETS.values():
-        if preset.names == names and preset.made_from_ctp and DWI not in names:
-            if preset.reads_cta:
-                raise ValueError(
-                    f"{model} reads a CT angiography, which is no part of a patient's study here; "
-                    "convert the scans with --preset isles2024 and use nnUNetv2_predict"
-                )
+    presets = [preset for preset in PRESETS.values() if preset.made_from_ctp]
+    for preset in (*presets, *(preset.with_cta() for preset in presets)):
+        if preset.names == names and DWI not in names:
             return preset
     known = ", ".join(name for name, preset in PRESETS.items() if preset.made_from_ctp)
     raise ValueError(
@@ -152,12 +150,20 @@ def prepare(
     ct = computed.baseline_hu if CT in missing else _read(study, CT, unusable)
     spacing = study.geometry.spacing_zyx_mm
     files = {name: placed.path.name for name, placed in study.files.items() if name not in missing}
-    images = CtpImages(ct, maps, study.series, study.series_name, spacing, brain=brain, files=files)
+    cta = None
+    if preset.reads_cta:
+        placed = _place_cta(study)
+        cta = _read_placed(placed, CTA, unusable)
+        notes += placed.notes
+    images = CtpImages(
+        ct, maps, study.series, study.series_name, spacing, brain=brain, files=files, cta=cta
+    )
     made = make_channels(preset, images)
     unusable += series_unusable(unusable_voxels(study.series))
     warnings = [*made.warnings, *check_unusable(unusable, made.mask)]
     if brain_mask:
-        made = made._replace(channels=np.where(made.mask, made.channels, np.float32(0)))
+        channels = [np.where(made.mask, channel, np.float32(0)) for channel in made.channels]
+        made = made._replace(channels=channels)
     return Prepared(images, made, computed, [*warnings, *notes], warnings)
 
 
@@ -176,24 +182,25 @@ def predict(
 
 
 def predict_patient(
-    predictor: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]
+    predictor: nnUNetPredictor, channels: Sequence[np.ndarray], spacing: Sequence[float]
 ) -> Prediction:
     """Lesion, probability and pseudo-DWI of a patient by one trained model.
 
     Args:
         predictor: with the model in it; afterwards it returns the pseudo-DWI in place of the lesion
             if the model has one.
-        channels: (C, Z, Y, X).
+        channels: C of (Z, Y, X).
         spacing: voxel sizes (z, y, x) in mm.
     """
-    lesion, probability = predict(predictor, channels, spacing)
+    stacked = np.stack(channels)
+    lesion, probability = predict(predictor, stacked, spacing)
     if not has_generator(predictor):
         return Prediction(lesion, probability, None)
     record = pseudo_dwi_record(predictor)
     if not learned_from_dwi(predictor):
         return Prediction(lesion, probability, None, record, record.caution)
     attach_head(predictor)
-    pseudo_dwi = synthesize_channels(predictor, channels, {"spacing": list(spacing)})[0]
+    pseudo_dwi = synthesize_channels(predictor, stacked, {"spacing": list(spacing)})[0]
     return Prediction(lesion, probability, pseudo_dwi, record)
 
 
@@ -241,9 +248,24 @@ def _what_was_computed(missing: list[str]) -> list[str]:
 
 
 def _read(study: Study, name: str, unusable: list[Unusable]) -> np.ndarray:
+    return _read_placed(study.files[name], name, unusable)
+
+
+def _place_cta(study: Study) -> Placement:
+    """The study's CTA on the voxels of its series; ``ValueError`` unless there is just one."""
+    if len(study.cta_files) != 1:
+        found = name_some(study.cta_files) or "none"
+        raise ValueError(
+            f"this model reads a CTA, too: expected one file called like cta.nii.gz beside "
+            f"{study.series_name}, found {found}; add it, leave one, or use a model that was "
+            "trained without --cta"
+        )
+    return place(study.cta_files[0], study.reference)
+
+
+def _read_placed(placed: Placement, name: str, unusable: list[Unusable]) -> np.ndarray:
     """One image; its voxels that hold no measurement become background and join the others."""
-    placed = study.files[name]
-    outside = AIR_HU if name == CT else 0.0
+    outside = AIR_HU if name in (CT, CTA) else 0.0
     stored, found = clear_unusable(name, read_volume(placed.path), background=outside)
     unusable += [on_reference(one, placed) for one in found]
     return placed.image(stored, outside=outside)

@@ -65,6 +65,7 @@ class Study(NamedTuple):
         files: those of CT, CBF, CBV, MTT and Tmax that exist, and how they come onto the series'
             voxels.
         notes: sentences for the user.
+        cta_files: files whose names say that they are a CT angiography; only some models read one.
     """
 
     series: Series
@@ -73,6 +74,7 @@ class Study(NamedTuple):
     times_s: np.ndarray | None
     files: dict[str, Placement]
     notes: list[str]
+    cta_files: tuple[Path, ...] = ()
 
     @property
     def geometry(self) -> Geometry:
@@ -110,15 +112,23 @@ def find_study(
         return _dicom_study(source, series_uid, frame_s)
     if not images:
         raise ValueError(f"{source}: neither NIfTI nor DICOM files in it; {_EXPECTED}")
-    return _nifti_study(_by_modality(source, images), frame_s)
+    study = _nifti_study(_by_modality(source, images), frame_s)
+    return study._replace(
+        cta_files=tuple(path for path in images if _last_word(path.name) == "cta")
+    )
 
 
 def modality_of(name: str) -> str | None:
     """What a file's name says it is: ``CT``, ``4DPWI``, ``CBF``, ...; None for anything else."""
+    return _WORDS.get(_last_word(name))
+
+
+def _last_word(name: str) -> str:
+    """The last word of a file's name that says what it is; empty if none does."""
     parts = re.split(r"[._ ]+", strip_suffix(name).lower())
     words = [w for part in parts if not _BIDS_ENTITY.match(part) for w in part.split("-")]
     known = [word for word in words if word in _WORDS or word in _OTHERS]
-    return _WORDS.get(known[-1]) if known else None
+    return known[-1] if known else ""
 
 
 def _by_modality(source: Path, images: list[Path]) -> dict[str, Path]:

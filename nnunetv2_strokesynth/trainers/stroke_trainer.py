@@ -70,7 +70,7 @@ class StrokeTrainer(NNUNetHost):
             wanted = {2: "slices: use the configuration 2d", 3: "volumes: use 3d_fullres"}
             raise ValueError(f"{cls.__name__} works on {wanted[cls.n_dimensions]}")
         n_expected = len(PRESETS[cls.preset].names)
-        if num_input_channels != n_expected:
+        if num_input_channels not in (n_expected, n_expected + 1):  # a CTA may follow
             raise ValueError(
                 f"{cls.__name__} reads {n_expected} channels (preset {cls.preset}), "
                 f"the data set has {num_input_channels}"

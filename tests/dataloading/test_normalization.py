@@ -83,6 +83,21 @@ def test_a_configuration_that_inherits_is_changed_alone(plans):
     assert changed.get_configuration("2d").normalization_schemes[4] == "ZScoreNormalization"
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cta_changes_nothing_of_the_preset_s_channels(plans, way):
+    """It follows them, and is in HU itself."""
+    alone = WAYS[way](plans, "2d", NAMES)["configurations"]["2d"]
+    plans[STATISTICS]["12"] = dict(plans[STATISTICS]["0"])
+    own = plans["configurations"]["2d"]
+    own["normalization_schemes"] = [*own["normalization_schemes"], "ZScoreNormalization"]
+    own["use_mask_for_norm"] = [*own["use_mask_for_norm"], True]
+    found = WAYS[way](plans, "2d", NAMES)
+    last = {"fixed": "CTNormalization", "frames": "ZScoreNormalization"}[way]
+    schemes = found["configurations"]["2d"]["normalization_schemes"]
+    assert schemes == [*alone["normalization_schemes"], last]
+    assert found[STATISTICS]["12"] == plans[STATISTICS]["12"]
+
+
 def test_plans_of_other_channels_come_back_unchanged(plans):
     assert with_fixed_intensities(plans, "2d", ("DWI",)) == plans
 

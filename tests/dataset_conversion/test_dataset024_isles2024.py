@@ -432,3 +432,48 @@ def test_a_cta_that_no_channel_reads_is_no_input(bids_scans, convert):
     assert code == 0
     records = [path.read_text() for path in folder.rglob("*.json")]
     assert not any("_cta.nii.gz" in record for record in records)
+
+
+@pytest.fixture
+def with_cta(bids_scans, monkeypatch):
+    """The patients' files may be CT angiographies, too."""
+    monkeypatch.setattr(bids_scans, "endings", {**bids_scans.endings, "CTA": "cta"})
+    return bids_scans
+
+
+def test_cta_is_one_more_channel(with_cta, convert):
+    """After those of the preset, in HU, on the CT's voxels."""
+    for number in (1, 2, 3):
+        with_cta.add(number)
+        cta = np.where(with_cta.arrays(number)["CT"] > -900, 35 + 10 * number, -1000)
+        with_cta.write(number, "CTA", cta.astype(np.int16))
+    code, error, folder = convert("--folds", "2", "--cta")
+    assert code == 0, error
+    names = json.loads((folder / "dataset.json").read_text())["channel_names"]
+    assert len(names) == 13 and names["12"] == "CTA"
+    stored = sitk.GetArrayFromImage(lps(with_cta.path(2, "CTA")))
+    brain = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0000.nii.gz")) != 0
+    found = sitk.GetArrayFromImage(read(folder, "imagesTr/case_0002_0012.nii.gz"))
+    np.testing.assert_array_equal(found, np.where(brain, stored, 0))
+    code, error, _ = convert("--folds", "2")
+    assert code == 2 and "cta True, now None" in error
+    with_cta.path(2, "CTA").unlink()
+    code, error, _ = convert("--folds", "2", "--cta")
+    assert code == 2 and "--cta: 1 of 3 patients have no file ending in" in error
+    assert "raw_data/sub-stroke0002" in error and "Leave out --cta" in error
+    code, error, _ = convert("--folds", "2", "--cta", "--skip-incomplete", "--overwrite")
+    assert code == 0, error
+    assert len(list((folder / "imagesTr").glob("*_0012.nii.gz"))) == 2
+    code, error, _ = convert("--folds", "2", "--cta", "--skip-broken", "--overwrite")
+    assert code == 0, error
+    (skipped,) = json.loads((folder / "dataset.json").read_text())["skipped"]
+    assert "no file for CTA" in skipped["why"]
+
+
+def test_without_the_option_a_cta_is_not_read(with_cta, convert):
+    for number in (1, 2):
+        with_cta.add(number)
+        with_cta.write(number, "CTA", np.ones((2, 2, 2), np.int16)).write_bytes(b"not read")
+    code, error, folder = convert("--folds", "2")
+    assert code == 0, error
+    assert not list((folder / "imagesTr").glob("*_0012.nii.gz"))

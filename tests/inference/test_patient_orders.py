@@ -218,3 +218,24 @@ def test_voxels_without_a_measurement_are_said(tmp_path):
     images["MTT"][2] = np.where(images["MTT"][2] > 0, np.nan, 0)
     with pytest.raises(ValueError, match="MTT holds no measurement in 25% of the brain"):
         predicted(tmp_path / "many", images, orders)
+
+
+def test_a_model_with_cta_finds_it_beside_the_series(tmp_path):
+    """In an order of its own; where it is missing or there are two, the message says so."""
+    images, preset = head(), PRESETS["wang2020"].with_cta()
+    names = dict(enumerate(preset.names))
+    assert patient.model_preset({"channel_names": names}, MODEL) == preset
+    folder = tmp_path / "case"
+    for name, image in images.items():
+        save_in_order(folder / f"{name}.nii", image, "LPS")
+    with pytest.raises(ValueError, match=r"reads a CTA, too: .* beside CTP.nii, found none"):
+        patient.prepare(find_study(folder), preset)
+    cta = np.where(images["CT"] > -900, images["CT"] + images["Tmax"] * 30, -1000)
+    save_in_order(folder / "sub-1_space-ncct_cta.nii", cta.astype(np.float32), "PIL")
+    made = patient.prepare(find_study(folder), preset).made
+    np.testing.assert_array_equal(made.channels[12], np.where(made.mask, cta, 0).astype("f4"))
+    plain = patient.prepare(find_study(folder), PRESETS["wang2020"]).made
+    np.testing.assert_array_equal(plain.channels, made.channels[:12])
+    save_in_order(folder / "cta.nii", cta.astype(np.float32), "LPS")
+    with pytest.raises(ValueError, match="found .*cta.nii, .*cta.nii; add it, leave one"):
+        patient.prepare(find_study(folder), preset)
