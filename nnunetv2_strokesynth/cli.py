@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "fingerprint": "prepare nnU-Net's planning of a data set, in little memory",
     "maps": "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series",
     "trainers-dir": "print the folder with our trainers, for the variable nnUNet_extTrainer",
+    "outline": "outline scans that have a DWI and no label, and write a data set to train on",
     "predict": "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture",
     "synthesize": "write the pseudo-DWI (or the uncertainty) of scans in nnU-Net format",
     "evaluate": "metrics per case, summary tables, figures; compares two folders of predictions",

@@ -21,6 +21,7 @@ LEVELS = (
     ("cli",),
     ("commands",),
     (CONVERSION,),
+    ("outlining",),
     ("reproduction",),
     ("nnunet_ext",),
     ("reporting",),

@@ -1,0 +1,96 @@
+"""The contact sheet of outlines that networks made: DWI, outline, probability; the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
+from nnunetv2_strokesynth.reporting.slice_image import (
+    GT_COLOUR,
+    PREDICTION_COLOUR,
+    Outline,
+    draw_slice,
+    widest_lesion_slice,
+)
+
+ROWS_PER_SHEET = 10
+_TITLES = ("DWI", "outline", "probability")
+
+
+class SheetRow(NamedTuple):
+    """One scan on the sheet.
+
+    Attributes:
+        label: stands on the left.
+        agreement: of the readers, by which the rows are sorted.
+        dwi: (Y, X), the slice with the most lesion.
+        probability: (Y, X), in [0, 1].
+        outline: bool (Y, X), the readers'.
+        drawn: bool (Y, X), a person's; None without one.
+        sides_known: whether the header tells the patient's right from the left.
+        aspect: pixel height / pixel width.
+    """
+
+    label: str
+    agreement: float
+    dwi: np.ndarray
+    probability: np.ndarray
+    outline: np.ndarray
+    drawn: np.ndarray | None
+    sides_known: bool
+    aspect: float
+
+
+def sheet_slice(outline: np.ndarray, probability: np.ndarray) -> int:
+    """The slice with the most lesion; where no voxel is lesion, that with the most probability."""
+    if outline.any():
+        return widest_lesion_slice(outline)
+    return int(np.argmax(probability.reshape(len(probability), -1).sum(axis=1)))
+
+
+def write_sheets(rows: Sequence[SheetRow], folder: Path) -> list[Path]:
+    """Write ``outlines_01.png`` and so on, ten scans each, those that agree least first."""
+    ordered = sorted(rows, key=lambda row: row.agreement)
+    paths = []
+    for first in range(0, len(ordered), ROWS_PER_SHEET):
+        paths.append(folder / f"outlines_{len(paths) + 1:02d}.png")
+        save_png(_draw(ordered[first : first + ROWS_PER_SHEET]), paths[-1], dpi=110)
+    return paths
+
+
+def _dwi_window(dwi: np.ndarray) -> tuple[float, float]:
+    """Almost to the brightest pixels: in a DWI they are the lesion."""
+    values = dwi[dwi != 0]
+    low, high = np.percentile(values, (1, 99.8)) if values.size else (0.0, 1.0)
+    return float(low), float(high)
+
+
+@figure_style()
+def _draw(rows: Sequence[SheetRow]) -> Figure:
+    figure = Figure(figsize=(7.5, 2.3 * len(rows) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(_TITLES), squeeze=False)
+    for axes, row in zip(grid, rows, strict=True):
+        outlines = [Outline(row.outline, PREDICTION_COLOUR, width=1.2)]
+        if row.drawn is not None:
+            outlines.append(Outline(row.drawn, GT_COLOUR, width=1.2))
+        images = (row.dwi, row.dwi, row.probability)
+        for place, image in enumerate(images):
+            draw_slice(
+                axes[place],
+                image,
+                sides_known=row.sides_known,
+                window=(0.0, 1.0) if image is row.probability else _dwi_window(row.dwi),
+                aspect=row.aspect,
+                outlines=outlines if _TITLES[place] == "outline" else (),
+                small=True,
+            )
+        axes[0].set_ylabel(row.label, fontsize=7)
+    for axes, title in zip(grid[0], _TITLES, strict=True):
+        axes.set_title(title, fontsize=9)
+    figure.suptitle("yellow: the readers' outline; green: a person's correction", fontsize=8)
+    return figure
