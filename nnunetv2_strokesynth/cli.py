@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "convert": "convert a public data set into nnU-Net's raw format",
     "fingerprint": "prepare nnU-Net's planning of a data set, in little memory",
     "maps": "compute CBF, CBV, MTT and Tmax from a raw CT perfusion series",
+    "score-maps": "compare perfusion maps of a simulated scan, of any software, with the truth",
     "trainers-dir": "print the folder with our trainers, for the variable nnUNet_extTrainer",
     "outline": "outline scans that have a DWI and no label, and write a data set to train on",
     "predict": "one patient's CT perfusion scan (NIfTI or DICOM): lesion, volume and a picture",

@@ -62,8 +62,8 @@ def deconvolve_causal(
 ) -> np.ndarray:
     """The same by the SVD of a triangular matrix, which knows no negative lags.
 
-    Tissue that is reached before the artery loses flow, and an arrival delay changes the flow
-    (Ostergaard et al., Magn Reson Med 1996;36:715-725; the matrix is their Eq. 7).
+    So an arrival delay between artery and tissue changes the flow (Ostergaard et al., Magn Reson
+    Med 1996;36:715-725; the matrix is their Eq. 7).
 
     Args, Returns: as ``deconvolve``; the columns of the negative lags are 0.
     """

@@ -153,10 +153,12 @@ def simulate_case(
     hu = head.hu + brain.volume(tissue.hu_change)
     curves = enhancement(rng, brain, tissue, bolus=bolus, timetable=timetable, physics=physics)
     curves *= np.float32(vendor.detector.contrast)
+    # Its own generator, so that DWI and lesion do not depend on how many numbers a scanner draws.
+    scanner_rng = np.random.default_rng(rng.integers(2**32, size=4))
     scanner = {"grid": grid, "physics": vendor.ct(physics.ct), "detector": vendor.detector}
-    series = _series(rng, hu, brain, curves, **scanner)
+    series = _series(scanner_rng, hu, brain, curves, **scanner)
     mask = _software_brain_mask(series, brain, grid.pixel_mm)
-    ct = _native_ct(rng, hu, **scanner)
+    ct = _native_ct(scanner_rng, hu, **scanner)
     maps = maps_from_series(
         series,
         mask,

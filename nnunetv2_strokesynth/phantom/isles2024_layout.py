@@ -9,7 +9,6 @@ the NCCT lies, DWI and lesion about 1 mm and 1 degree off it.
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from nnunetv2_strokesynth.io.atomic import (
     atomic_file,
     atomic_folder,
 )
-from nnunetv2_strokesynth.io.orientation import CANONICAL
 from nnunetv2_strokesynth.phantom.anatomy import (
     Head,
     SlabGrid,
@@ -54,7 +52,8 @@ from nnunetv2_strokesynth.phantom.plan import (
     ScanPlan,
     plan_isles2024_scans,
 )
-from nnunetv2_strokesynth.phantom.timetable import FRAME_S, Timetable
+from nnunetv2_strokesynth.phantom.sane_nifti import write_sane_nifti
+from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.truth import TRUTH_FOLDER, write_true_maps
 from nnunetv2_strokesynth.phantom.vendors import REFERENCE, VENDORS, Vendor
 
@@ -65,8 +64,8 @@ _TRUTHS = ("labels", "dwi")
 _LESION_ORDERS = ("LPS", "LAS")
 _LEAST_SLICES_TO_LOSE = 4
 _TABLE_MM = 30.0
-_COMPRESSION = 1
-"""At gzip's usual level a CTP of full size would take minutes, and noise hardly shrinks."""
+_SLOPES = {"cbf": 0.1, "cbv": 0.01, "mtt": 0.01, "tmax": 0.01}
+"""Of the header, where a vendor stores maps as integers."""
 
 
 class FollowedCase(NamedTuple):
@@ -160,46 +159,6 @@ def tilted_affine(plan: ScanPlan) -> np.ndarray:
     affine[:3, :3] = tilt * [-grid.pixel_mm, -grid.pixel_mm, grid.slice_mm]
     affine[:3, 3] = tilt @ first_mm + rng.uniform(-_TABLE_MM, _TABLE_MM, 3)
     return affine
-
-
-def write_sane_nifti(
-    path: Path,
-    volume: np.ndarray,
-    affine: np.ndarray,
-    order: str = CANONICAL,
-    *,
-    frame_s: float = FRAME_S,
-    scaled: bool = False,
-) -> None:
-    """Write (Z, Y, X) or (T, Z, Y, X) as a compressed NIfTI file that holds no time and no name.
-
-    nibabel by itself may store both, so that equal images would differ in their bytes.
-
-    Args:
-        path: the file.
-        volume: in ``LPS`` order.
-        affine: of the volume.
-        order: in which its axes are stored.
-        frame_s: time between the frames of a series.
-        scaled: whether numbers are stored as int16 with a scale in the header.
-    """
-    axes = nibabel.orientations.ornt_transform(
-        nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(tuple(order))
-    )
-    image = nibabel.Nifti1Image(volume.T, affine).as_reoriented(axes)
-    image.set_sform(image.affine, code=1)
-    image.set_qform(image.affine, code=1)
-    image.header.set_xyzt_units("mm", "sec")
-    if volume.ndim == 4:
-        image.header["pixdim"][4] = frame_s
-    if scaled:
-        image.set_data_dtype(np.int16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        open(path, "wb") as file,
-        gzip.GzipFile("", "wb", _COMPRESSION, fileobj=file, mtime=0) as compressed,
-    ):
-        image.to_stream(compressed)
 
 
 def _write_sidecar(image: Path, timetable: Timetable) -> None:
@@ -331,8 +290,9 @@ class PatientLayout(Layout):
                 # NaN cannot be stored as a whole number.
                 whole = vendor.files.scaled_integers and spoilt not in DEFECTS
                 scaled = whole and ending.startswith(_MAPS)
+                slope = _SLOPES[ending.rpartition("_")[2]] if scaled else None
                 frame_s = plan.timetable.header_frame_s
-                write_sane_nifti(path, volume, affine, order, frame_s=frame_s, scaled=scaled)
+                write_sane_nifti(path, volume, affine, order, frame_s=frame_s, slope=slope)
 
         raw = trees.pop(_RAW, [])
         for tree, images in trees.items():

@@ -21,13 +21,15 @@ _MEANING = {
     "tmax": "time of the maximum of the delayed and dispersed residue function",
     "delay": "arrival delay of the blood against the artery",
     "brain": "1 in the brain; the other maps are 0 outside",
+    "tissue": "share of grey and white matter in the voxel",
 }
 
 
 def true_maps(case: Case) -> dict[str, np.ndarray]:
-    """Name as in ``TRUTH_UNITS``, and ``brain`` -> (Z, Y, X) float32; ``brain`` uint8."""
+    """``TRUTH_UNITS``' names, ``brain``, ``tissue`` -> (Z, Y, X) float32; ``brain`` uint8."""
     maps = {name: volume.astype(np.float32) for name, volume in case.truth._asdict().items()}
-    return maps | {"delay": case.delay_s, "brain": case.brain.astype(np.uint8)}
+    maps |= {"delay": case.delay_s, "tissue": case.solid.astype(np.float32)}
+    return maps | {"brain": case.brain.astype(np.uint8)}
 
 
 def write_true_maps(

@@ -85,7 +85,7 @@ class Software:
     threshold: float = 1.0
     """Factor on the threshold of the singular values."""
     delay_sensitive: bool = False
-    """Whether tissue that is reached before the artery that was picked loses flow."""
+    """Whether late arrival changes the flow, as with ``deconvolve_causal``."""
     aif_voxels: int = 6
     scale_aif: bool = False
     """Whether the vein corrects the artery for partial volume."""

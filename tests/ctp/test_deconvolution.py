@@ -7,6 +7,7 @@ from nnunetv2_strokesynth.ctp.deconvolution import (
     BRAIN_DENSITY_G_PER_ML,
     HAEMATOCRIT_FACTOR,
     deconvolve,
+    deconvolve_causal,
     perfusion_maps,
 )
 from nnunetv2_strokesynth.phantom.hemodynamics import (
@@ -120,6 +121,32 @@ def test_equals_the_explicit_svd_of_the_block_circulant_matrix():
     expected = (vt.T * inverse) @ u.T @ np.c_[tissue, np.zeros((3, n))].T
     assert 0 < np.count_nonzero(inverse) < 2 * n
     assert np.allclose(deconvolve(tissue, aif, dt_s, threshold=threshold), expected.T, atol=1e-8)
+
+
+def test_the_causal_matrix_inverts_the_discrete_convolution():
+    """Ostergaard et al. 1996, Eq. 6 and 7: AIF and residue vary linearly between frames."""
+    n, dt_s = 20, 1.5
+    aif = gamma_variate(np.arange(n) * dt_s, 9.0, fwhm_s=7.0, alpha=3.0) * 100 + 1.0
+    residue = np.exp(-np.arange(n) / 4.0)[None] * [[0.01], [0.02]]
+    before, after = np.r_[0.0, aif[:-1]], np.r_[aif[1:], aif[-1]]
+    weights = dt_s * (before + 4 * aif + after) / 6
+    tissue = np.stack([np.convolve(weights, row)[:n] for row in residue])
+    found = deconvolve_causal(tissue, aif, dt_s, threshold=0.0)
+    assert found.shape == (2, 2 * n)
+    np.testing.assert_allclose(found[:, :n], residue, atol=1e-6)
+    assert not found[:, n:].any()
+
+
+def test_a_delay_sensitive_software_loses_flow_where_tissue_is_late():
+    """What delay-insensitivity is about: the other method's flow stays."""
+    base, times = _curves(30.0, 3.0, 0.0)[0], np.arange(N_FRAMES)
+    shifted = np.stack([np.interp(times - delay, times, base) for delay in (0.0, 2.0, 5.0)])
+    flows = [
+        perfusion_maps(shifted, _aif(), 1.0, threshold=0.15, delay_sensitive=sensitive).cbf
+        for sensitive in (True, False)
+    ]
+    assert flows[0][2] < 0.92 * flows[0][0]
+    np.testing.assert_allclose(flows[1], flows[1][0], rtol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ SESSIONS = (
     ("docs/start/isles2024.md",),
     ("docs/how-to/data.md",),
     ("docs/how-to/no-dwi.md",),
+    ("docs/how-to/score-perfusion-software.md",),
     ("docs/how-to/reproduce.md",),
     ("docs/how-to/other-systems.md",),
 )
