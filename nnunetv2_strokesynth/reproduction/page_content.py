@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
-from nnunetv2_strokesynth.evaluation.statistics import N_RESAMPLES, PairedDifference
-from nnunetv2_strokesynth.evaluation.tables import NOTHING, RULES, Table, p_cell, spread_cell
+from nnunetv2_strokesynth.evaluation.statistics import PairedDifference
+from nnunetv2_strokesynth.evaluation.tables import NOTHING, Table, p_cell, spread_cell
 from nnunetv2_strokesynth.papers.shared.paper_table import ALL
 from nnunetv2_strokesynth.papers.shared.published import (
     PARAMETERS,
@@ -15,7 +15,8 @@ from nnunetv2_strokesynth.papers.shared.published import (
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice
 from nnunetv2_strokesynth.reporting.reproduction_page import ReproductionPage
 from nnunetv2_strokesynth.reproduction.data_set import shares_patients
-from nnunetv2_strokesynth.reproduction.fold_table import fold_table, weights_notes
+from nnunetv2_strokesynth.reproduction.fold_table import fold_table
+from nnunetv2_strokesynth.reproduction.notes import compared_with, notes
 from nnunetv2_strokesynth.reproduction.plan import PAPER, Plan, measured_cases
 from nnunetv2_strokesynth.reproduction.results import (
     DONE,
@@ -121,16 +122,9 @@ def _row_cell(result: RowResult, key: str) -> str:
     return f"{result.row_values[key]:.{ROW_COLUMNS[key][1]}f}".replace("nan", NOTHING)
 
 
-def _compared_with(plan: Plan) -> str:
-    """Label of the proposed row; empty if no other row of the table can be ours."""
-    if len(plan.table.names) < 2:
-        return ""
-    return next(r.label for r in plan.table.rows if r.name == plan.table.proposed)
-
-
 def build_table(plan: Plan, results: list[RowResult]) -> Table:
     """Text in cells: for each metric our column, then the paper's."""
-    table, proposed = plan.table, _compared_with(plan)
+    table, proposed = plan.table, compared_with(plan)
     columns = [COLUMN_BY_KEY[key] for key in table.keys]
     has_sizes = any(r.row.published and PARAMETERS in r.row.published.values for r in results)
     header = ["Method", "Trainer"]
@@ -163,60 +157,6 @@ def build_table(plan: Plan, results: list[RowResult]) -> Table:
     return Table(title, tuple(header), tuple(rows))
 
 
-def _notes(plan: Plan, results: list[RowResult]) -> list[str]:
-    table = plan.table
-    notes = [
-        f'Columns headed "{table.published_on}" are copied from the paper. They were measured '
-        "on its scans, with its code; nothing of them enters our columns.",
-        RULES,
-        f"Intervals: percentile bootstrap over scans, {N_RESAMPLES} resamples. Scans count as "
-        "independent, although two may be of one patient.",
-    ]
-    if _compared_with(plan):
-        notes.append(
-            f"Δ Dice: mean over scans of a row's Dice minus that of {_compared_with(plan)}, paired "
-            "by scan, with bootstrap interval and two-sided Wilcoxon signed-rank p, not corrected "
-            "for the number of rows."
-        )
-    if table.t_test:
-        notes.append(
-            "p of the t-test: two-sided, for paired samples, as the paper has it; not corrected "
-            "for the number of rows and columns."
-        )
-    if table.tuned:
-        notes.append(
-            "T and S_min were chosen for each row on its own validation scans, with those of all "
-            "folds together. In a cross-validation these are the scans measured, as in the paper: "
-            "the figures are too good by that choice."
-        )
-    if table.keeps_best and not plan.on_test_set and plan.folds != PAPER:
-        notes.append(
-            "Each training ends with the checkpoint that was best on its fold's validation scans, "
-            "as in the paper, and in a cross-validation these are the scans measured: our figures "
-            "are too good by that choice. `--folds paper` measures scans that had no part in it."
-        )
-    if any(result.status == HIDDEN for result in results):
-        where = plan.out / table.proposed / ("postprocessed" if table.tuned else "predictions")
-        notes.append(f"The truth of the test scans is hidden. Predictions to submit: `{where}`.")
-    if table.keeps_best and plan.folds == ALL:
-        notes.append(
-            "A training on all scans has no validation scans: nnU-Net validates it on those it has "
-            "learned, and the checkpoint that was best on them is kept."
-        )
-    notes += weights_notes(plan)
-    ours = [row.label for row in table.rows if row.published is None and not row.further]
-    if ours:
-        notes.append(f"Rows of ours, which the paper does not have: {'; '.join(ours)}.")
-    further = [row.trainer for row in table.rows if row.further]
-    if further:
-        notes.append(
-            f"Not in the paper: {', '.join(further)}. The recipe above is that of the paper's "
-            "rows. Where nothing was set, further rows have their trainer's own recipe; nnU-Net's "
-            "own trainers always have theirs."
-        )
-    return notes
-
-
 def _has_folds(plan: Plan) -> bool:
     return plan.table.per_fold and not isinstance(plan.folds, str)
 
@@ -229,7 +169,7 @@ def page_content(plan: Plan, results: list[RowResult], devices: list[str]) -> Re
         facts=_facts(plan, results, devices),
         table=build_table(plan, results),
         further=[fold_table(plan, results)] if _has_folds(plan) else [],
-        notes=_notes(plan, results),
+        notes=notes(plan, results),
         picture=f"{plan.table.name}.png",
     )
 
