@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.dataloading.normalization import FRAMES
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY
+from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 
 
 def preparation(plans: dict, configuration: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def check_same_preparation(checkpoint: Path, plans: dict, configuration: str) ->
     Raises:
         ValueError: it has not. The message says in what they differ and what to do.
     """
-    content = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
+    content = read_checkpoint(checkpoint)
     before = preparation(content["init_args"]["plans"], configuration)
     now = preparation(plans, configuration)
     differing = [name for name, value in now.items() if before[name] != value]

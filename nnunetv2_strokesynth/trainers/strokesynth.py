@@ -31,6 +31,9 @@ class StrokeSynthTrainer(
     segmenter_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
 
+    def _last_layer(self) -> nn.Module:
+        return self.unwrapped_network.segmenter.decoder.seg_layers[-1]
+
 
 class StrokeSynthTrainer_NoDWI(StrokeSynthTrainer):
     """The segmenter alone, trained by L_s: for data without a DWI.

@@ -26,7 +26,7 @@ FORBIDDEN_CALLS = {
 # (file, what is found) -> why it is harmless.
 ALLOWED = {
     ("targets.py", "load_pickle"): "nnU-Net's own record of a case that it preprocessed here",
-    ("staged_trainer.py", "torch.load"): "weights_only=True, NumPy's numbers allowed",
+    ("checkpoint_file.py", "torch.load"): "weights_only=True, NumPy's numbers allowed",
     ("pretrained.py", "torch.load"): "weights_only=True",
     ("pretrained.py", "pickle"): "the class of an error alone",
     ("volumes.py", "np.load"): "allow_pickle=False",

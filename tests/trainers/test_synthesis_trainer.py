@@ -73,10 +73,15 @@ def test_without_any_dwi_the_three_networks_learn_by_the_segmentation_alone(raw_
 
 
 @pytest.mark.parametrize("name", ["StrokeSynthTrainer_Wang2020"])
-def test_without_any_dwi_a_papers_trainer_stops_and_names_the_other_trainer(raw_copy, name):
+def test_without_any_dwi_a_papers_trainer_stops_and_names_the_other_trainer(
+    raw_copy, name, monkeypatch
+):
     shutil.rmtree(raw_copy / "targetsTr")
+    monkeypatch.setenv("strokesynth_base_features", "4")
+    trainer = _trainer(name)
+    trainer.initialize()  # makes the cases
     with pytest.raises(ValueError, match=r"targetsTr.*StrokeSynthTrainer_NoDWI"):
-        _trainer(name).get_tr_and_val_datasets()
+        trainer.get_tr_and_val_datasets()
 
 
 def _stale_targets(raw_copy, nnunet_folders, preprocessed):

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_strokesynth.papers.shared.paper_trainer import PaperTrainer
 from nnunetv2_strokesynth.papers.shared.stages import Stage, epochs_since_best, kept_is_best
-
-# nnU-Net's checkpoints hold scores as NumPy numbers. Anything else that could run code when it is
-# unpickled is refused.
-_NUMPY_NUMBERS = [
-    np.dtype,
-    np.float32(0).__reduce__()[0],
-    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"]},
-]
+from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 
 
 class _EarlyStop(Exception):
@@ -145,6 +137,5 @@ class StagedTrainer(PaperTrainer):
         if not path.is_file():  # nnU-Net's --disable_checkpointing
             return
         self.print_to_log_file(f"weights of {path.name}")
-        with torch.serialization.safe_globals(_NUMPY_NUMBERS):
-            checkpoint = torch.load(path, map_location=self.device, weights_only=True)
+        checkpoint = read_checkpoint(path, self.device)
         self.unwrapped_network.load_state_dict(checkpoint["network_weights"])
