@@ -128,7 +128,8 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
             "networks learn by L_s alone, and what the generator makes is no pseudo-DWI",
             "StrokeSynthTrainer_NoDWI trains the segmenter alone, on all channels, in less time",
             "StrokeSynthTrainer_FineTune with -pretrained_weights starts from a model that learned "
-            f"from DWIs, as of ISLES 2024; or put DWIs, named like the labels, into {folder}",
+            f"from DWIs, as of ISLES 2024; or put DWIs, named like the labels, into {folder}: "
+            "`strokesynth outline` makes use of scans with a DWI and no outline, too",
         ):
             self.print_to_log_file(f"WARNING: {line}")
         self._has_no_dwi = True

@@ -59,7 +59,10 @@ def test_without_any_dwi_the_three_networks_learn_by_the_segmentation_alone(raw_
     trainer.on_train_epoch_start()
     warnings = [line for line in _log(trainer).splitlines() if "WARNING" in line]
     assert len(warnings) == 3
-    assert all(name in _log(trainer) for name in ("_NoDWI", "_FineTune", "targetsTr", "no pseudo"))
+    assert all(
+        name in _log(trainer)
+        for name in ("_NoDWI", "_FineTune", "targetsTr", "no pseudo", "outline")
+    )
     assert trainer.unwrapped_network.segmentation_gradient == 1.0
     assert len({group["lr"] for group in trainer.optimizer.param_groups}) == 1
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
