@@ -140,9 +140,11 @@ def compute_maps(
         vessels = (passage.aif.curve, passage.vof.curve)
         scale = partial_volume_scale(*vessels, baseline=passage.baseline)
         passage = passage._replace(scale=scale)
+    del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
     computed, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage)
+    del curves
     maps, said = _sound([into_volume(values, tissue) for values in computed], brain)
     return ComputedMaps(
         maps,

@@ -9,6 +9,7 @@ from nnunetv2_strokesynth.io.series import Series
 
 SMOOTHING_SIGMA_MM = 2.6
 """Width of the Gaussian that blurs a CTP series in plane before the deconvolution."""
+_TRUNCATE = 3.0  # sigmas
 
 
 def collect_curves(series: Series, *masks: np.ndarray) -> list[np.ndarray]:
@@ -32,13 +33,28 @@ def smooth_in_plane(
         tissue: (Z, Y, X) bool, the voxels of the brain that have a weight; None for all of them.
     """
     sigma = (0, sigma_px, sigma_px)
-    weighed = brain if tissue is None else tissue & brain
-    blurred = ndimage.gaussian_filter(weighed.astype(np.float32), sigma, truncate=3.0)
+    box = _box_around(brain, margin_px=int(_TRUNCATE * sigma_px + 0.5) + 1)
+    brain = brain[box]  # nothing lies beyond, and the order of its voxels is the same
+    weighed = brain if tissue is None else tissue[box] & brain
+    blurred = ndimage.gaussian_filter(weighed.astype(np.float32), sigma, truncate=_TRUNCATE)
     weight = np.maximum(blurred, 1e-3)
     for k in range(curves.shape[1]):
         frame = into_volume(curves[:, k], brain)
         frame[~weighed] = 0
-        curves[:, k] = (ndimage.gaussian_filter(frame, sigma, truncate=3.0) / weight)[brain]
+        curves[:, k] = (ndimage.gaussian_filter(frame, sigma, truncate=_TRUNCATE) / weight)[brain]
+
+
+def _box_around(brain: np.ndarray, *, margin_px: int) -> tuple[slice, slice, slice]:
+    """The slices of (Z, Y, X) that hold the brain and a margin in plane; all of an empty mask."""
+    limits = []
+    for axis, margin in enumerate((0, margin_px, margin_px)):
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero(brain.any(axis=others))
+        if not found.size:
+            return slice(None), slice(None), slice(None)
+        limits.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+    z, y, x = limits
+    return z, y, x
 
 
 def over_baseline(curves: np.ndarray, baseline: slice) -> np.ndarray:

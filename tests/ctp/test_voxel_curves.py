@@ -54,6 +54,21 @@ def test_smoothing_is_a_weighted_mean_inside_the_mask(with_tissue):
     np.testing.assert_allclose(curves, expected, atol=2e-4)
 
 
+@pytest.mark.parametrize("pads", [(0, 0), (0, 30), (30, 0), (2, 1), (30, 30)])
+def test_smoothing_does_not_depend_on_what_surrounds_the_brain(pads):
+    """Bit by bit: only the box around the brain is blurred."""
+    rng = np.random.default_rng(2)
+    brain = rng.random((2, 9, 8)) > 0.3
+    brain[:, 0, 0] = brain[:, -1, -1] = True
+    first = rng.normal(30, 5, size=(np.count_nonzero(brain), 2)).astype(np.float32)
+    wide = np.pad(brain, ((1, 2), (60, 60), (60, 60)))
+    expected, found = first.copy(), first.copy()
+    smooth_in_plane(expected, wide, sigma_px=1.5)
+    inner = np.pad(brain, ((0, 0), (5 + pads[0], 5), (5, 5 + pads[1])))
+    smooth_in_plane(found, inner, sigma_px=1.5)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_over_baseline_starts_at_zero():
     curves = 30 + np.outer([1.0, 2.0], bolus(8, 10.0)).astype(np.float32)
     found = over_baseline(curves, slice(5))
