@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nnunetv2_strokesynth.reproduction.data_set import DataSet
 
 EXAMPLE = "strokesynth outline -d 18 -o 118"
-STOCK = "nnUNetTrainer"
+STOCK, SHORTENED_STOCK = "nnUNetTrainer", "StrokeSynthTrainer_Stock"
 DEFAULT_AGREEMENT = 0.7
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> None:
 def _check_options(args: argparse.Namespace) -> None:
     if not 0 <= args.min_agreement <= 1:
         raise ValueError(f"--min-agreement {args.min_agreement}: expected a number from 0 to 1")
-    if not args.trainer.startswith(STOCK):
+    if not args.trainer.startswith((STOCK, SHORTENED_STOCK)):
         raise ValueError(
             f"-tr {args.trainer}: readers are trained by nnU-Net's own trainers ({STOCK}, "
             f"{STOCK}_250epochs, ...). Ours choose a threshold on the validation scans, whose "

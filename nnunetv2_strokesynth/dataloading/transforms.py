@@ -60,7 +60,12 @@ class PackTargets(BasicTransform):
         weight_map: bool (Y, X) -> float32 (Y, X): the weights, or any other map made of the
             augmented lesion.
         surrogate: bool (Y, X) -> float32 (Y, X): replaces the DWI of every sample.
+
+    Attributes:
+        ignore_label: nnU-Net's label of what nobody has outlined, which is no lesion; or None.
     """
+
+    ignore_label: int | None = None
 
     def __init__(
         self,
@@ -74,6 +79,8 @@ class PackTargets(BasicTransform):
     def apply(self, data_dict: dict, **params) -> dict:
         labels = data_dict["segmentation"]
         lesion = labels[0].numpy() > 0
+        if self.ignore_label is not None:
+            lesion &= labels[0].numpy() != self.ignore_label
         weight = self.weight_map(lesion)
         dwi = data_dict.pop("regression_target", None)
         if self.surrogate is not None:

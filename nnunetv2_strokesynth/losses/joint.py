@@ -107,6 +107,8 @@ class JointLoss(nn.Module):
         if torch.is_tensor(output):
             return segmentation
         labels, dwi, weight = target
+        if self.segmentation.ignore_label is not None:
+            labels = torch.where(labels == self.segmentation.ignore_label, 0, labels)
         dwi, valid = known_dwi(dwi)
         self.terms |= contrast_terms(output[1], dwi, labels, valid)
         losses = self._weighted_losses(segmentation, output, RealDwi(dwi, weight, valid))

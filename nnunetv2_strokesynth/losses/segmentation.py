@@ -35,12 +35,15 @@ def weighted_cross_entropy(
     return (weight * cross_entropy).sum() / weight.sum()
 
 
-def hardness_aware_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+def hardness_aware_dice_loss(
+    probs: torch.Tensor, onehot: torch.Tensor, share: torch.Tensor | None = None
+) -> torch.Tensor:
     """The hardness-aware generalised Dice loss L_HGD: ``-log(1 - L_GD)``.
 
     Args:
         probs: (B, C, *spatial), softmax output.
         onehot: the same shape, 0 or 1.
+        share: (B, *spatial), how much each voxel counts in the sums; None counts all alike.
 
     Returns:
         A scalar between 0 and 13.8, since 1 - L_GD is clamped to at least 1e-6. Where the clamp
@@ -49,7 +52,7 @@ def hardness_aware_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch
 
     Source: Wang et al. 2020, Eq. 13. Choice: the clamp.
     """
-    return -torch.log(_generalized_dice(probs, onehot).clamp_min(_MIN_DICE))
+    return -torch.log(_generalized_dice(probs, onehot, share).clamp_min(_MIN_DICE))
 
 
 def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
@@ -69,7 +72,9 @@ def generalized_dice_loss(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Te
     return 1 - _generalized_dice(probs, onehot)
 
 
-def _generalized_dice(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor:
+def _generalized_dice(
+    probs: torch.Tensor, onehot: torch.Tensor, share: torch.Tensor | None = None
+) -> torch.Tensor:
     """1 - L_GD, computed directly: it is about 1e-5 for a small lesion, and 1 - L_GD would round.
 
     m is scaled by the smallest volume squared, which cancels and keeps float32 within its limits.
@@ -77,22 +82,31 @@ def _generalized_dice(probs: torch.Tensor, onehot: torch.Tensor) -> torch.Tensor
     probs = wide(probs)
     onehot = onehot.to(probs.dtype)
     axes = (0, *range(2, probs.ndim))
-    volume = onehot.sum(dim=axes)
-    overlap = (onehot * probs).sum(dim=axes)
-    total = volume + probs.sum(dim=axes)
+    counted, predicted = onehot, probs
+    if share is not None:
+        counted, predicted = share[:, None] * onehot, share[:, None] * probs
+    volume = counted.sum(dim=axes)
+    overlap = (counted * probs).sum(dim=axes)
+    total = volume + predicted.sum(dim=axes)
     smallest = torch.where(volume > 0, volume, torch.inf).amin()
     m = torch.where(volume > 0, smallest / volume, 1.0).square()
     return 2 * (m * overlap).sum() / (m * total).sum()
 
 
 class SegmentationBatch(NamedTuple):
-    """What a segmentation term may use."""
+    """What a segmentation term may use.
+
+    With an ignored label, the voxels that have it are gone: B is 1, and the voxels of all samples
+    that count are the only spatial axis. Every term sums over both, so that it is what it would be
+    without those voxels.
+    """
 
     logits: torch.Tensor  # (B, C, *spatial), float32 or wider
     probs: torch.Tensor  # (B, C, *spatial), their softmax
     labels: torch.Tensor  # (B, *spatial), int64
     onehot: torch.Tensor  # (B, C, *spatial), 0 or 1
-    weight: torch.Tensor  # (B, *spatial), A of Eq. 9
+    weight: torch.Tensor  # (B, *spatial), A of Eq. 9, times the share
+    share: torch.Tensor | None = None  # (B, *spatial), how much the scans count; None: all alike
 
 
 SegmentationTerm = Callable[[SegmentationBatch], torch.Tensor]
@@ -100,7 +114,7 @@ SegmentationTerm = Callable[[SegmentationBatch], torch.Tensor]
 # The summands of L_s, Eq. 11, under their names in the log.
 SEGMENTATION_TERMS: Mapping[str, SegmentationTerm] = {
     "L_wce": lambda batch: weighted_cross_entropy(batch.logits, batch.labels, batch.weight),
-    "L_hgd": lambda batch: hardness_aware_dice_loss(batch.probs, batch.onehot),
+    "L_hgd": lambda batch: hardness_aware_dice_loss(batch.probs, batch.onehot, batch.share),
 }
 
 
@@ -114,6 +128,9 @@ class SegmentationLoss(nn.Module):
         watched: further terms, which are logged without being part of the loss.
 
     Attributes:
+        ignore_label: voxels with this label count in no term; None where there is no such label.
+        scan_weights: (B,), positive, how much each sample counts in ``SEGMENTATION_TERMS``; set
+            before each call, None for all alike.
         terms: after each call the detached ``L_s``, its summands (``L_wce``, ``L_hgd``) and the
             watched terms, on the device, for logging.
     """
@@ -127,6 +144,8 @@ class SegmentationLoss(nn.Module):
         super().__init__()
         self.summands = dict(summands)
         self.watched = dict(watched or {})
+        self.ignore_label: int | None = None
+        self.scan_weights: torch.Tensor | None = None
         self.terms: dict[str, torch.Tensor] = {}
 
     def forward(
@@ -138,7 +157,13 @@ class SegmentationLoss(nn.Module):
             output: logits (B, C, Y, X), or a list that begins with them.
             target: begins with the labels (B, 1, Y, X) and ends with the weight map (B, 1, Y, X).
         """
-        batch = _segmentation_batch(output if torch.is_tensor(output) else output[0], target)
+        logits = output if torch.is_tensor(output) else output[0]
+        batch = _segmentation_batch(logits, target, self.scan_weights)
+        if self.ignore_label is not None:
+            batch = _without_ignored(batch, self.ignore_label)
+            if not batch.labels.numel():  # nobody has outlined anything in this batch
+                self.terms = dict.fromkeys(("L_s", *self.summands), logits.new_tensor(torch.nan))
+                return 0.0 * logits.sum()
         values = {name: term(batch) for name, term in self.summands.items()}
         loss = cast(torch.Tensor, sum(values.values()))
         self.terms = {"L_s": loss.detach()}
@@ -148,7 +173,19 @@ class SegmentationLoss(nn.Module):
         return loss
 
 
-def _segmentation_batch(logits: torch.Tensor, target: Sequence[torch.Tensor]) -> SegmentationBatch:
+def _without_ignored(batch: SegmentationBatch, ignore_label: int) -> SegmentationBatch:
+    """The voxels that do not have the ignored label, as one sample with one spatial axis."""
+    counted = batch.labels != ignore_label
+    volumes = (batch.logits, batch.probs, batch.onehot)
+    logits, probs, onehot = (volume.movedim(1, -1)[counted].T[None] for volume in volumes)
+    share = None if batch.share is None else batch.share[counted][None]
+    labels, weight = batch.labels[counted][None], batch.weight[counted][None]
+    return SegmentationBatch(logits, probs, labels, onehot, weight, share)
+
+
+def _segmentation_batch(
+    logits: torch.Tensor, target: Sequence[torch.Tensor], scan_weights: torch.Tensor | None = None
+) -> SegmentationBatch:
     """Logits and nnU-Net's targets as the terms need them.
 
     The one-hot labels are those of ``F.one_hot``, which would read the range of the labels back
@@ -159,4 +196,8 @@ def _segmentation_batch(logits: torch.Tensor, target: Sequence[torch.Tensor]) ->
     classes = torch.arange(logits.shape[1], device=labels.device)
     classes = classes.view(-1, *(1,) * (labels.ndim - 1))
     onehot = (labels[:, None] == classes).to(logits.dtype)
-    return SegmentationBatch(logits, logits.softmax(dim=1), labels, onehot, target[-1][:, 0])
+    weight, share = target[-1][:, 0], None
+    if scan_weights is not None:
+        share = scan_weights.to(logits).view(-1, *(1,) * (labels.ndim - 1)).expand_as(labels)
+        weight = weight * share
+    return SegmentationBatch(logits, logits.softmax(dim=1), labels, onehot, weight, share)

@@ -57,6 +57,7 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         context_encoder: a key of ``CONTEXT_ENCODERS``.
     """
 
+    knows_ignore_label = True
     _has_no_dwi = False  # known when the cases are loaded
     preset = "wang2020"
     dwi_scale = BRAIN

@@ -42,6 +42,8 @@ class StrokeTrainer(NNUNetHost):
         configuration: nnU-Net's configuration that the trainer is made for.
         n_dimensions: 2 if the network takes slices, 3 if it takes volumes.
         learning_rate: None keeps nnU-Net's.
+        knows_ignore_label: whether the losses leave out nnU-Net's label ``ignore``. The papers'
+            recipes do not say what would become of it.
     """
 
     preset: str
@@ -49,6 +51,7 @@ class StrokeTrainer(NNUNetHost):
     configuration = "2d"
     n_dimensions = 2
     learning_rate: float | None = None
+    knows_ignore_label = False
 
     def __init__(
         self,
@@ -82,7 +85,21 @@ class StrokeTrainer(NNUNetHost):
     def initialize(self) -> None:
         """Checks the channels against the preset, then initialises as nnU-Net does."""
         self._check_channels()
+        ignore_label = self.label_manager.ignore_label
+        if ignore_label is not None and not self.knows_ignore_label:
+            raise ValueError(
+                f"dataset.json names {ignore_label} as the label 'ignore', which "
+                f"{type(self).__name__} does not know. StrokeSynthTrainer and its relatives do; or "
+                "train on a data set without it"
+            )
         super().initialize()
+        if ignore_label is not None:
+            self.segmentation_loss.ignore_label = ignore_label
+
+    @property
+    def segmentation_loss(self) -> SegmentationLoss:
+        """L_s, alone or within the joint loss."""
+        return getattr(self.loss, "segmentation", self.loss)
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Makes the network return all its heads (training) or the logits alone (prediction)."""
@@ -110,7 +127,7 @@ class StrokeTrainer(NNUNetHost):
         """nnU-Net's augmentation with the list of targets. A DWI moves along with the image."""
         return with_targets(
             nnUNetTrainer.get_training_transforms(*args, **kwargs),
-            cls._pack_targets(),
+            cls._pack(**kwargs),
             has_dwi=cls.uses_dwi,
             first=cls._further_augmentation(),
         )
@@ -119,7 +136,14 @@ class StrokeTrainer(NNUNetHost):
     def get_validation_transforms(cls, *args, **kwargs):
         """nnU-Net's transforms with the same list of targets as in training."""
         augmentation = nnUNetTrainer.get_validation_transforms(*args, **kwargs)
-        return with_targets(augmentation, cls._pack_targets(), has_dwi=cls.uses_dwi)
+        return with_targets(augmentation, cls._pack(**kwargs), has_dwi=cls.uses_dwi)
+
+    @classmethod
+    def _pack(cls, *, ignore_label: int | None = None, **_) -> PackTargets:
+        pack = cls._pack_targets()
+        if ignore_label is not None:
+            pack.ignore_label = ignore_label
+        return pack
 
     def _prepared(self, train, val):
         """Hook: what a system adds to nnU-Net's two data sets."""

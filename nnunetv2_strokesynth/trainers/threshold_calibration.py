@@ -117,5 +117,7 @@ class ThresholdCalibration(NNUNetHost):
             image, labels, *_ = scans.load_case(case_id)
             logits = predictor.predict_sliding_window_return_logits(torch.from_numpy(image[:]))
             margin = (logits[1] - logits[0]).float().cpu().numpy()
-            yield dice_by_shift(margin, labels[:][0] > 0, SHIFTS)
+            label = labels[:][0]
+            counted = label != self.label_manager.ignore_label  # all, where there is no such label
+            yield dice_by_shift(margin[counted], label[counted] > 0, SHIFTS)
         self.set_deep_supervision_enabled(True)

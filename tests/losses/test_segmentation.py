@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nnunetv2_strokesynth.losses.segmentation import (
+    SegmentationLoss,
     generalized_dice_loss,
     hardness_aware_dice_loss,
     weighted_cross_entropy,
@@ -164,3 +165,71 @@ def test_half_precision_input_is_computed_in_float32(dtype):
         found = losses(lambda x: x)
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4)
+
+
+def _weighed_loss(logits, labels, weight, *, ignore_label=None, scan_weights=None):
+    loss = SegmentationLoss()
+    loss.ignore_label, loss.scan_weights = ignore_label, scan_weights
+    return loss(logits, [labels[:, None], weight[:, None]])
+
+
+def _scans(n=3):
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(n, 2, 6, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = (torch.rand(n, 6, 5, generator=generator) > 0.6).to(torch.int16)
+    return logits, labels, 0.5 + torch.rand(n, 6, 5, generator=generator, dtype=torch.float64)
+
+
+def test_scan_weights_against_numpy():
+    """Eq. 12 to 14 with every sum over voxels weighted by the voxel's scan."""
+    logits, labels, weight = _scans()
+    shares = np.array([1.0, 0.25, 0.6])
+    found = _weighed_loss(logits, labels, weight, scan_weights=torch.tensor(shares))
+    z, y, a = logits.detach().numpy(), labels.numpy(), weight.numpy()
+    probs = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    s = np.broadcast_to(shares[:, None, None], y.shape)
+    own = np.where(y == 1, probs[:, 1], probs[:, 0])
+    wce = (a * s * -np.log(own)).sum() / (a * s).sum()
+    top = bottom = 0.0
+    for c in (0, 1):
+        volume = (s * (y == c)).sum()
+        top += (s * (y == c) * probs[:, c]).sum() / volume**2
+        bottom += (volume + (s * probs[:, c]).sum()) / volume**2
+    assert found.item() == pytest.approx(wce - np.log(2 * top / bottom), rel=1e-9)
+
+
+def test_a_scan_of_almost_no_weight_is_almost_not_there():
+    logits, labels, weight = _scans()
+    shares = torch.tensor([1.0, 1.0, 1e-9])
+    found = _weighed_loss(logits, labels, weight, scan_weights=shares)
+    without = _weighed_loss(logits[:2], labels[:2], weight[:2])
+    assert found.item() == pytest.approx(without.item(), rel=1e-6)
+
+
+def test_equal_weights_change_nothing():
+    logits, labels, weight = _scans()
+    found = _weighed_loss(logits, labels, weight, scan_weights=torch.full((3,), 0.3))
+    assert found.item() == pytest.approx(_weighed_loss(logits, labels, weight).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("scan_weights", [None, torch.tensor([1.0, 0.5, 0.7])])
+def test_ignored_voxels_might_as_well_not_be_there(scan_weights):
+    """The loss is that of the images cut where the ignored columns begin; no gradient there."""
+    logits, labels, weight = _scans()
+    labels[:, :, 3:] = 2
+    found = _weighed_loss(logits, labels, weight, ignore_label=2, scan_weights=scan_weights)
+    (gradient,) = torch.autograd.grad(found, logits)
+    cut = _weighed_loss(
+        logits[..., :3], labels[..., :3], weight[..., :3], scan_weights=scan_weights
+    )
+    (expected,) = torch.autograd.grad(cut, logits)
+    assert found.item() == pytest.approx(cut.item(), rel=1e-9)
+    assert not gradient[..., 3:].any()
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_a_batch_that_nobody_has_outlined():
+    logits, labels, weight = _scans()
+    found = _weighed_loss(logits, torch.full_like(labels, 2), weight, ignore_label=2)
+    found.backward()
+    assert found.item() == 0 and not logits.grad.any()
