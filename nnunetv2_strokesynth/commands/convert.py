@@ -149,6 +149,9 @@ def run(args: argparse.Namespace) -> None:
     _list_skipped(made)
     if made.training:
         is_prepared = _prepare_planning(made.folder, made.training)
+        if made.unoutlined:
+            _say_outlining(args.dataset_id)
+            return
         training = TRAININGS[made.settings.preset]
         if made.settings.cta:
             logger.info(
@@ -266,6 +269,12 @@ def _say_training(dataset_id: int, training: Training, n_dwi: int, *, is_prepare
         plan_command(dataset_id, configuration=training.planned, planner=planner),
         [*train, *(["-p", plans] if plans else []), "--npz"],
     )
+
+
+def _say_outlining(dataset_id: int) -> None:
+    """Say how the scans without an outline get one."""
+    new = dataset_id + 100 if dataset_id < 899 else dataset_id - 100
+    say_next(["strokesynth", "outline", "-d", dataset_id, "-o", new])
 
 
 def _say_prediction(images: Path, channels: tuple[str, ...]) -> None:

@@ -37,9 +37,12 @@ def files(folder, inner):
     return sorted(path.name for path in (folder / inner).glob("*.nii.gz"))
 
 
-def test_they_lie_apart_and_are_marked(release):
+def test_they_lie_apart_and_are_marked(release, caplog):
     folder = release[2]
-    assert convert(release, "--unoutlined") == 0
+    with caplog.at_level("INFO"):
+        assert convert(release, "--unoutlined") == 0
+    number = int(folder.name[7:10])
+    assert f"strokesynth outline -d {number} -o {number + 100}" in caplog.text
     unoutlined, outlined = ([name(release, n) for n in ns] for ns in ((4, 5), (1, 2, 3)))
     content = json.loads((folder / "dataset.json").read_text())
     assert content["unoutlined"] == unoutlined and content["numTraining"] == 3
