@@ -126,15 +126,16 @@ def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence
     title = page.title
     if len(title) > _MOST_TITLE:
         title = f"…{title[1 - _MOST_TITLE :]}"  # the end of a path tells more than its beginning
-    small = {"fontsize": 6.5}
-    below_warnings = _HEADER_INCHES - 0.1 + _NOTE_INCHES * len(warnings)
-    texts = (
+    lines = [(line, _WARNING) for line in warnings] + [(line, "0.3") for line in notes]
+    texts = [
         (0.08, title, {"fontsize": 13, "weight": "bold"}),
         (0.36, "\n".join(page.lines), {"fontsize": 9}),
-        (_HEADER_INCHES - 0.1, "\n".join(warnings), {**small, "color": _WARNING}),
-        (below_warnings, "\n".join(notes), {**small, "color": "0.3"}),
-    )
-    height = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
+    ]
+    # Line by line, for the layout may give the band less height than it asks for.
+    for index, (line, colour) in enumerate(lines):
+        below_top = _HEADER_INCHES - 0.1 + _NOTE_INCHES * index
+        texts.append((below_top, line, {"fontsize": 6.5, "color": colour}))
+    height = _HEADER_INCHES + _NOTE_INCHES * len(lines)
     for below_top, text, style in texts:
         band.text(0.02, 1 - below_top / height, text, va="top", **style)
 

@@ -13,7 +13,11 @@ from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.dataset_conversion.conversion_report import write_report
 from nnunetv2_strokesynth.dataset_conversion.ctp_case import convert_ctp
+from nnunetv2_strokesynth.dataset_conversion.Dataset017_ISLES2017 import (
+    find_scans as find_mri_scans,
+)
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob, convert_case
+from nnunetv2_strokesynth.dataset_conversion.mri_case import convert_mri
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.inference import patient, patient_result
@@ -120,6 +124,40 @@ def test_a_wrong_image_that_the_channels_do_not_show(tmp_path, clean):
     assert files["CT"].parent == tmp_path
     prepared = patient.prepare(study, PRESETS["clerigues2019"])
     assert any("2 frames" in warning for warning in prepared.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "said"),
+    [
+        ("Tmax", 1000, "Tmax (VSD.Brain.XX.O.MR_Tmax"),
+        ("ADC", 1e-3, "multiply it by 1000"),
+        ("TTP", 30, "a median of 1 to 90 s"),
+        ("rCBV", 0.01, "scaled to 0 to 1"),
+    ],
+)
+def test_mri_maps_in_other_units_are_warned_of(tmp_path, mri_scans, name, factor, said):
+    """Nobody has confirmed the release's units, so that none of them is a reason to refuse."""
+    record = _convert_mri(tmp_path, mri_scans, lambda arrays: {name: factor * arrays[name]})
+    (warning,) = record["warnings"]
+    assert said in warning and "expected" in warning
+
+
+@pytest.mark.parametrize("name", ["Tmax", "ADC", "rCBF"])
+def test_a_constant_mri_map_is_refused(tmp_path, mri_scans, name):
+    with pytest.raises(ValueError, match=f"{name} .*4 everywhere in the brain"):
+        _convert_mri(tmp_path, mri_scans, lambda a: {name: np.where(a[name] != 0, 4, 0)})
+
+
+def test_clean_mri_maps(tmp_path, mri_scans):
+    assert _convert_mri(tmp_path, mri_scans, lambda arrays: {})["warnings"] == []
+
+
+def _convert_mri(folder, scans, spoil):
+    scans.add(1)
+    for name, array in spoil(scans.arrays(1)).items():
+        scans.replace(1, name, array.astype(np.float32))
+    (scan,) = find_mri_scans(scans.root)[0]
+    return convert_case(CaseJob(scan, folder, Settings("isles2017", True, 5, 0), convert_mri))
 
 
 @pytest.mark.parametrize(
