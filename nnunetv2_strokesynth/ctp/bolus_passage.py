@@ -11,6 +11,7 @@ from scipy import ndimage
 from nnunetv2_strokesynth.ctp.arteries import (
     LARGEST_SCALE,
     LEAST_AREA,
+    LEAST_SIGNIFICANCE,
     Vessel,
 )
 from nnunetv2_strokesynth.ctp.baseline import find_onset
@@ -61,11 +62,20 @@ class Passage(NamedTuple):
 
 
 def check_bolus(passage: Passage) -> None:
-    """Raise ``ValueError`` unless the artery enhances by at least ``LEAST_PEAK_HU``."""
-    peak_hu = _smooth(passage.enhancement(passage.aif)).max()
+    """Raise ``ValueError`` unless the artery enhances enough, and stands out of the noise.
+
+    Enough is ``LEAST_PEAK_HU``, and ``LEAST_SIGNIFICANCE`` times the noise where it was found.
+    """
+    peak_hu = _smooth(passage.enhancement(passage.aif), passage.frame_s).max()
+    voxel = passage.names_of(passage.aif)[0]
+    advice = "choose another --aif" if passage.given[0] else "pass --aif X Y Z if there is one"
+    if passage.aif.significance < LEAST_SIGNIFICANCE:
+        raise ValueError(
+            f"no bolus: nothing in the brain enhances as an artery does. The best voxel, x y z = "
+            f"{voxel}, stands {passage.aif.significance:.1f} times as high as the noise, expected "
+            f"at least {LEAST_SIGNIFICANCE:.0f}; {advice}"
+        )
     if peak_hu < LEAST_PEAK_HU:
-        voxel = passage.names_of(passage.aif)[0]
-        advice = "choose another --aif" if passage.given[0] else "pass --aif X Y Z if there is one"
         raise ValueError(
             f"no bolus: the artery at voxel x y z = {voxel} enhances by {peak_hu:.1f} HU, "
             f"expected at least {LEAST_PEAK_HU:.0f}; {advice}"
@@ -86,7 +96,7 @@ def list_warnings(passage: Passage, times_s: np.ndarray) -> list[str]:
             f"frames lie {steps.min():.2f} to {steps.max():.2f} s apart: interpolated to "
             f"{passage.frame_s:.2f} s"
         )
-    enhancement = _smooth(passage.enhancement(passage.aif))
+    enhancement = _smooth(passage.enhancement(passage.aif), passage.frame_s)
     last = float(enhancement[-1] / enhancement.max())
     if last > _TRUNCATED:
         found.append(
@@ -147,5 +157,6 @@ def describe(passage: Passage) -> dict[str, float | int | str]:
     return row
 
 
-def _smooth(curve: np.ndarray) -> np.ndarray:
-    return ndimage.gaussian_filter1d(curve.astype(np.float64), 1.0)
+def _smooth(curve: np.ndarray, frame_s: float) -> np.ndarray:
+    """A curve smoothed by a second."""
+    return ndimage.gaussian_filter1d(curve.astype(np.float64), 1.0 / frame_s)

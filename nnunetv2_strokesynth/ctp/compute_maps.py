@@ -138,7 +138,7 @@ def compute_maps(
     )
     if scale_aif and passage.vof is not None:
         vessels = (passage.aif.curve, passage.vof.curve)
-        scale = partial_volume_scale(*vessels, baseline=passage.baseline)
+        scale = partial_volume_scale(*vessels, baseline=passage.baseline, frame_s=frame_s)
         passage = passage._replace(scale=scale)
     del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
@@ -210,13 +210,14 @@ def _find_vessels(
     if aif_at is not None:
         aif = vessel_at(series, aif_at)
     else:
-        aif = find_aif(*regions[0], pixel_mm=pixel_mm)
+        aif = find_aif(*regions[0], pixel_mm=pixel_mm, frame_s=frame_s)
     baseline = lower_baseline(aif.curve)
     passage = Passage(aif, None, given, baseline, frame_s, stored_voxel=stored_voxel)
     check_bolus(passage)
     if vof_at is not None:
         return passage._replace(vof=vessel_at(series, vof_at))
-    vof = find_vof(regions, aif.curve, baseline=passage.baseline, frame_s=frame_s)
+    voxels = {"pixel_mm": pixel_mm, "frame_s": frame_s}
+    vof = find_vof(regions, aif.curve, baseline=passage.baseline, **voxels)
     return passage._replace(vof=vof)
 
 

@@ -57,6 +57,7 @@ def measured_curves(
     brain: np.ndarray,
     *,
     pixel_mm: float,
+    frame_s: float,
     smoothing_mm: float = SMOOTHING_SIGMA_MM,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smoothed tissue curves and the arterial input function, both over their baseline.
@@ -66,13 +67,14 @@ def measured_curves(
             constant.
         brain: (Z, Y, X) bool.
         pixel_mm: in-plane voxel size.
+        frame_s: time between frames.
         smoothing_mm: sigma of the in-plane Gaussian.
 
     Returns:
         (N, T) float32, a row for each voxel of the brain, and (T,), in the units of ``series``.
     """
     (curves,) = collect_curves(series, brain)
-    arterial = find_aif(curves, brain, pixel_mm=pixel_mm).curve
+    arterial = find_aif(curves, brain, pixel_mm=pixel_mm, frame_s=frame_s).curve
     baseline = baseline_frames(arterial)
     smooth_in_plane(curves, brain, sigma_px=smoothing_mm / pixel_mm)
     return over_baseline(curves, baseline), arterial - arterial[baseline].mean()
@@ -107,12 +109,15 @@ def maps_from_series(
         offsets = np.asarray(slice_offset_s)[np.nonzero(brain)[0]]
     frame_s = settings.step_s or float(times[1])
     curves = _evenly(measured, times, offsets, settings.step_s)
-    aif = find_aif(curves, brain, pixel_mm=pixel_mm, n_voxels=settings.aif_voxels).curve
+    voxels = {"pixel_mm": pixel_mm, "frame_s": frame_s}
+    aif = find_aif(curves, brain, **voxels, n_voxels=settings.aif_voxels).curve
     baseline = baseline_frames(aif)
     scale = 1.0
     if settings.scale_aif:
-        vof = find_vof(((curves, brain),), aif, baseline=baseline, frame_s=frame_s)
-        scale = partial_volume_scale(aif, vof.curve, baseline=baseline) if vof else 1.0
+        vof = find_vof(((curves, brain),), aif, baseline=baseline, **voxels)
+        if vof is not None:
+            vessels = (aif, vof.curve)
+            scale = partial_volume_scale(*vessels, baseline=baseline, frame_s=frame_s)
     smooth_in_plane(measured, brain, sigma_px=settings.smoothing_mm / pixel_mm)
     curves = _evenly(measured, times, offsets, settings.step_s)
     result = perfusion_maps(

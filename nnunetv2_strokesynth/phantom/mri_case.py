@@ -92,7 +92,11 @@ def _perfusion_maps(
     loss = -np.log(series[:, brain].mean(axis=1, dtype=np.float64))
     concentration = mri_signal.concentration_mmol_l(series, find_onset(loss), physics.mri)
     curves, aif = measured_curves(
-        concentration, brain, pixel_mm=pixel_mm, smoothing_mm=software.smoothing_sigma_mm
+        concentration,
+        brain,
+        pixel_mm=pixel_mm,
+        frame_s=FRAME_S,
+        smoothing_mm=software.smoothing_sigma_mm,
     )
     maps = perfusion_maps(curves, aif, FRAME_S, threshold=software.svd_threshold)
     ttp = time_to_peak_s(curves, FRAME_S)

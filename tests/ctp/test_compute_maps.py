@@ -149,8 +149,8 @@ def test_given_brain_and_vessels_are_used(make_head):
     computed = compute_maps(head.series, **head.inputs, brain=brain, aif_at=aif_at, vof_at=vof_at)
     np.testing.assert_array_equal(computed.brain, brain)
     assert not computed.maps.cbv[head.right].any() and computed.maps.cbv[head.left].all()
-    assert computed.row["aif_voxels_xyz"].startswith("25 27 1; ")
-    assert computed.row["vof_voxels_xyz"].startswith("32 51 0; ")
+    assert computed.row["aif_voxels_xyz"] == "25 27 1"
+    assert computed.row["vof_voxels_xyz"] == "32 51 0"
     assert computed.row["aif_source"] == computed.row["vof_source"] == "given"
     assert computed.aif.voxels[0] == (1, 27, 25)
 
@@ -217,7 +217,9 @@ def test_useless_input_is_named(make_head, change, options, message):
         compute_maps(change(head.series), **{**head.inputs, **options})
 
 
-def test_noise_alone_is_no_bolus(make_head):
-    head = make_head(height_hu=0.0, noise_hu=5.0)
+@pytest.mark.parametrize("noise_hu", [0.5, 5.0, 30.0])
+@pytest.mark.parametrize("times_s", [np.arange(60.0), np.r_[:20:1.5, 21:60:3.0]])
+def test_noise_alone_is_no_bolus(make_head, noise_hu, times_s):
+    head = make_head(times_s, height_hu=0.0, noise_hu=noise_hu)
     with pytest.raises(ValueError, match="no bolus"):
         compute_maps(head.series, **head.inputs)

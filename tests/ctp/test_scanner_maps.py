@@ -24,7 +24,7 @@ def test_arterial_curve_is_over_its_baseline(start):
     """-4: the series begins in the middle of the bolus, as some of the release do."""
     arterial = bolus(start, 200.0)
     series, brain = series_of(arterial, bolus(start - 1, 8.0))
-    curves, aif = measured_curves(series, brain, pixel_mm=1.0)
+    curves, aif = measured_curves(series, brain, pixel_mm=1.0, frame_s=1.0)
     assert aif.sum() > 0 and aif.max() > 0.8 * (arterial.max() - arterial[-1])
     assert curves.shape == (24 * 24, 40)
     maps = maps_from_series(series, brain, pixel_mm=1.0, times_s=np.arange(len(series)))
@@ -34,7 +34,7 @@ def test_arterial_curve_is_over_its_baseline(start):
 
 def test_with_frames_before_the_contrast_they_are_the_baseline():
     series, brain = series_of(bolus(6, 200.0), bolus(5, 8.0))
-    _, aif = measured_curves(series, brain, pixel_mm=1.0)
+    _, aif = measured_curves(series, brain, pixel_mm=1.0, frame_s=1.0)
     np.testing.assert_allclose(aif[:5], 0, atol=1e-3)
     np.testing.assert_allclose(aif, bolus(6, 200.0), atol=0.5)
 
