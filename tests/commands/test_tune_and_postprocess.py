@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
@@ -222,3 +223,26 @@ def test_unusable_rules_are_refused(tmp_path, text):
     (tmp_path / "rule.json").write_text(text)
     with pytest.raises(ValueError, match="rule.json"):
         read_rule(tmp_path / "rule.json")
+
+
+def test_one_fold_is_tuned_postprocessed_and_measured_alone(data):
+    """The chain of `strokesynth reproduce clerigues2019 --folds 0 3`, command by command."""
+    model, gt, final = (str(data / name) for name in ("model", "gt", "final"))
+    folds, missing = ("-f", "0", "3"), "--allow-missing"
+    assert _tune(data, *folds, missing) == 0
+    rule = ("-p", str(data / "tuned.json"))
+    common = ("--workers", "1")
+    assert main(["postprocess", "-i", model, *folds, *rule, "-o", final, *common]) == 0
+    assert sorted(path.name for path in (data / "final").glob("*.nii.gz")) == [
+        "case_000.nii.gz",
+        "case_003.nii.gz",
+    ]
+    out = str(data / "evaluation")
+    assert main(["evaluate", "--gt", gt, "--pred", final, missing, "-o", out, *common]) == 0
+    cases = pd.read_csv(data / "evaluation" / "cases.csv")
+    assert list(cases["case_id"]) == ["case_000", "case_003"] and (cases["dice"] == 1).all()
+
+
+def test_folds_are_those_of_a_model(data, capsys):
+    assert _postprocess(data, "-f", "0") == 2
+    assert "has no folds to name" in capsys.readouterr().err
