@@ -188,7 +188,7 @@ def _summarise(made: Conversion) -> None:
         len(made.training),
         made.n_patients,
         f", {made.n_dwi} of them with a DWI," if knows_dwi else "",
-        f", {len(made.unoutlined)} scans without an outline" if made.unoutlined else "",
+        f" {len(made.unoutlined)} scans without an outline," if made.unoutlined else "",
         len(made.scans) - len(made.training) - len(made.unoutlined),
         made.folder,
     )
