@@ -88,10 +88,13 @@ def write_reader_data(
         recipe: how they are trained, for the record.
 
     Raises:
-        ValueError: the folder holds readers of other outlines or another recipe, or something else.
+        ValueError: the folder holds readers of other outlines or another recipe, or something else;
+            or nnU-Net's folders hold such readers, and this one is gone.
     """
     record = _record(data, scans, readers, recipe)
     _check_record(folder, record)
+    if not folder.exists():
+        _check_no_remains(data, folder.name)
     ending = data.file_ending
     for inner in ("imagesTr", "labelsTr", "imagesTs"):
         (folder / inner).mkdir(parents=True, exist_ok=True)
@@ -179,6 +182,17 @@ def _check_record(folder: Path, record: dict[str, object]) -> None:
             f"--new-readers deletes them with what nnU-Net made of them, and trains new ones; or "
             "choose another --reader-id"
         )
+
+
+def _check_no_remains(data: DataSet, name: str) -> None:
+    """Refuse models whose training scans nobody knows: they may have seen any outline."""
+    for root in (data.roots.preprocessed, data.roots.results):
+        if (root / name).exists():
+            raise ValueError(
+                f"{root / name} is left of readers whose data set is gone, so that nobody knows "
+                "which outlines they have seen. --new-readers deletes them; or choose another "
+                "--reader-id"
+            )
 
 
 def _link_unoutlined(data: DataSet, folder: Path, unoutlined: Sequence[str]) -> None:

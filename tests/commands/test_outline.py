@@ -302,3 +302,18 @@ def test_only_some_folds(world):
     assert world.commands.count("nnUNetv2_train") == 2
     machine = [set(split["train"]) - set(OUTLINED) for split in splits_of(world)]
     assert not machine[0] and machine[1] and not machine[2]
+
+
+@pytest.mark.parametrize("root", ["nnUNet_preprocessed", "nnUNet_results"])
+def test_models_of_unknown_training_are_not_used(world, root, capsys):
+    """Their folder in nnUNet_raw was deleted: they may have seen any outline."""
+    assert run() == 0
+    shutil.rmtree(world.raw / READERS)
+    other = {"nnUNet_preprocessed", "nnUNet_results"} - {root}
+    shutil.rmtree(world.root / other.pop() / READERS)
+    world.commands = []
+    assert run("--overwrite") == 2
+    assert "nobody knows which outlines they have seen" in capsys.readouterr().err
+    assert not world.commands and not (world.raw / READERS).exists()
+    assert run("--overwrite", "--new-readers") == 0
+    assert world.commands.count("nnUNetv2_train") == 3
