@@ -37,9 +37,9 @@ def _panels(case: Case, timetable: Timetable) -> dict[str, tuple[np.ndarray, flo
         "MIP": (series.max(axis=0), 0, 200, "gray"),
         "CBF": (case.maps.cbf[k], 0, 2.5 * reference, "jet"),
         "CBV": (case.maps.cbv[k], 0, 10, "jet"),
-        "MTT": (case.maps.mtt[k], 0, 20, "jet"),
+        "MTT": (case.maps.mtt[k], 0, 15, "jet"),
         "Tmax": (case.maps.tmax[k], 0, 12, "jet"),
-        "DWI": (case.dwi[k], 0, 230, "gray"),
+        "DWI": (case.dwi[k], 0, 220, "gray"),
         "OT": (case.lesion[k], 0, 1, "gray"),
     }
 

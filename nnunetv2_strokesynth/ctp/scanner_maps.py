@@ -34,7 +34,7 @@ class MapSettings(NamedTuple):
     Attributes:
         smoothing_mm: sigma of the in-plane Gaussian.
         threshold: of the singular values, see ``perfusion_maps``.
-        delay_sensitive: see ``perfusion_maps``.
+        delay_sensitive, reference_mtt_s: see ``perfusion_maps``.
         aif_voxels: of which the artery's curve is the mean.
         scale_aif: whether the vein corrects the artery for partial volume.
         step_s: time between frames that the series is interpolated to; None to take it as it is,
@@ -44,6 +44,7 @@ class MapSettings(NamedTuple):
     smoothing_mm: float = SMOOTHING_SIGMA_MM
     threshold: float = SVD_THRESHOLD
     delay_sensitive: bool = False
+    reference_mtt_s: float | None = None
     aif_voxels: int = 6
     scale_aif: bool = False
     step_s: float | None = None
@@ -126,6 +127,7 @@ def maps_from_series(
         frame_s,
         threshold=settings.threshold,
         delay_sensitive=settings.delay_sensitive,
+        reference_mtt_s=settings.reference_mtt_s,
     )
     return PerfusionMaps(*(into_volume(values, brain) for values in result))
 

@@ -98,7 +98,13 @@ def _perfusion_maps(
         frame_s=FRAME_S,
         smoothing_mm=software.smoothing_sigma_mm,
     )
-    maps = perfusion_maps(curves, aif, FRAME_S, threshold=software.svd_threshold)
+    maps = perfusion_maps(
+        curves,
+        aif,
+        FRAME_S,
+        threshold=software.svd_threshold,
+        reference_mtt_s=software.reference_mtt_s,
+    )
     ttp = time_to_peak_s(curves, FRAME_S)
     return PerfusionMaps(*(into_volume(values, brain) for values in maps)), into_volume(ttp, brain)
 

@@ -77,18 +77,18 @@ class StrokePhysics:
     pca_share: float = 0.14
     # Severity in the centre of the deficit, where collaterals keep it under 1; the severity from
     # which tissue infarcts, relative to that; how it varies from place to place.
-    depth_range: Range = (0.78, 1.0)
-    softness_range: Range = (0.18, 0.45)
-    tolerance_range: Range = (0.55, 0.80)
-    tolerance_sd_range: Range = (0.03, 0.09)
+    depth_range: Range = (0.899, 1.0)
+    softness_range: Range = (0.296, 0.486)
+    tolerance_range: Range = (0.62, 0.82)
+    tolerance_sd_range: Range = (0.03, 0.10)
     # Reperfusion between CT and MRI, and the severity that it takes away.
-    reperfusion_probability: float = 0.3
+    reperfusion_probability: float = 0.2
     reperfusion_range: Range = (0.15, 0.45)
     # Deficits that never infarct, emboli that leave no deficit (log-uniform radius), old infarcts.
-    benign_probability: float = 0.3
+    benign_probability: float = 0.25
     benign_radius_range_mm: Range = (10.0, 24.0)
     benign_severity_range: Range = (0.25, 0.5)
-    emboli_probability: float = 0.2
+    emboli_probability: float = 0.15
     emboli_radius_range_mm: Range = (2.5, 6.0)
     old_probability: float = 0.2
     old_radius_range_mm: Range = (4.0, 12.0)
@@ -97,18 +97,23 @@ class StrokePhysics:
     stenosis_delay_range_s: Range = (1.5, 4.0)
     # How late blood arrives through collaterals where severity is 1. Any territory fed through
     # them is late: the delay saturates at about this severity.
-    collateral_delay_range_s: Range = (5.5, 10.0)
-    delay_saturation: float = 0.4
+    collateral_delay_range_s: Range = (5.38, 9.46)
+    delay_saturation: float = 0.129
+    # Relative spread of that delay from place to place.
+    collateral_delay_sd: float = 0.122
     # alpha and beta of the beta distribution of pale white matter, 0 to 1.
     leukoaraiosis_beta: tuple[float, float] = (1.2, 2.5)
     # What an infarct's grey matter has lost on CT by the time of the scan; white matter's share.
     hypoattenuation_range_hu: Range = (1.0, 5.5)
     wm_hypoattenuation: float = 0.6
-    # At severity 1: the share of flow that is lost, and that of volume once autoregulation fails;
-    # before that, vessels dilate by this share.
-    flow_loss: float = 0.96
-    volume_loss: float = 0.72
+    # At severity 1: the share of flow that is lost; at severity s it is s^flow_exponent of that.
+    flow_loss: float = 0.937
+    flow_exponent: float = 0.502
+    # Vessels dilate by this share until autoregulation fails, at this severity; then this share of
+    # the volume is lost.
     dilation: float = 0.3
+    failure_severity: float = 0.694
+    volume_loss: float = 0.85
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,8 @@ class CTPhysics:
     """The CT scanner and the patient's motion in it."""
 
     # Noise per pixel of a 5 mm slice, times the pixel size, before the reconstruction kernel.
-    ctp_noise_hu_mm: float = 9.0
-    ncct_noise_hu_mm: float = 7.0
+    ctp_noise_hu_mm: float = 17.1
+    ncct_noise_hu_mm: float = 9.0
     kernel_sigma_mm: float = 0.75
     # Standard deviations of motion left over after registration: y mm, x mm, rotation degrees.
     drift_sd: tuple[float, float, float] = (0.5, 0.5, 0.3)
@@ -195,6 +200,9 @@ class MapSoftware:
     smoothing_sigma_mm: float
     svd_threshold: float
     """Relative to the largest singular value."""
+    reference_mtt_s: float
+    """The tissue on which the software corrects what its deconvolution loses, see
+    ``reference_recovery``."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +221,8 @@ class DiffusionPhysics:
     loss_sd: float = 0.15
     most_loss: float = 0.45
     recovery_hours: float = 300.0
-    t2_gain_range: Range = (0.35, 0.9)
-    t2_hours: float = 6.0
+    t2_gain_range: Range = (0.55, 1.05)
+    t2_hours: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -223,7 +231,7 @@ class RaterPhysics:
 
     # Share of the lesion's contrast at which the outline is drawn; the ADC must have lost this
     # share of the lesion's deepest loss.
-    cut_range: Range = (0.38, 0.60)
+    cut_range: Range = (0.42, 0.54)
     least_loss_share: float = 0.20
     # The outline's jitter from place to place, and how generous a rater is.
     outline_sd_mm: float = 0.6
@@ -246,7 +254,7 @@ class DWIPhysics:
     # Relative hyperintensity of shine-through that is no lesion.
     shine: float = 0.10
     # Relative spread of the signal beside air (skull base, sinuses): bright spots and dark ones.
-    artefact_range: Range = (0.15, 0.6)
+    artefact_range: Range = (0.15, 0.5)
     # Weight of each neighbouring slice in a slice's signal.
     slice_leak: float = 0.05
     # Relative spread of the coil's sensitivity, in all MR images.
@@ -309,12 +317,16 @@ class Physics:
     )
     bolus: BolusPhysics = BolusPhysics()
     ct: CTPhysics = CTPhysics()
-    ct_maps: MapSoftware = MapSoftware(smoothing_sigma_mm=2.6, svd_threshold=0.15)
+    ct_maps: MapSoftware = MapSoftware(
+        smoothing_sigma_mm=3.43, svd_threshold=0.106, reference_mtt_s=4.86
+    )
     diffusion: DiffusionPhysics = DiffusionPhysics()
     dwi: DWIPhysics = DWIPhysics()
     rater: RaterPhysics = RaterPhysics()
     mri: MRIPhysics = MRIPhysics()
-    mri_maps: MapSoftware = MapSoftware(smoothing_sigma_mm=2.0, svd_threshold=0.06)
+    mri_maps: MapSoftware = MapSoftware(
+        smoothing_sigma_mm=2.0, svd_threshold=0.06, reference_mtt_s=4.6
+    )
 
 
 DEFAULT_PHYSICS = Physics()

@@ -96,8 +96,9 @@ class Stroke(NamedTuple):
     def severity_at(self, points_mm: np.ndarray) -> OfScale:
         """Severity (N,) of the occlusion alone, as a function of the scale."""
         gate = self.depth * territory_mask(points_mm, self.territory, self.side)
+        gate = gate / sigmoid(np.array(1.0 / self.deficit.softness))  # the deficit's centre is 1
         deficit = self.deficit.at(points_mm)
-        return lambda scale: deficit(scale) * gate
+        return lambda scale: np.minimum(deficit(scale) * gate, self.depth)
 
     def benign_severity(self, points_mm: np.ndarray) -> np.ndarray:
         """Severity (N,) of the deficits that never infarct."""

@@ -50,6 +50,11 @@ class TissueState(NamedTuple):
     delay_s: np.ndarray
 
 
+def flow_left(severity: np.ndarray, physics: StrokePhysics) -> np.ndarray:
+    """Share of its normal flow that tissue keeps at a severity of 0 to 1."""
+    return 1 - physics.flow_loss * np.clip(severity, 0, 1) ** physics.flow_exponent
+
+
 def apply_deficit(
     normal: TissueState,
     severity: np.ndarray,
@@ -58,7 +63,7 @@ def apply_deficit(
 ) -> TissueState:
     """Perfusion under a deficit.
 
-    With the default physics CBF falls to 30 % at a severity of 0.73 (core). Delays saturate, so
+    With the default physics CBF falls to 30 % at a severity of 0.55 (core). Delays saturate, so
     that Tmax > 6 s outlines core and penumbra. CBV stays up by vasodilation until autoregulation
     fails near the core.
 
@@ -68,9 +73,9 @@ def apply_deficit(
         collateral_delay_s: delay at a severity of 1, one value or (N,).
         physics: what a deficit takes.
     """
-    flow = 1 - physics.flow_loss * severity
+    flow = flow_left(severity, physics)
     dilated = physics.dilation * np.clip(severity / 0.4, 0, 1)
-    failed = physics.volume_loss * sigmoid((severity - 0.77) / 0.05)
+    failed = physics.volume_loss * sigmoid((severity - physics.failure_severity) / 0.05)
     volume = (1 + dilated) * (1 - failed)
     # How late blood arrives says less about how short of blood the tissue is.
     saturation = physics.delay_saturation
@@ -163,7 +168,7 @@ def simulate_tissue(
     left = 1 - healthy.old_perfusion_loss * old
     left = left * (1 - healthy.pale_perfusion_loss * np.clip(pale, 0, 1))
     normal = TissueState(normal.cbf * left, normal.cbv * left, normal.delay_s)
-    late = np.exp(0.15 * draw_random_field(rng, 15.0)(points))
+    late = np.exp(physics.stroke.collateral_delay_sd * draw_random_field(rng, 15.0)(points))
     oedema = sigmoid((damage_at_ct - 0.08) / 0.06)
     hu_change = -stroke.hypoattenuation_hu * oedema
     hu_change = hu_change * (brain.gm + physics.stroke.wm_hypoattenuation * brain.wm)

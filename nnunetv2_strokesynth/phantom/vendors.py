@@ -84,6 +84,8 @@ class Software:
     """Factor on the width of the spatial smoothing."""
     threshold: float = 1.0
     """Factor on the threshold of the singular values."""
+    reference: float = 1.0
+    """Factor on the MTT of the tissue on which the software corrects its deconvolution."""
     delay_sensitive: bool = False
     """Whether late arrival changes the flow, as with ``deconvolve_causal``."""
     aif_voxels: int = 6
@@ -136,6 +138,7 @@ class Vendor:
         return MapSettings(
             smoothing_mm=physics.smoothing_sigma_mm * software.smoothing,
             threshold=physics.svd_threshold * software.threshold,
+            reference_mtt_s=physics.reference_mtt_s * software.reference,
             delay_sensitive=software.delay_sensitive,
             aif_voxels=software.aif_voxels,
             scale_aif=software.scale_aif,
@@ -170,7 +173,7 @@ VENDORS = {
             ),
             Detector(noise=0.9, kernel=2.2, slice_weight=0.25, contrast=1.15),
             Timing(steps_s=(1.5, 2.0), longer_s=5.0),
-            Software(smoothing=0.75, threshold=1.35, scale_aif=True),
+            Software(smoothing=0.75, threshold=1.35, reference=0.9, scale_aif=True),
             Files(
                 orders=("LAS",),
                 tilt_deg=(0.0, 3.0),
@@ -190,7 +193,14 @@ VENDORS = {
             ),
             Detector(noise=1.35, kernel=0.8, slow_noise_loss=0.5, contrast=0.8),
             Timing(steps_s=(1.5,), slow_from_s=30.0, longer_s=10.0),
-            Software(smoothing=1.15, threshold=1.2, delay_sensitive=True, aif_voxels=3, step_s=1.0),
+            Software(
+                smoothing=1.15,
+                threshold=1.2,
+                reference=1.15,
+                delay_sensitive=True,
+                aif_voxels=3,
+                step_s=1.0,
+            ),
             Files(
                 orders=("RAS",),
                 tilt_deg=(9.0, 12.0),

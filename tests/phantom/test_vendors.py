@@ -37,7 +37,13 @@ SETTINGS = PhantomSettings(size=32, seed=5, max_slices=4)
 # Another value than the reference's for every field.
 DETECTORS = {"noise": 2.0, "kernel": 8.0, "slow_noise_loss": 0.9, "slice_weight": 0.5}
 DETECTORS |= {"contrast": 0.5}
-SOFTWARES = {"smoothing": 3.0, "threshold": 3.0, "delay_sensitive": True, "aif_voxels": 1}
+SOFTWARES = {
+    "smoothing": 3.0,
+    "threshold": 3.0,
+    "reference": 2.0,
+    "delay_sensitive": True,
+    "aif_voxels": 1,
+}
 SOFTWARES |= {"scale_aif": True, "step_s": 2.0}
 
 
