@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave the artery's curve as measured: no correction for partial volume by the vein",
     )
+    add(
+        "--method",
+        choices=("svd", "tikhonov"),
+        default="svd",
+        help="deconvolution: the truncated block-circulant SVD as it is (default), or Tikhonov's "
+        "filter, corrected for what it adds to MTT and Tmax, for thresholds in seconds",
+    )
     add("--overwrite", action="store_true", help="replace maps that this command wrote")
 
 
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> None:
             aif_at=reference.read_voxel(args.aif) if args.aif else None,
             vof_at=reference.read_voxel(args.vof) if args.vof else None,
             scale_aif=not args.no_aif_scaling,
+            method=args.method,
             stored_voxel=reference.stored_voxel,
         )
     said = check_unusable(series_unusable(unusable_voxels(ordered)), computed.brain)

@@ -28,7 +28,8 @@ from nnunetv2_strokesynth.ctp.brain_mask import (
     tissue_of_brain,
 )
 from nnunetv2_strokesynth.ctp.deconvolution import (
-    SVD_THRESHOLD,
+    DEFAULT_METHOD,
+    METHODS,
     PerfusionMaps,
     perfusion_maps,
 )
@@ -91,6 +92,7 @@ def compute_maps(
     aif_at: tuple[int, int, int] | None = None,
     vof_at: tuple[int, int, int] | None = None,
     scale_aif: bool = True,
+    method: str = DEFAULT_METHOD,
     stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = None,
 ) -> ComputedMaps:
     """Brain mask, AIF, VOF, CBF, CBV, MTT and Tmax of a CTP series.
@@ -109,12 +111,13 @@ def compute_maps(
         aif_at, vof_at: 0-based voxel x, y, z of artery and vein; None to find them.
         scale_aif: whether the AIF is corrected for partial volume by the VOF, see
             ``partial_volume_scale``. On the phantom this brings CBV near the truth, and CBF and CBV
-            of different scans nearer to each other; CBF, which the deconvolution underestimates,
-            falls (see docs/explanation/perfusion-maps.md).
+            of different scans nearer to each other (see docs/explanation/perfusion-maps.md).
+        method: of the deconvolution, one of ``METHODS``.
         stored_voxel: from a voxel x, y, z of the series to the indices that the user knows, for
             ``row`` and messages; None if they are the same.
 
     Raises:
+        KeyError: no such method.
         ValueError: there are fewer than 10 frames or 20 s; the times do not increase; frames differ
             in shape or hold NaN or infinity; nothing changes over time; the values are not HU; no
             brain is found; the artery has no bolus; or a given voxel lies outside the image.
@@ -143,7 +146,7 @@ def compute_maps(
     del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
-    computed, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage)
+    computed, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage, method)
     del curves
     maps, said = _sound([into_volume(values, tissue) for values in computed], brain)
     return ComputedMaps(
@@ -153,7 +156,7 @@ def compute_maps(
         passage.vof,
         _mean_of(even, passage.baseline),
         [*list_warnings(passage, times), *said],
-        _row(passage, series, brain, spacing_zyx_mm),
+        {**_row(passage, series, brain, spacing_zyx_mm), "method": method},
         frame_s * np.arange(len(even)),
         tissue_hu,
         highest_hu,
@@ -222,7 +225,7 @@ def _find_vessels(
 
 
 def _deconvolved(
-    curves: np.ndarray, rows: np.ndarray, passage: Passage
+    curves: np.ndarray, rows: np.ndarray, passage: Passage, method: str
 ) -> tuple[PerfusionMaps, np.ndarray]:
     """Maps of the given rows of blurred curves (N, T), and their mean enhancement (T,)."""
     arterial = passage.scale * passage.enhancement(passage.aif)
@@ -232,7 +235,8 @@ def _deconvolved(
         part = slice(start, start + _CHUNK)
         enhancement = over_baseline(curves[rows[part]], passage.baseline)
         total += enhancement.sum(axis=0, dtype=np.float64)
-        computed = perfusion_maps(enhancement, arterial, passage.frame_s, threshold=SVD_THRESHOLD)
+        options = METHODS[method]._asdict()
+        computed = perfusion_maps(enhancement, arterial, passage.frame_s, **options)
         for values, new in zip(maps, computed, strict=True):
             values[part] = new
     return maps, (total / len(rows)).astype(np.float32)

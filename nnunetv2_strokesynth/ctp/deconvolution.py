@@ -29,6 +29,23 @@ _EARLY_LAG_S = 4.0
 _CHUNK = 32768
 
 
+class Method(NamedTuple):
+    """How a series is deconvolved: keyword arguments of ``perfusion_maps``."""
+
+    threshold: float
+    tikhonov: bool = False
+    reference_mtt_s: float | None = None
+
+
+METHODS = {
+    "svd": Method(threshold=SVD_THRESHOLD),
+    "tikhonov": Method(threshold=0.15, tikhonov=True, reference_mtt_s=3.5),
+}
+"""Of ``compute_maps``; the first is its default. The numbers were chosen on the phantom's seeds 21
+and 77, see docs/explanation/perfusion-maps.md."""
+DEFAULT_METHOD = next(iter(METHODS))
+
+
 class PerfusionMaps(NamedTuple):
     """(N,) float32 each: CBF in mL/100 g/min, CBV in mL/100 g, MTT and Tmax in s."""
 
@@ -56,6 +73,23 @@ def deconvolve(tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: f
     kept = modulus >= threshold * modulus.max()
     inverse = np.zeros_like(spectrum)
     inverse[kept] = 1.0 / spectrum[kept]
+    return fft.irfft(fft.rfft(tissue, length, axis=1) * inverse, length, axis=1)
+
+
+def deconvolve_tikhonov(
+    tissue: np.ndarray, aif: np.ndarray, dt_s: float, *, threshold: float
+) -> np.ndarray:
+    """The same with Tikhonov's filter, which weakens singular values where the SVD drops them.
+
+    A value s is inverted as s / (s^2 + l^2), l = ``threshold`` of the largest. Without a sharp edge
+    the residue oscillates less, and its peak is easier to place.
+
+    Args, Returns: as ``deconvolve``.
+    """
+    length = 2 * len(aif)
+    spectrum = fft.rfft(aif.astype(np.float64), length) * dt_s
+    power = np.abs(spectrum) ** 2
+    inverse = np.conj(spectrum) / (power + threshold**2 * power.max())
     return fft.irfft(fft.rfft(tissue, length, axis=1) * inverse, length, axis=1)
 
 
@@ -133,6 +167,7 @@ def perfusion_maps(
     *,
     threshold: float = 0.1,
     delay_sensitive: bool = False,
+    tikhonov: bool = False,
     reference_mtt_s: float | None = None,
 ) -> PerfusionMaps:
     """CBF, CBV, MTT and Tmax of every voxel.
@@ -143,6 +178,7 @@ def perfusion_maps(
         dt_s: time between frames, s.
         threshold: fraction of the largest singular value under which components are dropped.
         delay_sensitive: deconvolve by ``deconvolve_causal``.
+        tikhonov: deconvolve by ``deconvolve_tikhonov``.
         reference_mtt_s: flow and Tmax are corrected for what the deconvolution makes of a tissue
             with this MTT (``reference_recovery``); None for no correction.
 
@@ -152,8 +188,8 @@ def perfusion_maps(
         (negative lags count as 0). Nothing is negative.
 
     Raises:
-        ValueError: shapes do not fit, dt_s is not positive, threshold is outside [0, 1), or the AIF
-            has no positive area.
+        ValueError: shapes do not fit, dt_s is not positive, threshold is outside [0, 1), both
+            ``tikhonov`` and ``delay_sensitive``, or the AIF has no positive area.
     """
     tissue, aif = np.asarray(tissue), np.asarray(aif)
     if tissue.ndim != 2 or aif.ndim != 1 or tissue.shape[1] != len(aif) or len(aif) < 3:
@@ -162,6 +198,8 @@ def perfusion_maps(
         )
     if not dt_s > 0 or not 0 <= threshold < 1:
         raise ValueError(f"need dt_s > 0 and 0 <= threshold < 1, found {dt_s} and {threshold}")
+    if tikhonov and delay_sensitive:
+        raise ValueError("tikhonov and delay_sensitive are two methods; choose one")
     area = float(aif.sum())
     if not area > 0:
         raise ValueError("the arterial input function has no positive area; pick another artery")
@@ -169,6 +207,7 @@ def perfusion_maps(
     cbv = np.maximum(100 * to_volume * tissue.sum(axis=1) / area, 0).astype(np.float32)
     cbf, tmax = np.empty_like(cbv), np.empty_like(cbv)
     method = deconvolve_causal if delay_sensitive else deconvolve
+    method = deconvolve_tikhonov if tikhonov else method
     invert = partial(method, aif=aif, dt_s=dt_s, threshold=threshold)
     known = Recovery()
     if reference_mtt_s is not None:

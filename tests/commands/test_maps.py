@@ -86,14 +86,15 @@ def test_chosen_vessels_and_mask_are_used(head, ctp, tmp_path):
     nibabel.save(nibabel.Nifti1Image(mask.T, OBLIQUE), tmp_path / "mask.nii")
     plain, chosen = tmp_path / "plain", tmp_path / "chosen"
     assert maps(ctp, "-o", plain) == 0
-    options = "--aif 24 26 0 --vof 32 51 1 --no-aif-scaling --frame-s 2".split()
+    options = "--aif 24 26 0 --vof 32 51 1 --no-aif-scaling --frame-s 2 --method tikhonov".split()
     assert maps(ctp, "-o", chosen, *options, "--brain-mask", tmp_path / "mask.nii") == 0
     first, second = record(plain), record(chosen)
     assert first["aif_source"] == "automatic" and second["aif_source"] == "given"
-    assert second["aif_voxels_xyz"].startswith("24 26 0; ")
+    assert second["aif_voxels_xyz"] == "24 26 0"
     assert second["aif_voxels_xyz"] != first["aif_voxels_xyz"]
-    assert second["vof_voxels_xyz"].startswith("32 51 1; ")
+    assert second["vof_voxels_xyz"] == "32 51 1"
     assert (first["frame_s"], second["frame_s"]) == (1.0, 2.0)
+    assert first["method"] == "svd" and second["method"] == "tikhonov"
     assert first["aif_scale"] > 1.3 and second["aif_scale"] == 1.0
     found = np.asarray(nibabel.load(chosen / "brain_mask.nii.gz").dataobj)
     np.testing.assert_array_equal(found.T, mask)

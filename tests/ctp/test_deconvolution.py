@@ -6,8 +6,10 @@ import pytest
 from nnunetv2_strokesynth.ctp.deconvolution import (
     BRAIN_DENSITY_G_PER_ML,
     HAEMATOCRIT_FACTOR,
+    METHODS,
     deconvolve,
     deconvolve_causal,
+    deconvolve_tikhonov,
     perfusion_maps,
 )
 from nnunetv2_strokesynth.phantom.hemodynamics import (
@@ -185,3 +187,44 @@ def test_reference_keeps_the_order_of_transit_times():
     assert mtt_s[0] == pytest.approx(4.0, rel=0.03)
     # Long transits lose less to the filter, so that what is corrected for short ones is too much.
     assert 5.0 < mtt_s[1] <= 8.0 and 8.0 < mtt_s[2] <= 16.0
+
+
+def test_tikhonov_equals_the_explicit_least_squares():
+    """min |A k - c|^2 + l^2 |k|^2 with the block-circulant matrix A, by the normal equations."""
+    rng = np.random.default_rng(1)
+    n, dt_s, threshold = 12, 1.5, 0.2
+    aif = gamma_variate(np.arange(n) * dt_s, 6.0, fwhm_s=5.0, alpha=3.0) * 100
+    tissue = rng.normal(size=(3, n))
+    padded = np.r_[aif, np.zeros(n)]
+    matrix = dt_s * np.stack([np.roll(padded, k) for k in range(2 * n)], axis=1)
+    damping = (threshold * np.linalg.norm(matrix, 2)) ** 2 * np.eye(2 * n)
+    right = matrix.T @ np.c_[tissue, np.zeros((3, n))].T
+    expected = np.linalg.solve(matrix.T @ matrix + damping, right).T
+    found = deconvolve_tikhonov(tissue, aif, dt_s, threshold=threshold)
+    assert np.allclose(found, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("frame_s", [1.0, 2.0])
+def test_tikhonov_adds_nothing_to_normal_tissue(frame_s):
+    """Tmax is the delay, within 0.5 s, and MTT right within a fifth.
+
+    The truncated SVD adds 1.3 s to the one and half to the other.
+    """
+    delays = np.array([0.0, 2.0, 6.0])
+    time_s = np.arange(N_FRAMES, dtype=float)
+    base = _curves(60.0, 4.0, 0.0)[0]
+    shifted = np.stack([np.interp(time_s - delay, time_s, base) for delay in delays])
+    every = int(frame_s)
+    curves, aif = shifted[:, ::every], _aif()[::every]
+    default, plain = (
+        perfusion_maps(curves, aif, frame_s, **METHODS[name]._asdict())
+        for name in ("tikhonov", "svd")
+    )
+    np.testing.assert_allclose(default.tmax, delays, atol=0.5)
+    np.testing.assert_allclose(default.mtt, 4.0, rtol=0.2)
+    assert plain.tmax[0] > 1.3 and plain.mtt[0] > 1.5 * 4.0
+
+
+def test_two_methods_at_once_are_refused():
+    with pytest.raises(ValueError, match="choose one"):
+        perfusion_maps(np.ones((1, 5)), np.ones(5), 1.0, tikhonov=True, delay_sensitive=True)
