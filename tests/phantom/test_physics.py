@@ -43,6 +43,8 @@ LARGE_CHANGES = {
     "stroke.old_probability": 0.5,
     "stroke.stenosis_probability": 0.6,
     "follow_up.shrinkage_share": 0.4,
+    "study.shrinkage_share": 0.4,
+    "study.volume_groups_ml.0.0": 0.9,
 }
 
 
