@@ -26,24 +26,20 @@ METHODS = {
         Method("stock_all_parts", "ArenaTrainer_StockAllParts", what="stock with all three"),
         *(
             Method(
-                name,
-                f"ArenaTrainer_{trainer}",
-                what=f"our networks, {what}",
-                synthesises=name != "plain_no_dwi",
+                f"ours_{name}", f"ArenaTrainer_{trainer}", what=f"ours, {what}", synthesises=True
             )
             for name, trainer, what in (
-                ("plain", "Plain", "the plans' norm, none of the tuned parts"),
-                ("plain_pseudo_dwi_alone", "PlainPseudoDWIAlone", "segmenting the pseudo-DWI"),
-                ("plain_no_dwi", "PlainNoDWI", "the segmenter alone"),
-                ("plain_paper_scale", "PlainPaperScale", "the paper's scale of the target"),
-                ("plain_batch_norm", "PlainBatchNorm", "batch norm"),
-                ("plain_synthesis_bn", "PlainSynthesisBatchNorm", "batch norm in the synthesis"),
-                ("plain_limited_rotation", "PlainLimitedRotation", "limited rotation"),
-                ("plain_fixed_intensities", "PlainFixedIntensities", "fixed intensities"),
-                ("plain_warm_up", "PlainWarmUp", "warm-up, then a tenth of L_s's gradient"),
-                ("plain_spread_context", "PlainSpreadContext", "a context encoder kept alive"),
+                ("pseudo_dwi_alone", "PseudoDWIAlone", "segmenting the pseudo-DWI alone"),
+                ("paper_scale", "PaperScale", "the paper's scale of the target"),
+                ("batch_norm", "BatchNorm", "batch norm"),
+                ("synthesis_bn", "SynthesisBatchNorm", "batch norm in the synthesis"),
+                ("limited_rotation", "LimitedRotation", "limited rotation"),
+                ("fixed_intensities", "FixedIntensities", "fixed intensities"),
+                ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
+                ("spread_context", "SpreadContext", "a context encoder kept alive"),
             )
         ),
+        Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),
         Method("strokesynth", OURS, what="our default", synthesises=True),
         Method("no_dwi", f"{OURS}_NoDWI", what="our default without DWI: the segmenter alone"),
         Method(

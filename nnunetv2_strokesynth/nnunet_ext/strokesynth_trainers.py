@@ -92,6 +92,7 @@ from nnunetv2_strokesynth.trainers.strokesynth import (  # noqa: F401
     StrokeSynthTrainer_FineTune,
     StrokeSynthTrainer_NoDWI,
     StrokeSynthTrainer_Surrogate,
+    StrokeSynthTrainer_Tuned,
 )
 
 # Gomez2023Trainer_MRI_ADC, Gomez2023Trainer_MRICW_ADC_TTP, ...

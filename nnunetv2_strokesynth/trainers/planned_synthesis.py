@@ -94,19 +94,26 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
             ValueError: the configuration is 3-D, or the number of channels is not the preset's.
         """
         cls._check_inputs(configuration_manager, num_input_channels)
+        segmenter_norm, synthesis_norm = cls._norms(configuration_manager.data_identifier)
         return planned_networks(
             configuration_manager.configuration["architecture"],
             cls.preset,
             num_output_channels,
             segmenter_inputs=cls.segmenter_inputs,
             synthesis_width=cls.synthesis_width,
-            synthesis_norm=cls.synthesis_norm,
-            segmenter_norm=cls.segmenter_norm,
+            synthesis_norm=synthesis_norm,
+            segmenter_norm=segmenter_norm,
             segmentation_gradient=cls.segmentation_gradient,
             with_context_encoder=cls.uses_dwi,
             make_context_encoder=cls._context_encoder,
             return_heads=enable_deep_supervision,
         )
+
+    @classmethod
+    def _norms(cls, data_identifier: str) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
+        """Hook: normalisation classes of segmenter and synthesis, for the plans' cases."""
+        del data_identifier
+        return cls.segmenter_norm, cls.synthesis_norm
 
     @classmethod
     def _context_encoder(cls) -> ContextEncoder:

@@ -7,29 +7,39 @@ from functools import partial
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, NOTHING
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
-from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
+from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, FramesAsOneVolume
 from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
-from nnunetv2_strokesynth.trainers.scan_weights import ScanWeights
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
 
-class StrokeSynthTrainer(
-    LimitedRotation, ThresholdCalibration, FixedIntensities, ScanWeights, PlannedSynthesisTrainer
-):
-    """Wang et al. 2020 with topology and recipe from nnU-Net's plans, and with what we measured.
+class StrokeSynthTrainer(FramesAsOneVolume, PlannedSynthesisTrainer):
+    """Wang et al. 2020 with topology, norm and recipe from nnU-Net's plans.
 
-    ``docs/explanation/results.md`` has the measurements behind each difference from the paper: the
-    segmenter sees all channels beside the pseudo-DWI; the gradient of L_s does not reach generator
-    and extractor; the generator is half as wide as the plans say, the extractor a quarter; batch
-    norm replaces switchable norm; intensity normalisation is fixed, rotation limited, and the
-    threshold calibrated (three mixins). A fourth one lets outlines that a machine has drawn count
-    less.
+    The segmenter sees all channels beside the pseudo-DWI. CTP frames and MIP of a scan share one
+    normalisation. ``docs/explanation/results.md`` says what was tried and left out:
+    ``StrokeSynthTrainer_Tuned`` has it.
     """
 
-    # Instance norm, the plans', removes how bright or how late a slice is as a whole.
+    @classmethod
+    def _norms(cls, data_identifier: str) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
+        if data_identifier.endswith(PHYSICAL_SUFFIX):  # a model of an earlier version: it predicts
+            return nn.BatchNorm2d, nn.BatchNorm2d
+        return super()._norms(data_identifier)
+
+
+class StrokeSynthTrainer_Tuned(
+    LimitedRotation, ThresholdCalibration, FixedIntensities, PlannedSynthesisTrainer
+):
+    """The recipe of earlier versions, which was chosen on the phantom and leads there only.
+
+    Intensity normalisation is fixed, rotation limited, the threshold calibrated (the three mixins),
+    and batch norm replaces the plans' norm.
+    """
+
     segmenter_norm: type[nn.Module] | None = nn.BatchNorm2d
     synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
 

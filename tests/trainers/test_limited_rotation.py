@@ -7,7 +7,7 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from nnunetv2.run.run_training import get_trainer_from_args
 
 
-def _trainer(name="StrokeSynthTrainer"):
+def _trainer(name="StrokeSynthTrainer_Tuned"):
     return get_trainer_from_args("18", "2d", 0, name, device=torch.device("cpu"))
 
 

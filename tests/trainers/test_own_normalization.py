@@ -1,4 +1,4 @@
-"""Fixed intensity normalisation in a trainer: its plans, its cases, and data that do not fit."""
+"""A normalisation of its own in a trainer: its plans, its cases, and data that do not fit."""
 
 import json
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
 
-from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
+from nnunetv2_strokesynth.trainers.own_normalization import OwnNormalization
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
 
 def _trainer(name="StrokeSynthTrainer"):
@@ -16,14 +17,36 @@ def _trainer(name="StrokeSynthTrainer"):
 def test_model_is_predicted_with_the_normalisation_it_learned_from(nnunet_folders):
     """nnUNetv2_predict goes by the plans in the model's folder."""
     for model, scheme, folder in (
-        (nnunet_folders.model, "CTNormalization", "nnUNetPlans_2d_physical"),
+        (nnunet_folders.model, "CTNormalization", "nnUNetPlans_2d_frames"),
         (nnunet_folders.preprocessed / "nnUNetPlans.json", "ZScoreNormalization", "nnUNetPlans_2d"),
     ):
         file = model / "plans.json" if model.is_dir() else model
         planned = json.loads(file.read_text())["configurations"]["2d"]
-        assert planned["normalization_schemes"][4] == scheme  # Tmax
+        assert planned["normalization_schemes"][5] == scheme  # the MIP
         assert planned["normalization_schemes"][1] == "ZScoreNormalization"  # CBF
         assert planned["data_identifier"] == folder
+
+
+def test_fixed_intensities_are_those_of_hu_and_seconds(nnunet_folders):
+    trainer = _trainer("StrokeSynthTrainer_Tuned")
+    assert trainer.preprocessed_dataset_folder.endswith("nnUNetPlans_2d_physical")
+    schemes = trainer.configuration_manager.normalization_schemes
+    assert schemes == [
+        "CTNormalization",
+        *["ZScoreNormalization"] * 2,
+        *["CTNormalization"] * 9,
+    ]
+
+
+def test_a_model_of_an_earlier_version_still_has_batch_norm(nnunet_folders):
+    """Its plans name the cases in fixed intensities, with which batch norm came."""
+    keys = {}
+    for name in ("StrokeSynthTrainer", "StrokeSynthTrainer_Tuned"):
+        trainer = _trainer(name)
+        args = (trainer.plans_manager, trainer.configuration_manager, 12, 2)
+        keys[name] = {*StrokeSynthTrainer.build_network_architecture(*args).state_dict()}
+    assert any("running_mean" in key for key in keys["StrokeSynthTrainer_Tuned"])
+    assert not any("running_mean" in key for key in keys["StrokeSynthTrainer"])
 
 
 def test_the_papers_synthesis_keeps_nnunets_normalisation_but_for_the_series(nnunet_folders):
@@ -44,6 +67,6 @@ def test_no_cases_are_made_of_other_channels(nnunet_folders, monkeypatch):
     trainer = _trainer()
     names = trainer.dataset_json["channel_names"]
     trainer.dataset_json["channel_names"] = {**names, "0": names["1"], "1": names["0"]}
-    monkeypatch.setattr(FixedIntensities, "_prepare_cases", lambda self: pytest.fail("made cases"))
+    monkeypatch.setattr(OwnNormalization, "_prepare_cases", lambda self: pytest.fail("made cases"))
     with pytest.raises(ValueError, match="preset wang2020"):
         trainer.initialize()

@@ -89,7 +89,7 @@ def test_without_any_dwi_a_papers_trainer_stops_and_names_the_other_trainer(
 
 def _stale_targets(raw_copy, nnunet_folders, preprocessed):
     """Targets as an earlier training left them."""
-    name = "nnUNetPlans_2d_physical_brain_targets"
+    name = "nnUNetPlans_2d_frames_brain_targets"
     target = preprocessed / nnunet_folders.preprocessed.name / name
     shutil.copytree(nnunet_folders.preprocessed / name, target)
     return target

@@ -47,7 +47,8 @@ def test_the_smallest_shift_among_the_good_ones():
 @pytest.fixture
 def trainer(nnunet_folders, monkeypatch):
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    trainer = get_trainer_from_args("18", "2d", 0, "StrokeSynthTrainer", device=torch.device("cpu"))
+    device = torch.device("cpu")
+    trainer = get_trainer_from_args("18", "2d", 0, "StrokeSynthTrainer_Tuned", device=device)
     trainer.initialize()
     return trainer
 

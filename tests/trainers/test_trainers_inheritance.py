@@ -13,27 +13,28 @@ from nnunetv2_strokesynth.papers.song2018.trainers import Song2018Trainer
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, OwnNormalization
+from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
 from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
-from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer_Tuned
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
 MIXINS = (LimitedRotation, ThresholdCalibration, FixedIntensities)
 TRAINERS = [value for value in vars(strokesynth_trainers).values() if inspect.isclass(value)]
 OF_PAPERS = [cls for cls in TRAINERS if ".papers." in cls.__module__]
-OF_PRODUCT = [cls for cls in TRAINERS if issubclass(cls, StrokeSynthTrainer)]
+OF_PRODUCT = [cls for cls in TRAINERS if issubclass(cls, PlannedSynthesisTrainer)]
 
 
 def test_every_trainer_belongs_to_a_paper_or_to_the_product_or_is_nnunets_own():
     assert {*OF_PAPERS, *OF_PRODUCT, StrokeSynthTrainer_Stock} == set(TRAINERS)
-    assert len(OF_PAPERS) == 112 and len(OF_PRODUCT) == 4
+    assert len(OF_PAPERS) == 112 and len(OF_PRODUCT) == 5
 
 
 @pytest.mark.parametrize("cls", OF_PAPERS)
 def test_a_papers_trainer_inherits_nothing_of_the_product(cls):
     assert issubclass(cls, PaperTrainer)
-    assert not set(cls.__mro__) & {StrokeSynthTrainer, *MIXINS}
+    assert not set(cls.__mro__) & {PlannedSynthesisTrainer, *MIXINS}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in TRAINERS if issubclass(cls, SynthesisTrainer)])
@@ -50,13 +51,14 @@ def test_a_papers_trainer_inherits_nothing_of_another_paper(cls):
 
 
 @pytest.mark.parametrize("cls", OF_PRODUCT)
-def test_the_products_trainers_have_all_optional_behaviours_and_nothing_of_a_paper(cls):
-    assert set(MIXINS) <= set(cls.__mro__)
+def test_of_the_products_trainers_one_has_the_optional_behaviours_and_none_is_a_papers(cls):
+    expected = set(MIXINS) if cls is StrokeSynthTrainer_Tuned else set()
+    assert set(MIXINS) & set(cls.__mro__) == expected
     assert not [base for base in cls.__mro__ if ".papers." in base.__module__]
 
 
 def test_mixins_act_before_the_trainer_that_they_are_added_to():
-    order = StrokeSynthTrainer.__mro__
+    order = StrokeSynthTrainer_Tuned.__mro__
     assert [cls for cls in order if cls in MIXINS] == list(MIXINS)
     assert max(order.index(cls) for cls in MIXINS) < order.index(SynthesisTrainer)
 

@@ -91,15 +91,15 @@ def test_withdrawals_between_two_folds_and_before_a_resumption(folders, read):
     fold_0, log = _train(0)
     assert f"withdrawn cases: none ({raw} was compared)" in log
     assert GONE in json.loads((fold_0 / "trained_cases.json").read_text())["train"]
-    assert _leftovers(preprocessed, GONE, "_physical")
+    assert _leftovers(preprocessed, GONE, "_frames")
     assert _leftovers(preprocessed, WITHOUT_DWI, "_targets")
 
     _withdraw(raw)
     with pytest.raises(ValueError, match=rf"fold 1 of .*{GONE} \(train; no images in {raw}\)"):
         _train(1)
-    assert not _leftovers(preprocessed, GONE, "_physical")
+    assert not _leftovers(preprocessed, GONE, "_frames")
     assert not _leftovers(preprocessed, GONE, "_targets")
-    assert not _leftovers(preprocessed, WITHOUT_DWI, "_physical_targets")
+    assert not _leftovers(preprocessed, WITHOUT_DWI, "_frames_brain_targets")
     assert _leftovers(preprocessed, GONE, "nnUNetPlans_2d")  # nnU-Net's own
 
     _take_out_of_splits(raw / "splits_final.json", preprocessed / "splits_final.json")
