@@ -13,14 +13,16 @@ from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_les
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, FramesAsOneVolume
 from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
+from nnunetv2_strokesynth.trainers.scan_weights import ScanWeights
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
 
-class StrokeSynthTrainer(FramesAsOneVolume, PlannedSynthesisTrainer):
+class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer):
     """Wang et al. 2020 with topology, norm and recipe from nnU-Net's plans.
 
     The segmenter sees all channels beside the pseudo-DWI. CTP frames and MIP of a scan share one
-    normalisation. ``docs/explanation/results.md`` says what was tried and left out:
+    normalisation. Outlines that a machine has drawn count less (``ScanWeights``).
+    ``docs/explanation/results.md`` says what was tried and left out:
     ``StrokeSynthTrainer_Tuned`` has it.
     """
 
@@ -32,7 +34,7 @@ class StrokeSynthTrainer(FramesAsOneVolume, PlannedSynthesisTrainer):
 
 
 class StrokeSynthTrainer_Tuned(
-    LimitedRotation, ThresholdCalibration, FixedIntensities, PlannedSynthesisTrainer
+    LimitedRotation, ThresholdCalibration, FixedIntensities, ScanWeights, PlannedSynthesisTrainer
 ):
     """The recipe of earlier versions, which was chosen on the phantom and leads there only.
 
