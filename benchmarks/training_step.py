@@ -102,7 +102,9 @@ def architecture(width: float) -> dict[str, Any]:
 
 def our_networks(plans: dict[str, Any]) -> StrokeSynthNet:
     """The networks as ``StrokeSynthTrainer`` builds them."""
-    configuration = SimpleNamespace(configuration={"architecture": plans}, patch_size=(0, 0))
+    configuration = SimpleNamespace(
+        configuration={"architecture": plans}, patch_size=(0, 0), data_identifier=""
+    )
     n_channels = len(PRESETS[PRESET].names)
     return StrokeSynthTrainer.build_network_architecture(None, configuration, n_channels, 2, True)
 

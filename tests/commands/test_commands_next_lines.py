@@ -273,7 +273,7 @@ def test_from_the_evaluation_to_the_final_lesions_by_the_printed_lines(
     gt, model = measured.raw / "labelsTr", measured.model
     folds = ("-f", 0, 1)
     report, tune = run("evaluate", "--gt", gt, "--pred", model, *folds, "-o", "evaluation")
-    assert _parsed(*report[1:]).model == model and tune[tune.index("-f") + 1 :][:2] == ["0", "1"]
+    assert _parsed(*report[1:]).models == [model] and tune[tune.index("-f") + 1 :][:2] == ["0", "1"]
     predict, postprocess = run(*tune[1:], "--workers", "1")
     assert predict[:7] == f"nnUNetv2_predict -d 18 -c 2d -tr {TRAINER}".split()
     assert "--save_probabilities" in predict

@@ -7,6 +7,7 @@ simulated scans, trainings last one epoch of one batch, and nnU-Net's commands u
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -160,9 +161,15 @@ def reader(tmp_path, pipeline, data_sets, phantom2024) -> Path:
         (data / f"ISLES{year}").symlink_to(pipeline.out / f"ISLES{year}_phantom")
     (data / "ISLES2024").symlink_to(phantom2024)
     (tmp_path / "demo_out").symlink_to(pipeline.out)
-    (series,) = (data / "ISLES2018" / "TESTING" / "case_1").glob("*4DPWI*/*.nii")
+    (series,) = _scan_of_a_frame_a_second(data / "ISLES2018").glob("*4DPWI*/*.nii")
     _compress(series, patient / "ctp.nii.gz")
     return tmp_path
+
+
+def _scan_of_a_frame_a_second(phantom: Path) -> Path:
+    """A case folder as the page on one scan has it: vendor A's frames are 1 s apart."""
+    cases = json.loads((phantom / "phantom.json").read_text())["cases"]["TRAINING"]
+    return phantom / "TRAINING" / next(scan["case"] for scan in cases if scan["vendor"] == "A")
 
 
 def _compress(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -10,22 +11,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn
+import SimpleITK as sitk
 
 import nnunetv2_strokesynth
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.input_channels import CtpChannels, CtpImages
 from nnunetv2_strokesynth.ctp.perfusion_window import PerfusionWindow
+from nnunetv2_strokesynth.evaluation.cases import case_files
 from nnunetv2_strokesynth.evaluation.columns import size_group
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.io.figure_file import png_bytes
 from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.io.placement import Grid, reference_of
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
+from nnunetv2_strokesynth.reporting.case_images import CaseFiles
 from nnunetv2_strokesynth.reporting.curve_figure import draw_curve
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice, dice_figure
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel, draw_rows
 from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
 from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
+from nnunetv2_strokesynth.reporting.side_by_side import System, collect, draw_systems
 from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
 PACKAGE = Path(nnunetv2_strokesynth.__file__).parent
@@ -117,6 +122,21 @@ def _perfusion(head):
     return draw_perfusion(computed, reference_of("series", grid), title=HOSTILE_NAME)
 
 
+def _systems(head):
+    """Two systems on one scan, from files."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for i, part in enumerate(("truth", "first", "second")):
+            mask = np.roll(head.brain & head.right, i, axis=2).astype(np.uint8)
+            (root / part).mkdir()
+            sitk.WriteImage(sitk.GetImageFromArray(mask), str(root / part / "case_1.nii.gz"))
+        truth = case_files(root / "truth")
+        systems = [System(HOSTILE_NAME, root / "first"), System("second", root / "second")]
+        found = collect(systems, truth, workers=1)
+        pred = found.predictions[HOSTILE_NAME]["case_1"]
+        return draw_systems(found, [CaseFiles("case_1", truth["case_1"], pred)])
+
+
 HISTORY = {"train/L_s": [3.0, 2.0, 1.0], "val/L_s": [4.0, 5.0, 6.0], f"train/{HOSTILE_NAME}": [1.0]}
 DRAW = {
     "volume_scatter": lambda head: figures.volume_scatter(_cases()),
@@ -130,6 +150,7 @@ DRAW = {
     "loss_figure": lambda head: loss_figure({"": HISTORY}),
     "draw_perfusion": _perfusion,
     "draw_page": _patient_page,
+    "draw_systems": _systems,
 }
 
 

@@ -29,6 +29,6 @@ def test_heads_stay_upright(nnunet_folders):
     assert flipped[0].tolist() == [3, 2, 1, 0]  # x is turned round, y is not
 
 
-def test_the_papers_trainer_keeps_nnunets_geometry(nnunet_folders):
-    trainer = _trainer("StrokeSynthTrainer_Wang2020")
+def test_the_default_keeps_nnunets_geometry(nnunet_folders):
+    trainer = _trainer("StrokeSynthTrainer")
     assert _transform(trainer, MirrorTransform).allowed_axes == (0, 1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
+from torch import nn
 from trainer_world import initialised, make_trainer, plans_and_dataset, quiet
 
 from nnunetv2_strokesynth.channels import PRESETS
@@ -169,7 +170,9 @@ def test_context_encoders_differ_in_what_learns_and_in_the_loss(nnunet_variables
     }
 
 
-@pytest.mark.parametrize("attributes", [{"segmenter_inputs": ("DWI^",)}, {"segmenter_norm": None}])
+@pytest.mark.parametrize(
+    "attributes", [{"segmenter_inputs": ("DWI^",)}, {"segmenter_norm": nn.BatchNorm2d}]
+)
 def test_a_candidate_changes_the_networks_by_attributes(nnunet_variables, attributes):
     ours, other = _meta(), _meta(**attributes)
     shapes = [
