@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from nnunetv2_strokesynth.nnunet_commands import (
     command_path,
@@ -26,6 +27,12 @@ pytest_plugins = [
     "reproduction_world",
     "volume_files",
 ]
+
+# The same draws in every run, and none is refused because the machine is busy.
+settings.register_profile(
+    "same_draws", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same_draws")
 
 # Before nnU-Net is imported anywhere: it reads these once.
 os.environ.setdefault("nnUNet_n_proc_DA", "0")
