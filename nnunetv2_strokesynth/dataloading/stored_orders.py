@@ -1,8 +1,8 @@
 """Whether all training cases are stored in one order of axes, before a training starts.
 
 ``strokesynth convert`` brings every scan to ``LPS`` and says so in ``dataset.json``. Version 0.1
-left each as it was stored, and other programs do, too. Augmentation keeps heads upright, so a
-network that learns from several orders learns each from a part of the cases.
+left each as it was stored, and other programs do, too. A network that learns from several orders
+learns where things lie in each of them from a part of the cases only.
 """
 
 from __future__ import annotations
