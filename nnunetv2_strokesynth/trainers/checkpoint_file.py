@@ -17,6 +17,9 @@ _NUMPY_NUMBERS = [
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict:
-    """The content of a checkpoint that nnU-Net wrote; tensors lie on ``device``."""
+    """The content of a checkpoint that nnU-Net wrote; tensors lie on ``device``.
+
+    They are read from the disk only when they are used: whoever wants the plans reads no weights.
+    """
     with torch.serialization.safe_globals(_NUMPY_NUMBERS):
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True, mmap=True)

@@ -1,5 +1,6 @@
 """Each network has a brake and a rate of its own, in all of nnU-Net's precisions."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,9 +60,13 @@ class _Scaler:
         self.calls.append("update")
 
 
-def _stepped(weight, scaler=None, norm=0.05, network=None):
-    """The steps of both parts with a weight on the generator's loss, and the loss."""
-    network = network or TwoParts()
+def _stepped(weight, scaler=None, norm=0.05, wrap=lambda network: network):
+    """The steps of both parts with a weight on the generator's loss, and the loss.
+
+    The trainer holds the wrapped network, as a compiled or a distributed one.
+    """
+    network = TwoParts()
+    wrapped = wrap(network)
     before = [p.detach().clone() for p in network.parameters()]
 
     def loss(output, target):
@@ -69,9 +74,9 @@ def _stepped(weight, scaler=None, norm=0.05, network=None):
 
     trainer = SimpleNamespace(
         device=torch.device("cpu"),
-        optimizer=torch.optim.SGD(network.parameters(), lr=RATE),
+        optimizer=torch.optim.SGD(wrapped.parameters(), lr=RATE),
         grad_scaler=scaler,
-        network=network,
+        network=wrapped,
         loss=loss,
     )
     parts = learning_parts(network)
@@ -79,6 +84,12 @@ def _stepped(weight, scaler=None, norm=0.05, network=None):
     outputs = training_step(trainer, batch, parts, dict.fromkeys(parts, norm))
     steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
     return {"generator": steps[:2], "segmenter": steps[2:4], "fixed": steps[4:]}, outputs["loss"]
+
+
+def _assert_alike(first, second):
+    for part in ("generator", "segmenter"):
+        for one, other in zip(first[part], second[part], strict=True):
+            torch.testing.assert_close(one, other)
 
 
 def _norm(steps):
@@ -111,54 +122,22 @@ def test_gradients_are_clipped_after_the_scaler_has_taken_its_factor_out():
     scaler = _Scaler()
     scaled, _ = _stepped(3.0, scaler)
     assert scaler.calls == ["scale", "unscale", "step", "update"]
-    for part in ("generator", "segmenter"):
-        for one, other in zip(plain[part], scaled[part], strict=True):
-            torch.testing.assert_close(one, other)
+    _assert_alike(plain, scaled)
 
 
 def test_a_compiled_network_steps_alike():
-    plain, _ = _stepped(3.0)
-    network = TwoParts()
-    compiled = torch.compile(network, backend="eager")
-    parts = learning_parts(compiled._orig_mod)
-    before = [p.detach().clone() for p in network.parameters()]
-    trainer = SimpleNamespace(
-        device=torch.device("cpu"),
-        optimizer=torch.optim.SGD(compiled.parameters(), lr=RATE),
-        grad_scaler=None,
-        network=compiled,
-        loss=lambda out, _: out[0].square().mean() + 3.0 * out[1].square().mean(),
-    )
-    batch = {"data": torch.arange(6.0).reshape(2, 3), "target": [torch.zeros(1)]}
-    training_step(trainer, batch, parts, dict.fromkeys(parts, 0.05))
-    steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
-    for one, other in zip(plain["generator"] + plain["segmenter"], steps, strict=False):
-        torch.testing.assert_close(one, other)
+    compiled, _ = _stepped(3.0, wrap=partial(torch.compile, backend="eager"))
+    _assert_alike(_stepped(3.0)[0], compiled)
 
 
 def test_a_distributed_network_steps_alike(tmp_path):
-    plain, _ = _stepped(3.0)
     store = f"file://{tmp_path / 'store'}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
     try:
-        network = TwoParts()
-        wrapped = nn.parallel.DistributedDataParallel(network)
-        parts = learning_parts(wrapped.module)
-        before = [p.detach().clone() for p in network.parameters()]
-        trainer = SimpleNamespace(
-            device=torch.device("cpu"),
-            optimizer=torch.optim.SGD(wrapped.parameters(), lr=RATE),
-            grad_scaler=None,
-            network=wrapped,
-            loss=lambda out, _: out[0].square().mean() + 3.0 * out[1].square().mean(),
-        )
-        batch = {"data": torch.arange(6.0).reshape(2, 3), "target": [torch.zeros(1)]}
-        training_step(trainer, batch, parts, dict.fromkeys(parts, 0.05))
+        distributed, _ = _stepped(3.0, wrap=nn.parallel.DistributedDataParallel)
     finally:
         torch.distributed.destroy_process_group()
-    steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
-    for one, other in zip(plain["generator"] + plain["segmenter"], steps, strict=False):
-        torch.testing.assert_close(one, other)
+    _assert_alike(_stepped(3.0)[0], distributed)
 
 
 def test_parts_may_have_rates_of_their_own():

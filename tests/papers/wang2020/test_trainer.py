@@ -95,23 +95,6 @@ def test_f_o_and_dwi_both_reach_the_segmenter():
     assert network.segmenter_indices == (1, 2, 3, 4)
 
 
-@pytest.fixture
-def trainer(nnunet_folders, monkeypatch):
-    """A function that makes a small, initialised trainer of a given name."""
-    monkeypatch.setenv("strokesynth_base_features", "4")
-    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-
-    def make(name, **attributes):
-        made = get_trainer_from_args("18", "2d", 0, f"StrokeSynthTrainer_{name}", device=CPU)
-        for attribute, value in attributes.items():
-            setattr(made, attribute, value)
-        torch.manual_seed(0)
-        made.initialize()
-        return made
-
-    return make
-
-
 def test_paper_plans_leave_nnunets_plans_alone(trainer, monkeypatch):
     made = trainer("Wang2020")
     monkeypatch.delenv("strokesynth_base_features")
