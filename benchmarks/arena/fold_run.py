@@ -43,6 +43,7 @@ from nnunetv2_strokesynth.trainers.environment import (
 
 CHECKPOINTS = ("final", "best")
 CANDIDATES = Path(__file__).resolve().parent / "candidates"
+REPOSITORY = Path(__file__).resolve().parents[2]
 ONE_THREAD = Path(__file__).resolve().parent / "one_thread.py"
 _EPOCH_TIME = re.compile(r"Epoch time: ([0-9.]+) s")
 
@@ -83,6 +84,8 @@ class FoldRun(NamedTuple):
         """The environment of its commands."""
         variables = environment(self.root, nnUNet_results=str(self.results))
         variables[EXT_TRAINER] += f"{os.pathsep}{CANDIDATES}"
+        paths = (str(REPOSITORY), variables.get("PYTHONPATH"))  # the candidates' own parts
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         if self.device == "cpu":  # one core for each run
             variables |= {"OMP_NUM_THREADS": "1", "nnUNet_n_proc_DA": "0"}
         return variables

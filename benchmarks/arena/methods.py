@@ -36,6 +36,33 @@ METHODS = {
                 ("limited_rotation", "LimitedRotation", "limited rotation"),
                 ("fixed_intensities", "FixedIntensities", "fixed intensities"),
                 ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
+                ("synthesis_channels", "SynthesisAllChannels", "all channels to the generator"),
+                (
+                    "synthesis_channels_bn",
+                    "SynthesisAllChannelsBatchNorm",
+                    "all channels to the generator, batch norm in the synthesis",
+                ),
+                (
+                    "synthesis_lesion_head",
+                    "SynthesisLesionHead",
+                    "the same and a head for the lesion on the generator's features",
+                ),
+                (
+                    "synthesis_adam",
+                    "SynthesisAdam",
+                    "all channels to the generator, batch norm and Adam in the synthesis",
+                ),
+                ("synthesis_all", "SynthesisAll", "all four of these"),
+                (
+                    "synthesis_lesion_weight",
+                    "SynthesisLesionWeight",
+                    "all channels, batch norm, a larger weight of the lesion in L_g",
+                ),
+                (
+                    "synthesis_lesion_share",
+                    "SynthesisLesionShare",
+                    "all channels, batch norm, half of L_g for the lesion",
+                ),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
             )
         ),

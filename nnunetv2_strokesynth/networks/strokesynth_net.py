@@ -20,6 +20,8 @@ EXTRACTOR_WIDTH = 0.5
 # Among the names of the segmenter's inputs, this one stands for what the generator makes; the
 # others are channels of the preset.
 PSEUDO_DWI = "DWI^"
+# Wang et al. 2020: F_o, the perfusion maps, and F_l, the MIP.
+PAPERS_GENERATOR_INPUTS = (*PERFUSION_MAPS, "MIP")
 
 
 def scale_gradient(x: torch.Tensor, share: float) -> torch.Tensor:
@@ -54,7 +56,8 @@ class StrokeSynthNet(nn.Module):
             then the pseudo-DWI.
         context_encoder: (B, 1, Y, X) -> (B, 16); None when no contextual loss is used.
         frame_indices: input channels that hold the CTP frames, in time order.
-        generator_indices: input channels for the generator: CBF, CBV, MTT, Tmax and the MIP.
+        generator_indices: input channels for the generator; CBF, CBV, MTT, Tmax and the MIP in the
+            paper.
         segmenter_indices: input channels that the segmenter sees besides the pseudo-DWI.
         segmentation_gradient: initial value of the attribute of that name.
         return_heads: initial value of the attribute of that name.
@@ -118,6 +121,7 @@ def planned_networks(
     num_output_channels: int,
     *,
     segmenter_inputs: Sequence[str] = (PSEUDO_DWI,),
+    generator_inputs: Sequence[str] = PAPERS_GENERATOR_INPUTS,
     synthesis_width: float = 1.0,
     synthesis_norm: type[nn.Module] | None = None,
     segmenter_norm: type[nn.Module] | None = None,
@@ -136,6 +140,7 @@ def planned_networks(
         num_output_channels: classes, background included.
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output. Without
             it there is no generator, and a ``ChannelSegmenter`` comes back.
+        generator_inputs: names of channels that the generator sees beside F_h.
         synthesis_width: factor on the generator's features; the extractor has half as many.
         synthesis_norm: normalisation class of generator and extractor; None takes the plans'.
         segmenter_norm: normalisation class of the segmenter; None takes the plans'.
@@ -164,7 +169,7 @@ def planned_networks(
     segmenter_indices = channels.index(*(n for n in segmenter_inputs if n != PSEUDO_DWI))
     if PSEUDO_DWI not in segmenter_inputs:
         return ChannelSegmenter(segmenter, segmenter_indices, return_heads=return_heads)
-    generator_indices = channels.index(*PERFUSION_MAPS, "MIP")
+    generator_indices = channels.index(*generator_inputs)
     image_net = partial(PlannedImageNet, architecture, norm_op=synthesis_norm)
     return StrokeSynthNet(
         image_net(channels.n_frames, width=EXTRACTOR_WIDTH * synthesis_width),

@@ -12,7 +12,11 @@ from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import NOTHING, PLANS_KEY
 from nnunetv2_strokesynth.dataloading.targets import TARGETS_RAW_FOLDER
 from nnunetv2_strokesynth.networks.context_encoder import ContextEncoder
-from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI, planned_networks
+from nnunetv2_strokesynth.networks.strokesynth_net import (
+    PAPERS_GENERATOR_INPUTS,
+    PSEUDO_DWI,
+    planned_networks,
+)
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 
 
@@ -52,6 +56,7 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
 
     Attributes:
         segmenter_inputs: names of channels; ``PSEUDO_DWI`` last is the generator's output.
+        generator_inputs: names of channels that the generator sees beside the extractor's feature.
         segmenter_norm, synthesis_norm: normalisation classes; None takes the plans'.
         synthesis_width: factor on the plans' features in the generator; the extractor has half.
         context_encoder: a key of ``CONTEXT_ENCODERS``.
@@ -62,6 +67,7 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
     preset = "wang2020"
     dwi_scale = BRAIN
     segmenter_inputs: tuple[str, ...] = (*PRESETS["wang2020"].names, PSEUDO_DWI)
+    generator_inputs: tuple[str, ...] = PAPERS_GENERATOR_INPUTS
     segmenter_norm: type[nn.Module] | None = None
     synthesis_norm: type[nn.Module] | None = None
     synthesis_width = 0.5
@@ -100,6 +106,7 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
             cls.preset,
             num_output_channels,
             segmenter_inputs=cls.segmenter_inputs,
+            generator_inputs=cls.generator_inputs,
             synthesis_width=cls.synthesis_width,
             synthesis_norm=synthesis_norm,
             segmenter_norm=segmenter_norm,

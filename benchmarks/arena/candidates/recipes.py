@@ -3,8 +3,16 @@
 nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets.
 """
 
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from benchmarks.arena.candidates.synthesis import (
+    LesionAwareGenerator,
+    LesionAwareLoss,
+    SgdAndAdam,
+    l2_of_lesion_and_rest,
+)
+from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
 from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
@@ -57,3 +65,81 @@ class ArenaTrainer_SpreadContext(StrokeSynthTrainer):
     """A context encoder whose vectors are kept apart."""
 
     context_encoder = "spread"
+
+
+class ArenaTrainer_SynthesisAllChannels(StrokeSynthTrainer):
+    """The generator sees all channels, the CT and the frames included, beside F_h."""
+
+    generator_inputs = PRESETS["wang2020"].names
+
+
+class ArenaTrainer_SynthesisAllChannelsBatchNorm(ArenaTrainer_SynthesisAllChannels):
+    """All channels to the generator; batch norm keeps their level over the slice."""
+
+    synthesis_norm = nn.BatchNorm2d
+
+
+class ArenaTrainer_SynthesisLesionHead(ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """The same; a head for the lesion reads the generator's last features, in training only."""
+
+    lesion_head_weight = 0.1
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The networks, with the head."""
+        network = super().build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        network.generator = LesionAwareGenerator(network.generator, num_output_channels)
+        return network
+
+    def _build_loss(self) -> nn.Module:
+        generator = self.unwrapped_network.generator
+        return LesionAwareLoss(super()._build_loss(), generator, self.lesion_head_weight)
+
+
+class _SynthesisByAdam(StrokeSynthTrainer):
+    """AdamW for all networks but the segmenter."""
+
+    synthesis_lr = 2e-3
+
+    def configure_optimizers(self):
+        """SGD for the segmenter, AdamW for the others, one schedule."""
+        optimizer, schedule = super().configure_optimizers()
+        both = SgdAndAdam(optimizer, self.synthesis_lr, self.initial_lr)
+        schedule.optimizer = schedule.schedule.optimizer = both
+        return both, schedule
+
+
+class ArenaTrainer_SynthesisAdam(_SynthesisByAdam, ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """All channels, batch norm and AdamW in the synthesis."""
+
+
+class ArenaTrainer_SynthesisAll(_SynthesisByAdam, ArenaTrainer_SynthesisLesionHead):
+    """All channels, batch norm, AdamW and the lesion's head in the synthesis."""
+
+
+class ArenaTrainer_SynthesisLesionWeight(ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """All channels, batch norm; four times the weight of other tissue in the lesion."""
+
+    foreground_weight = 4.0
+
+
+class ArenaTrainer_SynthesisLesionShare(ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """All channels, batch norm; the lesion has half of the loss, however small it is."""
+
+    def _build_loss(self) -> nn.Module:
+        loss = super()._build_loss()
+        loss._pixel = l2_of_lesion_and_rest
+        return loss

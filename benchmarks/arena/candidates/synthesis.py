@@ -1,0 +1,132 @@
+"""Parts that may help the generator, exchanged in ``StrokeSynthTrainer``: ``recipes`` combines.
+
+nnU-Net imports this file when it looks for trainers; there are none in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import SGD, AdamW
+
+from nnunetv2_strokesynth.losses.joint import JointLoss
+from nnunetv2_strokesynth.losses.precision import wide
+from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
+
+_ROOT_EPS = 1e-8
+_OUTSIDE = 1.0  # the largest weight outside the lesion (Eq. 9); inside it is larger
+
+
+class LesionAwareGenerator(nn.Module):
+    """A generator whose features are also read by a head for the lesion, in training only.
+
+    The image has a layer of its own, so that L_s may teach the features what a lesion looks like
+    without bending the image.
+
+    Args:
+        generator: made by ``planned_networks``.
+        classes: of the head.
+
+    Attributes:
+        lesion_logits: (B, C, Y, X), of the last call in training.
+    """
+
+    def __init__(self, generator: PlannedImageNet, classes: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.lesion = nn.Conv2d(generator.output.in_channels, classes, 1)
+        self.lesion_logits: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, Y, X) -> (B, 1, Y, X)."""
+        features = self.generator.unet(x)
+        self.lesion_logits = self.lesion(features) if torch.is_grad_enabled() else None
+        return self.generator.output(features)
+
+
+class LesionAwareLoss(nn.Module):
+    """``JointLoss`` and, in training, L_s of the generator's head for the lesion.
+
+    Args:
+        joint: the joint loss.
+        generator: not registered: its parameters belong to the network.
+        weight: of the head's L_s.
+    """
+
+    def __init__(self, joint: JointLoss, generator: LesionAwareGenerator, weight: float) -> None:
+        super().__init__()
+        self.joint = joint
+        self.segmentation = joint.segmentation
+        self.weight = weight
+        self._generator = (generator,)
+        self._head_loss = SegmentationLoss()
+        self.terms: dict[str, torch.Tensor] = {}
+
+    def forward(
+        self, output: torch.Tensor | Sequence[torch.Tensor], target: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """The loss as a scalar; arguments as of ``JointLoss``."""
+        loss = self.joint(output, target)
+        self.terms = dict(self.joint.terms)
+        logits = self._generator[0].lesion_logits
+        if logits is None or not torch.is_grad_enabled():
+            return loss
+        head = self._head_loss([logits], target)
+        self.terms["generator_L_s"] = head.detach()
+        return loss + self.weight * head
+
+
+def l2_of_lesion_and_rest(
+    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """The L2 norm of the error per pixel, of lesion and other pixels apart: their sum, (B,).
+
+    However small the lesion is, it has half of the loss. Arguments as of
+    ``weighted_l2_per_sample``; the lesion is where the weight exceeds 1.
+    """
+    squared = (wide(pred) - wide(target)).square().flatten(1)
+    lesion = (weight > _OUTSIDE).flatten(1)
+    total = torch.zeros_like(squared[:, 0])
+    for mask in (lesion, ~lesion):
+        mean = torch.where(mask, squared, 0.0).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
+        total = total + mean.add(_ROOT_EPS).sqrt()
+    return total
+
+
+class SgdAndAdam(SGD):
+    """nnU-Net's SGD for the first group of parameters, AdamW for the others.
+
+    Args:
+        sgd: of several groups, before its first step.
+        lr: Adam's rate where SGD's is ``sgd_lr``; it follows the same schedule.
+        sgd_lr: initial rate of SGD.
+    """
+
+    def __init__(self, sgd: SGD, lr: float, sgd_lr: float) -> None:
+        super().__init__(sgd.param_groups, **sgd.defaults)
+        self.factor = lr / sgd_lr
+        self.adam = AdamW([p for group in self.param_groups[1:] for p in group["params"]], lr=lr)
+
+    def step(self, closure: Any = None) -> Any:
+        """One step of both."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.factor * self.param_groups[0]["lr"]
+        self.adam.step()
+        for group in self.param_groups[1:]:
+            for parameter in group["params"]:
+                parameter.grad = None
+        return super().step(closure)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both states."""
+        return super().state_dict() | {"adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Both states."""
+        own = dict(state_dict)
+        self.adam.load_state_dict(own.pop("adam"))
+        super().load_state_dict(own)

@@ -1,0 +1,344 @@
+"""Does the segmenter rely on the pseudo-DWI? It is exchanged, and the lesion is predicted anew.
+
+    python -m benchmarks.arena.exchange ARENA_FOLDER [--methods strokesynth] [--folds 0]
+    python -m benchmarks.arena.exchange --model MODEL --images IMAGES --truth TRUTH [--folds 0]
+
+TRUTH holds ``labels`` and ``dwi`` of the scans in IMAGES. In place of its own pseudo-DWI each scan
+gets, one after the other, that of another patient (of the next scan in the list), its own brain's
+median everywhere in the brain, and its real DWI on the scale that the generator learned. All other
+channels stay. Printed are Dice, predicted volume and the paired difference to the scan's own
+pseudo-DWI, and how much of the prediction follows: of the voxels that the prediction with the own
+image and what the exchanged image stands for tell apart, the share that goes with the latter. That
+is the other patient's lesion as predicted for him, no lesion, or the true one. A segmenter that
+ignores the image has 0 %, one that sees nothing else nearly 100 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from torch import nn
+from tqdm import tqdm
+
+from benchmarks.arena.data import NAME, held_out_groups, truth_folder
+from benchmarks.arena.fold_run import CANDIDATES, begun_runs
+from benchmarks.arena.methods import METHODS
+from benchmarks.arena.run import settings_of
+from nnunetv2_strokesynth.dataloading.targets import preprocess_target
+from nnunetv2_strokesynth.evaluation.cases import case_files
+from nnunetv2_strokesynth.evaluation.matching import find_maps
+from nnunetv2_strokesynth.evaluation.metrics import dice, volume_ml
+from nnunetv2_strokesynth.evaluation.statistics import paired_difference
+from nnunetv2_strokesynth.evaluation.tables import markdown_grid
+from nnunetv2_strokesynth.evaluation.volumes import read_image, read_mask
+from nnunetv2_strokesynth.inference.heads import SynthesisHead
+from nnunetv2_strokesynth.inference.predictor import load_predictor, pseudo_dwi_record
+from nnunetv2_strokesynth.inference.synthesis import revert_preprocessing
+from nnunetv2_strokesynth.losses.synthesis import TISSUE
+from nnunetv2_strokesynth.networks.channel_segmenter import select_channels
+from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
+from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, users_environment
+
+OWN, OTHER, CONSTANT, REAL = "own", "another patient's", "brain's median", "real DWI"
+HEADER = (
+    "pseudo-DWI",
+    "scans",
+    "Dice %",
+    "difference to own [95 %]",
+    "predicted mL",
+    "difference to own [95 %]",
+    "prediction follows, %",
+)
+
+
+class _Outputs(NamedTuple):
+    """What nnU-Net's sliding window asks of a label manager: how many channels come out."""
+
+    num_segmentation_heads: int
+
+
+class SegmenterOnImage(nn.Module):
+    """The segmenter of a trained network on a given image in place of the pseudo-DWI.
+
+    The image is the last channel of the input, so that nnU-Net's tiles and mirrored passes take it
+    along: (B, C + 1, Y, X) -> logits.
+    """
+
+    def __init__(self, network: StrokeSynthNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C + 1, Y, X) -> logits (B, classes, Y, X)."""
+        inputs, indices = x[:, -1:], self.network.segmenter_indices
+        if indices:
+            inputs = torch.cat((select_channels(x, indices), inputs), dim=1)
+        return self.network.segmenter(inputs)
+
+    def load_state_dict(self, state_dict: dict, *args, **kwargs):
+        """The trained network's: nnU-Net's predictor loads one fold after the other through it."""
+        return self.network.load_state_dict(state_dict, *args, **kwargs)
+
+
+class Scan(NamedTuple):
+    """A held-out scan as nnU-Net has preprocessed it.
+
+    Attributes:
+        channels: ``(C, Z', Y', X')``.
+        brain: bool ``(Z', Y', X')``.
+        own: its pseudo-DWI, ``(Z', Y', X')``.
+        dwi: its real DWI on the pseudo-DWI's scale, the same shape.
+        lesion: the true one, bool, on the voxels of the label's file.
+        lesion_here: the same on nnU-Net's voxels.
+        spacing_mm: of ``lesion``.
+        properties: nnU-Net's.
+    """
+
+    channels: np.ndarray
+    brain: np.ndarray
+    own: np.ndarray
+    dwi: np.ndarray
+    lesion: np.ndarray
+    lesion_here: np.ndarray
+    spacing_mm: tuple[float, ...]
+    properties: dict
+
+
+def onto_shape(volume: np.ndarray, shape: Sequence[int], fill: float = 0.0) -> np.ndarray:
+    """A volume of another scan on a grid of another size, centred in the slice.
+
+    Args:
+        volume: ``(Z, Y, X)``.
+        shape: the wanted one. Slices are taken at the same share of the scan's height.
+        fill: for what the volume does not cover.
+    """
+    slices = (np.arange(shape[0]) * len(volume) / shape[0]).astype(int)
+    found = np.full(shape, fill, dtype=volume.dtype)
+    source, target = [], []
+    for have, want in zip(volume.shape[1:], shape[1:], strict=True):
+        size = min(have, want)
+        source.append(slice((have - size) // 2, (have - size) // 2 + size))
+        target.append(slice((want - size) // 2, (want - size) // 2 + size))
+    found[(slice(None), *target)] = volume[slices][(slice(None), *source)]
+    return found
+
+
+def follows(before: np.ndarray, after: np.ndarray, shown: np.ndarray) -> float:
+    """The share of voxels that go with the exchanged image where it matters.
+
+    Args:
+        before: bool, the prediction with the own image.
+        after: bool, that with the exchanged one.
+        shown: bool, the lesion that the exchanged image stands for.
+
+    Returns:
+        Among the voxels where ``before`` and ``shown`` differ, the share where ``after`` is as
+        ``shown``; NaN where they never differ.
+    """
+    differing = before != shown
+    return float((after == shown)[differing].mean()) if differing.any() else float("nan")
+
+
+class Exchange:
+    """A trained model whose pseudo-DWI can be exchanged.
+
+    Args:
+        predictor: of a network with a generator.
+    """
+
+    def __init__(self, predictor: nnUNetPredictor) -> None:
+        if not isinstance(predictor.network, StrokeSynthNet):
+            raise ValueError(f"{predictor.trainer_name} makes no pseudo-DWI to exchange")
+        self.predictor = predictor
+        self.scale = pseudo_dwi_record(predictor).scale
+        self.network = predictor.network
+        self.n_classes = predictor.label_manager.num_segmentation_heads
+
+    def _apply(self, network: nn.Module, n_outputs: int, volume: np.ndarray) -> np.ndarray:
+        self.predictor.network = network
+        self.predictor.label_manager = _Outputs(n_outputs)
+        inputs = torch.from_numpy(volume).float()
+        return self.predictor.predict_logits_from_preprocessed_data(inputs).float().numpy()
+
+    def read(
+        self, files: Sequence[Path], label: Path, dwi: Path, maps: Sequence[Path] = ()
+    ) -> Scan:
+        """Read and preprocess a scan and make its pseudo-DWI."""
+        plans, configuration = self.predictor.plans_manager, self.predictor.configuration_manager
+        reader = plans.image_reader_writer_class()
+        raw, properties = reader.read_images([str(path) for path in files])
+        truth = read_mask(label)
+        preprocessor = configuration.preprocessor_class(verbose=False)
+        data, here, properties = preprocessor.run_case_npy(
+            raw,
+            truth.array[None].astype(np.int8),
+            properties,
+            plans,
+            configuration,
+            self.predictor.dataset_json,
+        )
+        brain = np.any([read_image(path).array != 0 for path in maps], axis=0) if maps else None
+        target = preprocess_target(
+            read_image(dwi).array, properties, plans, configuration, scale=self.scale, brain=brain
+        )
+        head = SynthesisHead(self.network)
+        own = self._apply(head, len(head.outputs), data)[0]
+        tissue = target[0] > TISSUE
+        if brain is not None:  # it goes the target's way, on whose scale it stays 0 and 1
+            mask = brain.astype(np.float32)
+            tissue = preprocess_target(mask, properties, plans, configuration)[0] > 0.5
+        return Scan(
+            data, tissue, own, target[0], truth.array, here[0] > 0, truth.spacing_mm, properties
+        )
+
+    def predict(self, scan: Scan, image: np.ndarray) -> np.ndarray:
+        """Logits ``(classes, Z', Y', X')`` with an image in place of the pseudo-DWI."""
+        inputs = np.concatenate((scan.channels, image[None]))
+        return self._apply(SegmenterOnImage(self.network), self.n_classes, inputs)
+
+    def on_file(self, logits: np.ndarray, scan: Scan) -> np.ndarray:
+        """The lesion on the voxels of the label's file: bool ``(Z, Y, X)``."""
+        volume = revert_preprocessing(
+            logits,
+            scan.properties,
+            self.predictor.plans_manager,
+            self.predictor.configuration_manager,
+        )
+        return volume[1:].max(axis=0) > volume[0]
+
+
+def exchanged_images(scan: Scan, other: Scan, lesion_of_other: np.ndarray) -> dict[str, tuple]:
+    """What replaces the pseudo-DWI: name -> image and the lesion that it stands for."""
+    shape = scan.own.shape
+    level = np.median(scan.own[scan.brain]) if scan.brain.any() else 0.0
+    return {
+        OTHER: (onto_shape(other.own, shape), onto_shape(lesion_of_other, shape, False)),
+        CONSTANT: (
+            np.where(scan.brain, level, scan.own).astype(np.float32),
+            np.zeros(shape, dtype=bool),
+        ),
+        REAL: (scan.dwi, scan.lesion_here),
+    }
+
+
+def measure(exchange: Exchange, scans: Mapping[str, Scan]) -> pd.DataFrame:
+    """A row for each scan and image: Dice %, mL, share that follows."""
+    rows = []
+    logits = {
+        case_id: exchange.predict(scan, scan.own)
+        for case_id, scan in tqdm(scans.items(), "own pseudo-DWI", unit="scan")
+    }
+    lesions = {case_id: found[1:].max(axis=0) > found[0] for case_id, found in logits.items()}
+    names = [*scans]
+    partners = dict(zip(names, names[1:] + names[:1], strict=True))
+    for case_id, scan in tqdm(scans.items(), "exchanged", unit="scan"):
+        partner = partners[case_id]
+        rows.append(_row(exchange, scan, logits[case_id]) | {"case_id": case_id, "image": OWN})
+        images = exchanged_images(scan, scans[partner], lesions[partner])
+        for name, (image, shown) in images.items():
+            found = exchange.predict(scan, image)
+            after = found[1:].max(axis=0) > found[0]
+            row = _row(exchange, scan, found) | {"case_id": case_id, "image": name}
+            rows.append(row | {"follows": 100 * follows(lesions[case_id], after, shown)})
+    return pd.DataFrame(rows)
+
+
+def _row(exchange: Exchange, scan: Scan, logits: np.ndarray) -> dict[str, float]:
+    lesion = exchange.on_file(logits, scan)
+    return {
+        "dice": 100 * dice(scan.lesion, lesion),
+        "volume_ml": volume_ml(lesion, scan.spacing_mm),
+        "follows": float("nan"),
+    }
+
+
+def table(found: pd.DataFrame) -> list[list[str]]:
+    """The rows of the table, the own pseudo-DWI first."""
+    by_image = {column: found.pivot_table(index="case_id", columns="image", values=column)
+                for column in ("dice", "volume_ml")}  # fmt: skip
+    rows = []
+    for name in (OWN, OTHER, CONSTANT, REAL):
+        cells = [name, str(len(by_image["dice"]))]
+        for values in by_image.values():
+            cells.append(f"{values[name].mean():.1f}")
+            change = paired_difference(values[name].to_numpy(), values[OWN].to_numpy())
+            interval = f"{change.mean:+.1f} [{change.low:+.1f} to {change.high:+.1f}]"
+            cells.append("" if name == OWN else interval)
+        share = found.loc[found["image"] == name, "follows"].mean()
+        rows.append([*cells, "" if np.isnan(share) else f"{share:.0f}"])
+    return rows
+
+
+def exchange_model(
+    model: Path, images: Path, truth: Path, *, folds: Sequence[str], device: str
+) -> pd.DataFrame:
+    """All scans of a folder with a label and a DWI, for one trained model; see ``measure``."""
+    os.environ[EXT_TRAINER] = f"{users_environment()[EXT_TRAINER]}{os.pathsep}{CANDIDATES}"
+    predictor = load_predictor(model, folds=folds, device=torch.device(device))
+    exchange = Exchange(predictor)
+    n_channels = len(predictor.dataset_json["channel_names"])
+    ending = predictor.dataset_json["file_ending"]
+    labels, dwis = case_files(truth / "labels"), case_files(truth / "dwi")
+    maps = find_maps([*labels], images)
+    scans = {}
+    for case_id in tqdm(sorted(set(labels) & set(dwis)), "pseudo-DWI", unit="scan"):
+        files = [images / f"{case_id}_{number:04d}{ending}" for number in range(n_channels)]
+        scans[case_id] = exchange.read(files, labels[case_id], dwis[case_id], maps.get(case_id, ()))
+    return measure(exchange, scans)
+
+
+def _print(title: str, found: pd.DataFrame) -> None:
+    sys.stdout.write(f"{title}\n\n{markdown_grid(HEADER, table(found))}\n")
+
+
+def main() -> None:
+    """Print a table for each method and group of held-out scans."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="of an arena")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["strokesynth"])
+    parser.add_argument("--folds", nargs="+", default=["0"])
+    parser.add_argument("--device", default="cuda", help="default: %(default)s")
+    for name in ("model", "images", "truth"):
+        parser.add_argument(f"--{name}", type=Path, help="in place of an arena")
+    args = parser.parse_args()
+    if args.folder is None:
+        if None in (args.model, args.images, args.truth):
+            parser.error("name the folder of an arena, or --model, --images and --truth")
+        found = exchange_model(
+            args.model, args.images, args.truth, folds=args.folds, device=args.device
+        )
+        _print(f"{args.model.name}.", found)
+        return
+    root = args.folder.resolve()
+    settings = settings_of(root, {})
+    for name in args.methods:
+        runs = [
+            run for run in begun_runs(root, settings, METHODS[name]) if str(run.fold) in args.folds
+        ]
+        frames = [
+            exchange_model(
+                run.model.parent,
+                root / "nnUNet_raw" / NAME / "imagesTs",
+                truth_folder(root),
+                folds=[str(run.fold)],
+                device=args.device,
+            )
+            for run in runs
+        ]
+        found = pd.concat(frames)
+        groups = held_out_groups(found["case_id"].unique(), root, settings)
+        for title, group in groups.items():
+            _print(f"{name}. {title}.", found[found["case_id"].isin(group)])
+
+
+if __name__ == "__main__":
+    main()
