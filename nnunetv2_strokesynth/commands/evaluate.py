@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> None:
     matched = [_matched(args, folder) for folder in folders]
     pairs = [_pairs(args, found, images=k == 0) for k, found in enumerate(matched)]
     frames, sets = [], {}
-    for name, folder, found, own in zip(_names(args), folders, matched, pairs, strict=True):
-        frames.append(measure_cases(own, predictions=name, workers=args.workers))
-        sets[name] = describe_set(folder, found)
+    cautions = [_caution(args), ""]  # of --pred, to which the pseudo-DWI belongs
+    for k, (name, folder) in enumerate(zip(_names(args), folders, strict=True)):
+        frames.append(measure_cases(pairs[k], predictions=name, workers=args.workers))
+        sets[name] = describe_set(folder, matched[k], caution=cautions[k])
     cases = pd.concat(frames, ignore_index=True)
     with result_folder(args.output, overwrite=args.overwrite, is_ours=is_output) as folder:
         write_tables(folder, cases, sets, seed=args.seed)
@@ -125,10 +126,7 @@ def _pairs(args: argparse.Namespace, matched: Matched, *, images: bool) -> list[
                 len(by_case) - len(maps),
                 len(by_case),
             )
-        record = read_record(args.pseudo_dwi)
-        scale = record.scale
-        if record.caution:
-            logger.warning("%s: %s", args.pseudo_dwi, record.caution)
+        scale = read_record(args.pseudo_dwi).scale
     pairs = []
     for i in ids:
         dwi, pseudo_dwi = by_case.get(i, (None, None))
@@ -138,6 +136,16 @@ def _pairs(args: argparse.Namespace, matched: Matched, *, images: bool) -> list[
             CasePair(i, gt[i], pred.files[i], fold, maps=maps.get(i, ()), scale=scale, **images_of)
         )
     return pairs
+
+
+def _caution(args: argparse.Namespace) -> str:
+    """Why the images given as pseudo-DWI are none, as a warning, too; else empty."""
+    from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import read_record
+
+    caution = "" if args.pseudo_dwi is None else read_record(args.pseudo_dwi).caution
+    if caution:
+        logger.warning("%s: %s", args.pseudo_dwi, caution)
+    return caution
 
 
 def _draw(folder: Path, cases: pd.DataFrame) -> None:

@@ -41,9 +41,16 @@ def is_output(name: str) -> bool:
     return name in OUTPUTS or name in EARLIER_OUTPUTS
 
 
-def describe_set(folder: Path, matched: Matched) -> dict[str, Any]:
-    """What ``summary.json`` says about one set of predictions beside its numbers."""
-    return {
+def describe_set(folder: Path, matched: Matched, *, caution: str = "") -> dict[str, Any]:
+    """What ``summary.json`` says about one set of predictions beside its numbers.
+
+    Args:
+        folder: of the predictions.
+        matched: the cases.
+        caution: a sentence about a pseudo-DWI that is none, see ``PseudoDwiRecord``.
+    """
+    about = {"pseudo_dwi_caution": caution} if caution else {}
+    return about | {
         "folder": folder,
         "n_cases": len(matched.case_ids),
         "missing_cases": matched.missing,
@@ -104,6 +111,8 @@ def _markdown(tables: list[Table], sets: dict[str, dict[str, Any]], cases: pd.Da
         if about["missing_folds"]:
             line += f"; folds without predictions: {', '.join(about['missing_folds'])}"
         lines.append(line)
+        caution = about.get("pseudo_dwi_caution")
+        lines += [f"  - what was given as pseudo-DWI is none: {caution}"] if caution else []
         lines += _about_threshold(cases[cases["predictions"] == name])
     lines += ["", RULES, "", *map(to_markdown, tables)]
     lines += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})\n" for name in PICTURES]

@@ -176,6 +176,12 @@ def test_a_pseudo_dwi_that_is_none_is_said(data, caplog):
     images = ("--dwi", str(data / "dwi"), "--pseudo-dwi", str(data / "pseudo"))
     assert _evaluate(data, *images) == 0
     assert "no pseudo-DWI" in caplog.text
+    assert "given as pseudo-DWI is none: this model learned" in (
+        data / "out" / "summary.md"
+    ).read_text(encoding="utf-8")
+    summary = json.loads((data / "out" / "summary.json").read_text(encoding="utf-8"))
+    (about,) = summary["predictions"].values()
+    assert "learned from no DWI" in about["pseudo_dwi_caution"]
     (data / "pseudo" / "pseudo_dwi.json").write_text('{"scale": "median"}')
     assert _evaluate(data, *images, "--overwrite") == 2
 

@@ -3,14 +3,19 @@
 nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets.
 """
 
+from functools import partial
+
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
 from benchmarks.arena.candidates.synthesis import (
+    ForgetfulNet,
     LesionAwareGenerator,
     LesionAwareLoss,
     SgdAndAdam,
+    VotingNet,
     l2_of_lesion_and_rest,
+    l2_with_lesion_weight,
 )
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
@@ -143,3 +148,82 @@ class ArenaTrainer_SynthesisLesionShare(ArenaTrainer_SynthesisAllChannelsBatchNo
         loss = super()._build_loss()
         loss._pixel = l2_of_lesion_and_rest
         return loss
+
+
+class _LesionWeight(StrokeSynthTrainer):
+    """A weight of the lesion in L_g alone; L_s keeps the paper's."""
+
+    lesion_weight = 4.0
+
+    def _joint_loss(self, segmentation):
+        loss = super()._joint_loss(segmentation)
+        loss._pixel = partial(l2_with_lesion_weight, lesion=self.lesion_weight)
+        return loss
+
+
+class ArenaTrainer_LesionInL2(_LesionWeight, ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """All channels, batch norm; lesion times 4 in L_g alone."""
+
+
+class ArenaTrainer_LesionInL2By8(ArenaTrainer_LesionInL2):
+    """All channels, batch norm; lesion times 8 in L_g alone."""
+
+    lesion_weight = 8.0
+
+
+class ArenaTrainer_LesionInL2Adam(_SynthesisByAdam, ArenaTrainer_LesionInL2):
+    """All channels, batch norm, AdamW; lesion times 4 in L_g alone."""
+
+
+class ArenaTrainer_LesionInL2Head(_LesionWeight, ArenaTrainer_SynthesisLesionHead):
+    """All channels, batch norm, a head for the lesion; lesion times 4 in L_g alone."""
+
+
+class ArenaTrainer_LesionInL2Vote(ArenaTrainer_LesionInL2Head):
+    """The same; the head has a vote in prediction."""
+
+    lesion_head_weight = 0.3
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The networks, with both votes."""
+        network = super().build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        network.__class__ = VotingNet
+        return network
+
+
+class ArenaTrainer_LesionInL2Forgetful(ArenaTrainer_LesionInL2):
+    """All channels, batch norm, lesion times 4 in L_g; half of the samples without pseudo-DWI."""
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The networks, with a segmenter that sometimes does without the image."""
+        network = super().build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        network.__class__ = ForgetfulNet
+        return network

@@ -15,7 +15,9 @@ from torch.optim import SGD, AdamW
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.precision import wide
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.losses.synthesis import weighted_l2_per_sample
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
+from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
 
 _ROOT_EPS = 1e-8
 _OUTSIDE = 1.0  # the largest weight outside the lesion (Eq. 9); inside it is larger
@@ -44,8 +46,47 @@ class LesionAwareGenerator(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, in_channels, Y, X) -> (B, 1, Y, X)."""
         features = self.generator.unet(x)
-        self.lesion_logits = self.lesion(features) if torch.is_grad_enabled() else None
+        self.lesion_logits = self.lesion(features)
         return self.generator.output(features)
+
+
+class VotingNet(StrokeSynthNet):
+    """A network whose generator is ``LesionAwareGenerator``: in prediction both have a vote.
+
+    In training each learns by its own L_s; the logits of a prediction are their mean.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
+        """As of ``StrokeSynthNet``."""
+        output = super().forward(x)
+        if self.return_heads or torch.is_grad_enabled():
+            return output
+        return (output + self.generator.lesion_logits) / 2
+
+
+class ForgetfulNet(StrokeSynthNet):
+    """A network whose segmenter does without the pseudo-DWI in half of the training samples.
+
+    The generator's image of a training scan is better than that of a new one. A segmenter that sees
+    it in every sample trusts it more than it deserves. A missing image is one of zeros.
+    """
+
+    share = 0.5
+
+    def synthesize(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As of ``StrokeSynthNet``."""
+        pseudo_dwi, feature = super().synthesize(x)
+        self.kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.share
+        return pseudo_dwi, feature
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
+        """As of ``StrokeSynthNet``."""
+        if not torch.is_grad_enabled():
+            return super().forward(x)
+        pseudo_dwi, feature = self.synthesize(x)
+        shown = torch.where(self.kept, pseudo_dwi.detach(), 0.0)
+        others = [x[:, index : index + 1] for index in self.segmenter_indices]
+        return self.segmenter(torch.cat((*others, shown), dim=1)), pseudo_dwi, feature
 
 
 class LesionAwareLoss(nn.Module):
@@ -95,6 +136,13 @@ def l2_of_lesion_and_rest(
         mean = torch.where(mask, squared, 0.0).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
         total = total + mean.add(_ROOT_EPS).sqrt()
     return total
+
+
+def l2_with_lesion_weight(
+    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, *, lesion: float
+) -> torch.Tensor:
+    """``weighted_l2_per_sample`` with a weight of the lesion that L_s does not have, (B,)."""
+    return weighted_l2_per_sample(pred, target, torch.where(weight > _OUTSIDE, lesion, weight))
 
 
 class SgdAndAdam(SGD):
