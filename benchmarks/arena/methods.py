@@ -73,6 +73,12 @@ METHODS = {
                     "LesionInL2Forgetful",
                     "channels, BN, lesion x 4 in L_g, half of the samples without pseudo-DWI",
                 ),
+                ("l2_lesion_all", "LesionInL2All", "channels, BN, lesion x 4 in L_g, Adam, head"),
+                (
+                    "l2_lesion_adam_forgetful",
+                    "LesionInL2AdamForgetful",
+                    "channels, BN, lesion x 4, Adam, half of the samples without pseudo-DWI",
+                ),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
             )
         ),

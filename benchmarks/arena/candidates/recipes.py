@@ -227,3 +227,11 @@ class ArenaTrainer_LesionInL2Forgetful(ArenaTrainer_LesionInL2):
         )
         network.__class__ = ForgetfulNet
         return network
+
+
+class ArenaTrainer_LesionInL2All(_SynthesisByAdam, ArenaTrainer_LesionInL2Head):
+    """All channels, batch norm, AdamW, a head for the lesion; lesion times 4 in L_g alone."""
+
+
+class ArenaTrainer_LesionInL2AdamForgetful(_SynthesisByAdam, ArenaTrainer_LesionInL2Forgetful):
+    """All channels, batch norm, AdamW, lesion times 4; half of the samples without pseudo-DWI."""
