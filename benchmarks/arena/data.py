@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,11 +127,16 @@ def narrow_plans(root: Path, name: str, settings: Settings) -> None:
     """Write plans with the arena's batch size and width; the preprocessed data are the same."""
     folder = root / "nnUNet_preprocessed" / NAME
     plans = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    plans["plans_name"] = plans_name(name)
+    write_json(folder / f"{plans_name(name)}.json", narrowed(plans, plans_name(name), settings))
+
+
+def narrowed(plans: dict, name: str, settings: Settings) -> dict:
+    """Plans under another name, with the arena's batch size and width."""
+    plans = deepcopy(plans) | {"plans_name": name}
     planned = plans["configurations"]["2d"]
     planned["batch_size"] = settings.batch_size
     kwargs = planned["architecture"]["arch_kwargs"]
     kwargs["features_per_stage"] = [
         max(1, round(settings.features * features)) for features in kwargs["features_per_stage"]
     ]
-    write_json(folder / f"{plans_name(name)}.json", plans)
+    return plans

@@ -86,6 +86,17 @@ METHODS = {
         Method("strokesynth", OURS, what="our default", synthesises=True),
         Method("no_dwi", f"{OURS}_NoDWI", what="our default without DWI: the segmenter alone"),
         Method(
+            "soft_labels",
+            "ArenaTrainer_SoftLabels",
+            what="our default, machine outlines as probabilities",
+            synthesises=True,
+        ),
+        Method(
+            "no_dwi_soft_labels",
+            "ArenaTrainer_NoDWISoftLabels",
+            what="no_dwi, machine outlines as probabilities",
+        ),
+        Method(
             "slnet", f"{OURS}_LossWCEHGD", what="Wang et al.'s SLNet and recipe on perfusion maps"
         ),
     )

@@ -118,7 +118,8 @@ def finish_all(runs: Sequence[FoldRun], checkpoints: Sequence[str], *, jobs: int
                 future.cancel()
 
 
-def _add_settings(options: argparse._ArgumentGroup) -> None:
+def add_settings(options: argparse._ArgumentGroup) -> None:
+    """An option for each of the arena's settings."""
     for name, default in Settings()._asdict().items():
         option = "--" + name.replace("_", "-")
         if isinstance(default, tuple):
@@ -147,7 +148,7 @@ def main() -> None:
         help="that predict the held-out scans (both)",
     )
     parser.add_argument("--table", action="store_true", help="train nothing, write the table")
-    _add_settings(parser.add_argument_group("settings, of a new arena"))
+    add_settings(parser.add_argument_group("settings, of a new arena"))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     root = args.folder.resolve()

@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folds that get outlines; fewer need fewer readers (default: all)",
     )
     add(
+        "--readers",
+        metavar="N",
+        type=int,
+        help="readers that outline for a fold, at least 2: with 5 folds, 2 need 5 trainings in "
+        "all (default: those of all pairs of folds, 4 for each of 5 folds, 10 trainings)",
+    )
+    add(
         "--min-agreement",
         metavar="A",
         type=float,
@@ -99,7 +106,9 @@ def run(args: argparse.Namespace) -> None:
     scans = scans_of(data)
     corrections = find_corrections(args.corrections, scans.unoutlined)
     refuse_existing_folder(folder, args.overwrite, is_ours, record=OUTLINES_TABLE)
-    readers = plan_readers(data.splits, scans.outlined, data.patients, folds=args.folds)
+    readers = plan_readers(
+        data.splits, scans.outlined, data.patients, folds=args.folds, per_fold=args.readers
+    )
     own = ReaderRun(
         reader_id, reader_folder.name, roots, args.trainer, args.configuration, args.device
     )
@@ -244,10 +253,16 @@ def _say_result(
     args: argparse.Namespace, folder: Path, written: Written, measured: list[Measured]
 ) -> None:
     """How many outlines are used, what to look at, and how to train."""
-    from nnunetv2_strokesynth.outlining.outlines import summary
+    from nnunetv2_strokesynth.outlining.outlines import CORRECTED, USED, summary
 
     for word, number in summary(written.proposals).items():
         logger.info("%d outlines %s", number, word)
+    if not any(one.verdict in (USED, CORRECTED) for one in written.proposals):
+        logger.warning(
+            "warning: no outline is used, so that the new data set is the outlined scans alone; "
+            "look at the readers' outlines, train the readers longer (-tr), correct outlines, or "
+            "lower --min-agreement"
+        )
     if not measured:
         logger.warning("warning: no outlined scan is unseen by two readers: their Dice is unknown")
     logger.info("%s", folder)

@@ -1,4 +1,4 @@
-"""A preprocessed data set whose cases carry their DWI as the last image channel."""
+"""A preprocessed data set whose cases carry their DWI, or soft labels, as the last channel."""
 
 from __future__ import annotations
 
@@ -63,13 +63,23 @@ def _opened(path: str, mtime_ns: int) -> blosc2.NDArray:  # noqa: ARG001  (a new
 class PairedDataset:
     """nnU-Net's data set with the DWI appended to every case: NaN if a case has none.
 
+    Soft labels are appended alike, to nnU-Net's data set or to one that has the DWI.
+
     Args:
-        dataset: the preprocessed cases as nnU-Net reads them.
-        folder: the preprocessed targets (``dataloading.targets``).
+        dataset: the preprocessed cases.
+        folder: the preprocessed targets (``dataloading.targets``) or soft labels.
         cases_with_target: the cases whose DWI exists.
+        what: of the folder, for messages.
     """
 
-    def __init__(self, dataset: nnUNetBaseDataset, folder: Path, cases_with_target: list[str]):
+    def __init__(
+        self,
+        dataset: nnUNetBaseDataset | PairedDataset,
+        folder: Path,
+        cases_with_target: list[str],
+        what: str = "DWI",
+    ):
+        self.what = what
         self.dataset = dataset
         self.folder = folder
         self.cases_with_target = frozenset(cases_with_target)
@@ -85,8 +95,9 @@ class PairedDataset:
         dwi = self._load_target(case_id) if case_id in self.cases_with_target else None
         if dwi is not None and tuple(dwi.shape[1:]) != tuple(image.shape[1:]):
             raise ValueError(
-                f"{case_id}: the DWI in {self.folder} has shape {tuple(dwi.shape[1:])}, the case "
-                f"has {tuple(image.shape[1:])}. Delete that folder and start the training again."
+                f"{case_id}: the {self.what} in {self.folder} has shape {tuple(dwi.shape[1:])}, "
+                f"the case has {tuple(image.shape[1:])}. Delete that folder and start the training "
+                "again."
             )
         return ChannelStack(image, dwi), labels, previous, properties
 

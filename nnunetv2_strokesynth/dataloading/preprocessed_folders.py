@@ -14,7 +14,9 @@ from typing import NamedTuple
 PHYSICAL_SUFFIX = "_physical"
 FRAMES_SUFFIX = "_frames"
 TARGETS_SUFFIX = "_targets"
-BRAIN_TARGETS_SUFFIX = f"_brain{TARGETS_SUFFIX}"  # ends alike, so it counts as targets everywhere
+# They end alike, so they count as targets everywhere.
+BRAIN_TARGETS_SUFFIX = f"_brain{TARGETS_SUFFIX}"
+SOFT_LABELS_SUFFIX = f"_soft{TARGETS_SUFFIX}"
 # A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
 RECORDS = "made_from"
 _LABELS = "gt_segmentations"
@@ -27,7 +29,7 @@ class PreprocessedFolders(NamedTuple):
 
     Attributes:
         physical: ours, with fixed intensities or with CTP frames as one volume.
-        targets: ours, with DWI targets.
+        targets: ours, with DWI targets and soft labels.
         nnunets: all others; ``gt_segmentations`` with copies of the labels is one of them.
     """
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import blosc2
 import numpy as np
+import torch
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
@@ -39,7 +40,7 @@ from nnunetv2_strokesynth.io.atomic import (
 
 TARGETS_RAW_FOLDER = "targetsTr"
 # A target takes seconds. A younger file may be one that another training is writing.
-_LEFTOVER_AGE_S = 3600.0
+LEFTOVER_AGE_S = 3600.0
 _SUFFIXES = {PAPER: TARGETS_SUFFIX, BRAIN: BRAIN_TARGETS_SUFFIX}
 
 
@@ -93,14 +94,49 @@ def preprocess_target(
             f"again, or put a DWI that is registered to the CT into {TARGETS_RAW_FOLDER}."
         )
     scaled = scale_dwi(dwi, scale, brain)
-    volume = scaled.transpose(plans_manager.transpose_forward)[None]
+    resample = configuration_manager.resampling_fn_data
+    volume = on_case_voxels(
+        scaled, properties, plans_manager, configuration_manager, resample=resample
+    )
+    return np.clip(volume, scaled.min(), scaled.max())
+
+
+def on_case_voxels(
+    volume: np.ndarray,
+    properties: dict,
+    plans_manager: PlansManager,
+    configuration_manager: ConfigurationManager,
+    *,
+    resample: Callable[..., np.ndarray | torch.Tensor],
+) -> np.ndarray:
+    """A raw volume on the voxels of its preprocessed case: transposed, cropped, resampled.
+
+    Args:
+        volume: ``(Z, Y, X)``, float, of the case's shape before cropping.
+        properties: the case's ``.pkl``.
+        resample: one of the functions of nnU-Net's configuration.
+
+    Returns:
+        float32 ``(1, Z', Y', X')``.
+    """
     crop = (slice(low, high) for low, high in properties["bbox_used_for_cropping"])
     inside = (slice(None), *crop)
-    volume = volume[inside]
+    cropped = volume.transpose(plans_manager.transpose_forward)[None][inside]
     old_spacing, new_spacing = spacings_mm(properties, plans_manager, configuration_manager)
-    shape = compute_new_shape(volume.shape[1:], old_spacing, new_spacing)
-    volume = configuration_manager.resampling_fn_data(volume, shape, old_spacing, new_spacing)
-    return np.clip(np.asarray(volume, dtype=np.float32), scaled.min(), scaled.max())
+    shape = compute_new_shape(cropped.shape[1:], old_spacing, new_spacing)
+    return np.asarray(resample(cropped, shape, old_spacing, new_spacing), dtype=np.float32)
+
+
+def source_fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> dict:
+    """What a volume beside a case depends on. If it differs from the record, it is made again."""
+    stat = source.stat()
+    return {
+        "source_bytes": stat.st_size,
+        "source_mtime_ns": stat.st_mtime_ns,
+        "shape_before_cropping": [int(size) for size in properties["shape_before_cropping"]],
+        "bbox": [[int(edge) for edge in edges] for edges in properties["bbox_used_for_cropping"]],
+        "target_spacing_mm": [float(value) for value in spacing],
+    }
 
 
 def _fingerprint(
@@ -111,16 +147,10 @@ def _fingerprint(
     scale: str,
     maps: Sequence[str],
 ) -> dict:
-    """What a target depends on. If it differs from the stored record, the target is made again."""
-    stat = source.stat()
     return {
         **_scale_record(scale),
         "maps": [[Path(path).stat().st_size, Path(path).stat().st_mtime_ns] for path in maps],
-        "source_bytes": stat.st_size,
-        "source_mtime_ns": stat.st_mtime_ns,
-        "shape_before_cropping": [int(size) for size in properties["shape_before_cropping"]],
-        "bbox": [[int(edge) for edge in edges] for edges in properties["bbox_used_for_cropping"]],
-        "target_spacing_mm": [float(value) for value in spacing],
+        **source_fingerprint(source, properties, spacing),
     }
 
 
@@ -145,7 +175,8 @@ def _brain_of_maps(reader: BaseReaderWriter, maps: Sequence[str]) -> np.ndarray 
     return np.any(np.nan_to_num(images) != 0, axis=0)
 
 
-def _store(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
+def store_volume(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
+    """Write ``(1, Z, Y, X)`` as nnU-Net stores images. Raises ``OSError`` if it cannot."""
     blocks, chunks = comp_blosc2_params(volume.shape, tuple(patch_size), volume.itemsize)
     volume = np.ascontiguousarray(volume)
     with atomic_file(path) as temporary:
@@ -196,7 +227,7 @@ def prepare_targets(
         OSError: a target cannot be written, as on a full disk.
     """
     folder = targets_folder(preprocessed_folder, scale)
-    remove_leftovers(folder, _LEFTOVER_AGE_S)
+    remove_leftovers(folder, LEFTOVER_AGE_S)
     if raw_folder is None:
         return _made_earlier(folder, case_ids, scale)
     maker = _TargetMaker(preprocessed_folder, folder, plans_manager, configuration_manager, scale)
@@ -257,5 +288,5 @@ class _TargetMaker(NamedTuple):
             )
         except ValueError as error:
             raise ValueError(f"{case_id}: {source}: {error}") from error
-        _store(volume, stored, self.configuration_manager.patch_size)
+        store_volume(volume, stored, self.configuration_manager.patch_size)
         write_json(record, fingerprint)

@@ -1,8 +1,9 @@
 """The two transforms that carry the DWI through nnU-Net's augmentation.
 
-The DWI arrives as the last image channel. ``SplitTarget`` moves it to batchgeneratorsv2's
-``regression_target``, which spatial transforms move along with the image and intensity transforms
-leave alone. ``PackTargets`` comes last and makes the list of targets that the joint loss reads.
+The DWI arrives as the last image channel; soft labels, where a trainer reads them, come after it.
+``SplitTarget`` moves both to batchgeneratorsv2's ``regression_target``, which spatial transforms
+move along with the image and intensity transforms leave alone. ``PackTargets`` comes last and makes
+the list of targets that the joint loss reads.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
 
 
 class SplitTarget(BasicTransform):
-    """``image (C + 1, Y, X)`` -> ``image (C, Y, X)`` and ``regression_target (1, Y, X)``."""
+    """``image (C + n, Y, X)`` -> ``image (C, Y, X)`` and ``regression_target (n, Y, X)``."""
+
+    def __init__(self, n: int = 1):
+        super().__init__()
+        self.n = n
 
     def apply(self, data_dict: dict, **params) -> dict:
         image = data_dict["image"]
-        data_dict["image"] = image[:-1].contiguous()
-        data_dict["regression_target"] = image[-1:].contiguous()
+        data_dict["image"] = image[: -self.n].contiguous()
+        data_dict["regression_target"] = image[-self.n :].contiguous()
         return data_dict
 
 
@@ -54,7 +59,8 @@ class PackTargets(BasicTransform):
 
     The weight map A (Wang et al. 2020, Eq. 9) is computed here, from the augmented labels, so that
     its distances are in pixels of the patch that the network sees. If the sample has no DWI and
-    there is no surrogate for it, the list is ``[labels, weight]``.
+    there is no surrogate for it, the list is ``[labels, weight]``. Soft labels (1, Y, X) stand
+    before the weight; they are NaN where the labels are all that there is.
 
     Args:
         weight_map: bool (Y, X) -> float32 (Y, X): the weights, or any other map made of the
@@ -63,9 +69,11 @@ class PackTargets(BasicTransform):
 
     Attributes:
         ignore_label: nnU-Net's label of what nobody has outlined, which is no lesion; or None.
+        soft_labels: whether the last regression target is the soft labels.
     """
 
     ignore_label: int | None = None
+    soft_labels = False
 
     def __init__(
         self,
@@ -82,10 +90,12 @@ class PackTargets(BasicTransform):
         if self.ignore_label is not None:
             lesion &= labels[0].numpy() != self.ignore_label
         weight = self.weight_map(lesion)
-        dwi = data_dict.pop("regression_target", None)
+        dwi, soft = data_dict.pop("regression_target", None), None
+        if self.soft_labels and dwi is not None:
+            dwi, soft = dwi[:-1] if len(dwi) > 1 else None, dwi[-1:]
         if self.surrogate is not None:
             dwi = torch.from_numpy(self.surrogate(lesion))[None]
-        targets = [labels, dwi, torch.from_numpy(weight)[None]]
+        targets = [labels, dwi, soft, torch.from_numpy(weight)[None]]
         data_dict["segmentation"] = [target for target in targets if target is not None]
         return data_dict
 
@@ -102,8 +112,9 @@ def with_targets(
     Args:
         augmentation: nnU-Net's transforms.
         pack: makes the list of targets, after all other transforms.
-        has_dwi: whether the last image channel is the DWI.
+        has_dwi: whether the last image channel, before soft labels, is the DWI.
         first: further augmentation, before nnU-Net's.
     """
-    split = [SplitTarget()] if has_dwi else []
+    n_targets = has_dwi + pack.soft_labels
+    split = [SplitTarget(n_targets)] if n_targets else []
     return ComposeTransforms([*split, *first, *augmentation.transforms, pack])

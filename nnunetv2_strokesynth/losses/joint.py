@@ -100,13 +100,14 @@ class JointLoss(nn.Module):
         Args:
             output: begins with logits (B, C, Y, X), pseudo-DWI (B, 1, Y, X) and feature
                 (B, 1, Y, X) or None; logits alone, as a tensor, give L_s.
-            target: [labels, DWI (NaN where a sample has none), weight map], (B, 1, Y, X) each.
+            target: [labels, DWI (NaN where a sample has none), weight map], (B, 1, Y, X) each;
+                soft labels may stand before the weight map.
         """
         segmentation = self.segmentation(output, target)
         self.terms = dict(self.segmentation.terms)
         if torch.is_tensor(output):
             return segmentation
-        labels, dwi, weight = target
+        labels, dwi, weight = target[0], target[1], target[-1]
         if self.segmentation.ignore_label is not None:
             labels = torch.where(labels == self.segmentation.ignore_label, 0, labels)
         dwi, valid = known_dwi(dwi)

@@ -21,16 +21,19 @@ def weighted_cross_entropy(
 
     Args:
         logits: (B, C, Y, X).
-        labels: (B, Y, X), integers from 0 to C - 1.
+        labels: (B, Y, X), integers from 0 to C - 1; or soft labels (B, C, Y, X), the probabilities
+            of the classes.
         weight: A of Eq. 9, (B, Y, X), positive.
 
     Returns:
         ``sum(A * CE) / sum(A)``, a scalar, at least 0. Without a lesion it is the cross entropy of
         the background.
 
-    Source: Wang et al. 2020, Eq. 12.
+    Source: Wang et al. 2020, Eq. 12. Soft labels are our addition: -sum_c Y^c log P^c.
     """
-    cross_entropy = F.cross_entropy(wide(logits), labels.long(), reduction="none")
+    logits = wide(logits)
+    labels = labels.to(logits.dtype) if labels.ndim == logits.ndim else labels.long()
+    cross_entropy = F.cross_entropy(logits, labels, reduction="none")
     weight = wide(weight)
     return (weight * cross_entropy).sum() / weight.sum()
 
@@ -42,7 +45,7 @@ def hardness_aware_dice_loss(
 
     Args:
         probs: (B, C, *spatial), softmax output.
-        onehot: the same shape, 0 or 1.
+        onehot: the same shape, 0 or 1; between them for soft labels.
         share: (B, *spatial), how much each voxel counts in the sums; None counts all alike.
 
     Returns:
@@ -104,16 +107,19 @@ class SegmentationBatch(NamedTuple):
     logits: torch.Tensor  # (B, C, *spatial), float32 or wider
     probs: torch.Tensor  # (B, C, *spatial), their softmax
     labels: torch.Tensor  # (B, *spatial), int64
-    onehot: torch.Tensor  # (B, C, *spatial), 0 or 1
+    onehot: torch.Tensor  # (B, C, *spatial), 0 or 1; between them for soft labels
     weight: torch.Tensor  # (B, *spatial), A of Eq. 9, times the share
     share: torch.Tensor | None = None  # (B, *spatial), how much the scans count; None: all alike
+    soft: bool = False  # whether there are soft labels, which ``labels`` does not know
 
 
 SegmentationTerm = Callable[[SegmentationBatch], torch.Tensor]
 
 # The summands of L_s, Eq. 11, under their names in the log.
 SEGMENTATION_TERMS: Mapping[str, SegmentationTerm] = {
-    "L_wce": lambda batch: weighted_cross_entropy(batch.logits, batch.labels, batch.weight),
+    "L_wce": lambda batch: weighted_cross_entropy(
+        batch.logits, batch.onehot if batch.soft else batch.labels, batch.weight
+    ),
     "L_hgd": lambda batch: hardness_aware_dice_loss(batch.probs, batch.onehot, batch.share),
 }
 
@@ -129,6 +135,7 @@ class SegmentationLoss(nn.Module):
 
     Attributes:
         ignore_label: voxels with this label count in no term; None where there is no such label.
+        soft_labels: whether ``target`` holds soft labels, which ``SEGMENTATION_TERMS`` read.
         scan_weights: (B,), positive, how much each sample counts in ``SEGMENTATION_TERMS``; set
             before each call, None for all alike.
         terms: after each call the detached ``L_s``, its summands (``L_wce``, ``L_hgd``) and the
@@ -145,6 +152,7 @@ class SegmentationLoss(nn.Module):
         self.summands = dict(summands)
         self.watched = dict(watched or {})
         self.ignore_label: int | None = None
+        self.soft_labels = False
         self.scan_weights: torch.Tensor | None = None
         self.terms: dict[str, torch.Tensor] = {}
 
@@ -156,9 +164,13 @@ class SegmentationLoss(nn.Module):
         Args:
             output: logits (B, C, Y, X), or a list that begins with them.
             target: begins with the labels (B, 1, Y, X) and ends with the weight map (B, 1, Y, X).
+                Soft labels, the probability of class 1 of 2, stand before the weight map. Where
+                they are NaN, the labels count.
         """
         logits = output if torch.is_tensor(output) else output[0]
         batch = _segmentation_batch(logits, target, self.scan_weights)
+        if self.soft_labels:
+            batch = _with_soft_labels(batch, target[-2][:, 0])
         if self.ignore_label is not None:
             batch = _without_ignored(batch, self.ignore_label)
             if not batch.labels.numel():  # nobody has outlined anything in this batch
@@ -173,6 +185,12 @@ class SegmentationLoss(nn.Module):
         return loss
 
 
+def _with_soft_labels(batch: SegmentationBatch, soft: torch.Tensor) -> SegmentationBatch:
+    """The probability of the lesion (B, *spatial) in place of 0 and 1, where it is known."""
+    lesion = torch.where(torch.isfinite(soft), soft.to(batch.onehot), batch.onehot[:, 1])
+    return batch._replace(onehot=torch.stack([1 - lesion, lesion], dim=1), soft=True)
+
+
 def _without_ignored(batch: SegmentationBatch, ignore_label: int) -> SegmentationBatch:
     """The voxels that do not have the ignored label, as one sample with one spatial axis."""
     counted = batch.labels != ignore_label
@@ -180,7 +198,7 @@ def _without_ignored(batch: SegmentationBatch, ignore_label: int) -> Segmentatio
     logits, probs, onehot = (volume.movedim(1, -1)[counted].T[None] for volume in volumes)
     share = None if batch.share is None else batch.share[counted][None]
     labels, weight = batch.labels[counted][None], batch.weight[counted][None]
-    return SegmentationBatch(logits, probs, labels, onehot, weight, share)
+    return SegmentationBatch(logits, probs, labels, onehot, weight, share, batch.soft)
 
 
 def _segmentation_batch(

@@ -46,6 +46,7 @@ def plan_readers(
     patients: Mapping[str, str],
     *,
     folds: Sequence[int] | None = None,
+    per_fold: int | None = None,
 ) -> Readers:
     """The readers that the folds of a data set need.
 
@@ -55,10 +56,15 @@ def plan_readers(
         outlined: the scans that have an outline and a DWI.
         patients: case id -> patient; a case that is not in it is a patient of its own.
         folds: for which folds outlines are wanted; None for the cross-validation's.
+        per_fold: how many readers a fold gets, at least 2: those that it shares with its
+            neighbours, so that two for each of F folds are F readers in all. None for those of all
+            pairs of folds.
 
     Raises:
         ValueError: there is no such fold, or fewer than two readers may outline for one.
     """
+    if per_fold is not None and per_fold < MIN_READERS:
+        raise ValueError(f"--readers {per_fold}: expected at least {MIN_READERS} for each fold")
     plain = [fold for fold, split in enumerate(splits) if not split.get("test")]
     wanted = plain if folds is None else list(dict.fromkeys(folds))
     unknown = [fold for fold in wanted if not 0 <= fold < len(splits)]
@@ -66,9 +72,9 @@ def plan_readers(
         raise ValueError(f"--folds {unknown[0]}: the data set has the folds 0 to {len(splits) - 1}")
     sets: dict[frozenset[str], None] = {}
     for fold in wanted:
-        for other in plain:
+        for other in sorted(_partners(fold, plain)[:per_fold]):
             both = {*splits[fold]["train"]} & {*splits[other]["train"]} & {*outlined}
-            if other != fold and both:
+            if both:
                 sets[frozenset(both)] = None
     readers = [Reader(number, learns_from) for number, learns_from in enumerate(sets)]
     of_fold = {}
@@ -77,6 +83,15 @@ def plan_readers(
         of_fold[fold] = [r for r in readers if has_not_seen(r, held_out, patients)]
         _check_number(fold, of_fold[fold], n_folds=len(plain))
     return Readers(readers, of_fold)
+
+
+def _partners(fold: int, plain: Sequence[int]) -> list[int]:
+    """The other folds, neighbours first: the next, the one before, the next but one and so on."""
+    if fold not in plain:
+        return [*plain]
+    place, n = plain.index(fold), len(plain)
+    steps = (step for distance in range(1, n) for step in (distance, -distance))
+    return list(dict.fromkeys(plain[(place + step) % n] for step in steps))[: n - 1]
 
 
 def held_out_scans(split: Mapping[str, Sequence[str]], outlined: Sequence[str]) -> list[str]:

@@ -265,6 +265,7 @@ def test_a_person_corrects_outlines(world, tmp_path):
         (["--min-agreement", "70"], "expected a number from 0 to 1"),
         (["--reader-id", "118"], "must differ"),
         (["--folds", "5"], "the data set has the folds 0 to 2"),
+        (["--readers", "1"], "--readers 1: expected at least 2 for each fold"),
         (["--corrections", "nowhere"], "no NIfTI file in it"),
     ],
 )

@@ -87,6 +87,20 @@ def test_nan_stays_recognisable_through_the_augmentation():
     assert torch.isfinite(weight).all()
 
 
+@pytest.mark.parametrize("has_dwi", [True, False])
+def test_soft_labels_follow_the_label(has_dwi):
+    image, labels = _sample()
+    soft = image[:1] * 0.9
+    pack = PackTargets()
+    pack.soft_labels = True
+    transforms = with_targets(_spatial_only(), pack, has_dwi=has_dwi)
+    result = transforms(image=torch.cat([image, soft]), segmentation=labels)
+    moved, *dwi, found, weight = result["segmentation"]
+    assert len(dwi) == has_dwi and len(result["image"]) == 3 - has_dwi and weight.min() > 0
+    torch.testing.assert_close(found[0], 0.9 * result["image"][0])
+    assert ((found[0] > 0.45) == (moved[0] > 0)).float().mean() > 0.98
+
+
 def test_without_dwi_every_channel_is_an_input():
     image, labels = _sample(n_channels=2)
     transforms = StrokeSynthTrainer_NoDWI.get_validation_transforms(None)

@@ -167,10 +167,12 @@ def test_half_precision_input_is_computed_in_float32(dtype):
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4)
 
 
-def _weighed_loss(logits, labels, weight, *, ignore_label=None, scan_weights=None):
+def _weighed_loss(logits, labels, weight, *, ignore_label=None, scan_weights=None, soft=None):
     loss = SegmentationLoss()
     loss.ignore_label, loss.scan_weights = ignore_label, scan_weights
-    return loss(logits, [labels[:, None], weight[:, None]])
+    loss.soft_labels = soft is not None
+    further = [] if soft is None else [soft[:, None]]
+    return loss(logits, [labels[:, None], *further, weight[:, None]])
 
 
 def _scans(n=3):
@@ -233,3 +235,48 @@ def test_a_batch_that_nobody_has_outlined():
     found = _weighed_loss(logits, torch.full_like(labels, 2), weight, ignore_label=2)
     found.backward()
     assert found.item() == 0 and not logits.grad.any()
+
+
+def _soft(labels):
+    """Probabilities near the labels; the last scan has none."""
+    generator = torch.Generator().manual_seed(6)
+    doubt = 0.4 * torch.rand(labels.shape, generator=generator, dtype=torch.float64)
+    soft = torch.where(labels == 1, 1 - doubt, doubt)
+    soft[-1] = torch.nan
+    return soft
+
+
+def test_soft_labels_against_numpy():
+    """Eq. 12 to 14 with a probability in place of 0 and 1; a scan without one keeps its labels."""
+    logits, labels, weight = _scans()
+    shares, soft = np.array([1.0, 0.25, 0.6]), _soft(labels)
+    found = _weighed_loss(logits, labels, weight, scan_weights=torch.tensor(shares), soft=soft)
+    z, a = logits.detach().numpy(), weight.numpy()
+    lesion = soft.numpy()
+    lesion[-1] = labels[-1].numpy()
+    target = (1 - lesion, lesion)
+    probs = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    s = np.broadcast_to(shares[:, None, None], lesion.shape)
+    entropy = -sum(target[c] * np.log(probs[:, c]) for c in (0, 1))
+    wce = (a * s * entropy).sum() / (a * s).sum()
+    top = bottom = 0.0
+    for c in (0, 1):
+        volume = (s * target[c]).sum()
+        top += (s * target[c] * probs[:, c]).sum() / volume**2
+        bottom += (volume + (s * probs[:, c]).sum()) / volume**2
+    assert found.item() == pytest.approx(wce - np.log(2 * top / bottom), rel=1e-9)
+
+
+def test_soft_labels_of_0_and_1_are_the_labels():
+    logits, labels, weight = _scans()
+    found = _weighed_loss(logits, labels, weight, soft=labels.double())
+    assert found.item() == pytest.approx(_weighed_loss(logits, labels, weight).item(), rel=1e-9)
+
+
+def test_ignored_voxels_have_no_soft_label_either():
+    logits, labels, weight = _scans()
+    soft = _soft(labels)
+    labels[:, :, 3:] = 2
+    found = _weighed_loss(logits, labels, weight, ignore_label=2, soft=soft)
+    cut = _weighed_loss(logits[..., :3], labels[..., :3], weight[..., :3], soft=soft[..., :3])
+    assert found.item() == pytest.approx(cut.item(), rel=1e-9)

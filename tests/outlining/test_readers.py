@@ -30,6 +30,24 @@ def test_fewer_folds_need_fewer_readers():
     assert len(readers.all) == 4 and [*readers.of_fold] == [3]
 
 
+@pytest.mark.parametrize(("per_fold", "n_readers"), [(2, 5), (4, 10), (None, 10)])
+def test_neighbouring_folds_share_readers(per_fold, n_readers):
+    readers = plan_readers(
+        folds_of(["a", "b", "c", "d", "e"]), list("abcde"), {}, per_fold=per_fold
+    )
+    assert len(readers.all) == n_readers
+    assert {len(own) for own in readers.of_fold.values()} == {per_fold or 4}
+    one_fold = plan_readers(
+        folds_of(["a", "b", "c", "d", "e"]), list("abcde"), {}, folds=[4], per_fold=per_fold
+    )
+    assert len(one_fold.all) == (per_fold or 4)
+
+
+def test_one_reader_has_nobody_to_agree_with():
+    with pytest.raises(ValueError, match="--readers 1: expected at least 2"):
+        plan_readers(folds_of(["a", "b", "c"]), list("abc"), {}, per_fold=1)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_reader_of_a_fold_has_seen_a_held_out_patient(data):
@@ -45,8 +63,9 @@ def test_no_reader_of_a_fold_has_seen_a_held_out_patient(data):
     splits = folds_of(groups)
     splits.append({"train": ids[4:], "val": ids[:2], "test": ids[2:4]})
     folds = data.draw(st.none() | st.lists(st.integers(0, n_folds), min_size=1))
+    per_fold = data.draw(st.none() | st.integers(2, 4))
     try:
-        readers = plan_readers(splits, outlined, patients, folds=folds)
+        readers = plan_readers(splits, outlined, patients, folds=folds, per_fold=per_fold)
     except ValueError as error:
         assert "readers" in str(error)
         return

@@ -23,7 +23,8 @@ from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
 from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
-from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
+from nnunetv2_strokesynth.trainers.soft_labels import SoftLabels
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
 
 
 class ArenaTrainer_PseudoDWIAlone(StrokeSynthTrainer):
@@ -235,3 +236,11 @@ class ArenaTrainer_LesionInL2All(_SynthesisByAdam, ArenaTrainer_LesionInL2Head):
 
 class ArenaTrainer_LesionInL2AdamForgetful(_SynthesisByAdam, ArenaTrainer_LesionInL2Forgetful):
     """All channels, batch norm, AdamW, lesion times 4; half of the samples without pseudo-DWI."""
+
+
+class ArenaTrainer_SoftLabels(SoftLabels, StrokeSynthTrainer):
+    """Machine outlines are learned as probabilities."""
+
+
+class ArenaTrainer_NoDWISoftLabels(SoftLabels, StrokeSynthTrainer_NoDWI):
+    """The same without the DWI."""
