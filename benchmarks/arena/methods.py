@@ -85,6 +85,7 @@ METHODS = {
         Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),
         Method("strokesynth", OURS, what="our default", synthesises=True),
         Method("no_dwi", f"{OURS}_NoDWI", what="our default without DWI: the segmenter alone"),
+        Method("wang2020", f"{OURS}_Wang2020", what="Wang et al. to the letter", synthesises=True),
         Method(
             "soft_labels",
             "ArenaTrainer_SoftLabels",

@@ -117,6 +117,6 @@ def test_search_keeps_what_lowers_the_score():
 
 def test_the_table_says_what_is_met():
     targets = (Target("a", 0.0, 1.0, "choice"), Target("b", 0.0, 1.0, "choice"))
-    rows = markdown({"a": 0.5, "b": 1.25}, targets).splitlines()[2:]
-    assert rows[0] == "| a | 0.5 | 0-1 | met | choice |"
-    assert rows[1] == "| b | 1.25 | 0-1 | not met | choice |"
+    rows = markdown([{"a": 0.5, "b": 1.0}, {"a": 1.5, "b": 1.5}], targets).splitlines()[2:]
+    assert rows[0] == "| a | 1 | 0.5, 1.5 | 0-1 | met | choice |"
+    assert rows[1] == "| b | 1.25 | 1, 1.5 | 0-1 | not met | choice |"
