@@ -85,6 +85,19 @@ METHODS = {
         Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),
         Method("strokesynth", OURS, what="our default", synthesises=True),
         Method("no_dwi", f"{OURS}_NoDWI", what="our default without DWI: the segmenter alone"),
+        *(
+            Method(f"segmenter_{name}", f"ArenaTrainer_Segmenter{trainer}", what=f"no_dwi, {what}")
+            for name, trainer, what in (
+                ("dice_ce", "DiceCE", "nnU-Net's loss without deep supervision"),
+                ("no_se", "NoSE", "no squeeze-and-excitation"),
+                ("dice_ce_no_se", "DiceCENoSE", "both"),
+            )
+        ),
+        Method(
+            "stock_frames_as_one",
+            "ArenaTrainer_StockFramesAsOne",
+            what="stock with frames as one volume",
+        ),
         Method("wang2020", f"{OURS}_Wang2020", what="Wang et al. to the letter", synthesises=True),
         Method(
             "soft_labels",

@@ -1,0 +1,61 @@
+"""The segmenter alone, with one part of its recipe replaced by stock nnU-Net's.
+
+nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nnunetv2_strokesynth.losses.segmentation import SegmentationBatch, SegmentationLoss
+from nnunetv2_strokesynth.trainers.own_normalization import FramesAsOneVolume
+from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
+from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer_NoDWI
+
+_SMOOTH = 1e-5  # nnU-Net's
+
+
+def _cross_entropy(batch: SegmentationBatch) -> torch.Tensor:
+    return F.cross_entropy(batch.logits, batch.labels)
+
+
+def _soft_dice(batch: SegmentationBatch) -> torch.Tensor:
+    """nnU-Net's soft Dice of the lesion, over the batch."""
+    axes = (0, *range(2, batch.probs.ndim))
+    overlap = (batch.probs * batch.onehot).sum(dim=axes)
+    total = (batch.probs + batch.onehot).sum(dim=axes)
+    return 1 - ((2 * overlap + _SMOOTH) / (total + _SMOOTH))[1:].mean()
+
+
+class _DiceAndCrossEntropy(StrokeSynthTrainer_NoDWI):
+    def _segmentation_loss(self) -> SegmentationLoss:
+        return SegmentationLoss({"L_ce": _cross_entropy, "L_dice": _soft_dice})
+
+
+class _NoSqueezeExcite(StrokeSynthTrainer_NoDWI):
+    @classmethod
+    def build_network_architecture(cls, *args, **kwargs) -> nn.Module:
+        """The network without its squeeze-and-excitation blocks."""
+        network = super().build_network_architecture(*args, **kwargs)
+        stages = network.segmenter.encoder.stages
+        for index, stage in enumerate(stages):
+            stages[index] = stage[0]
+        return network
+
+
+class ArenaTrainer_SegmenterDiceCE(_DiceAndCrossEntropy):
+    """nnU-Net's loss, without deep supervision."""
+
+
+class ArenaTrainer_SegmenterNoSE(_NoSqueezeExcite):
+    """Without squeeze-and-excitation."""
+
+
+class ArenaTrainer_SegmenterDiceCENoSE(_NoSqueezeExcite, _DiceAndCrossEntropy):
+    """nnU-Net's loss without deep supervision, and no squeeze-and-excitation."""
+
+
+class ArenaTrainer_StockFramesAsOne(FramesAsOneVolume, StrokeSynthTrainer_Stock):
+    """Stock nnU-Net, CTP frames and MIP normalised together."""
+
+    preset = "wang2020"
