@@ -79,6 +79,16 @@ METHODS = {
                     "LesionInL2AdamForgetful",
                     "channels, BN, lesion x 4, Adam, half of the samples without pseudo-DWI",
                 ),
+                (
+                    "synthesis_bn_factor",
+                    "SynthesisBatchNormLesionFactor",
+                    "batch norm in the synthesis, four times the lesion's weight in L_g",
+                ),
+                (
+                    "synthesis_channels_factor",
+                    "SynthesisChannelsLesionFactor",
+                    "the same, all channels to the generator",
+                ),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
             )
         ),

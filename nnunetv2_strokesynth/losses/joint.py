@@ -52,6 +52,8 @@ class JointLoss(nn.Module):
         segmentation: L_s; None gives that of Eq. 11.
         spread_weight: weight of ``context_collapse`` of the real DWI's context vectors, which the
             paper does not have; 0 leaves it out.
+        lesion_factor: factor on the weight map inside the lesion, in L_g only; the paper's is 1. A
+            lesion is a few percent of the pixels, so that with 1 the anatomy has nearly all of L_g.
         relative_context: whether the contextual term is in units of the spread between the DWIs of
             a batch, see ``relative_to_spread``; the paper's is not.
 
@@ -76,11 +78,13 @@ class JointLoss(nn.Module):
         gamma: float = 1.2,
         *,
         segmentation: SegmentationLoss | None = None,
+        lesion_factor: float = 1.0,
         spread_weight: float = 0.0,
         relative_context: bool = False,
     ) -> None:
         super().__init__()
         self.segmentation = segmentation or SegmentationLoss()
+        self.lesion_factor = lesion_factor
         self.spread_weight = spread_weight
         self.relative_context = relative_context
         # A tuple hides the module from nn.Module's registration.
@@ -112,6 +116,8 @@ class JointLoss(nn.Module):
             labels = torch.where(labels == self.segmentation.ignore_label, 0, labels)
         dwi, valid = known_dwi(dwi)
         self.terms |= contrast_terms(output[1], dwi, labels, valid)
+        if self.lesion_factor != 1.0:
+            weight = torch.where(labels > 0, self.lesion_factor * weight, weight)
         losses = self._weighted_losses(segmentation, output, RealDwi(dwi, weight, valid))
         return cast(torch.Tensor, sum(share * loss for share, loss in losses if share))
 

@@ -58,6 +58,7 @@ class SynthesisTrainer(StrokeTrainer):
         gamma: weight of the contextual term, Eq. 6.
         foreground_weight: w of Eq. 9.
         decay_px: D of Eq. 9, in pixels of the patch.
+        lesion_factor: factor on the weights of Eq. 9 inside the lesion, in L_g only.
         dwi_scale: the scale of the target, one of ``dwi_scaling.SCALES``.
         segmentation_gradient: how much of the gradient of L_s reaches generator and extractor: 1
             end to end, 0 none, between a share of it.
@@ -74,6 +75,7 @@ class SynthesisTrainer(StrokeTrainer):
     gamma: float
     foreground_weight: float
     decay_px: float
+    lesion_factor = 1.0
     dwi_scale: str
     segmentation_gradient: float
     synthesis_warmup: float
@@ -142,6 +144,7 @@ class SynthesisTrainer(StrokeTrainer):
             beta=self.beta,
             gamma=self.gamma,
             segmentation=segmentation,
+            lesion_factor=self.lesion_factor,
             **self._context_options(),
         )
 

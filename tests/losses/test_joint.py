@@ -66,6 +66,29 @@ def test_joint_loss_equals_numpy(without_dwi, alpha, beta, gamma):
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_lesion_factor_weighs_the_lesion_in_the_synthesis_only(ignored):
+    output, target = make_batch(without_dwi=(1,))
+    labels, dwi, weight = target
+    assert (labels == 1).any()
+    encoder = ContextEncoder()
+    loss = JointLoss(encoder, lesion_factor=4.0)
+    if ignored:  # nobody knows what lies there: not the lesion's weight
+        labels[:, :, :2] = 2
+        loss.segmentation.ignore_label = 2
+    found = loss(output, target)
+    in_synthesis = torch.where(labels == 1, 4 * weight, weight)
+    expected = loss.terms["L_s"].item()
+    for image in output[1:]:
+        expected += similarity_by_numpy(encoder, image, dwi, in_synthesis, 1.2)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    plain = JointLoss(encoder)
+    plain.segmentation.ignore_label = loss.segmentation.ignore_label
+    plain(output, target)
+    assert loss.terms["L_s"].item() == pytest.approx(plain.terms["L_s"].item(), rel=1e-6)
+    assert loss.terms["synthesis_pixel"] > plain.terms["synthesis_pixel"]
+
+
 def test_the_spread_term_is_added_with_its_weight():
     output, target = make_batch()
     encoder = ContextEncoder()

@@ -244,3 +244,15 @@ class ArenaTrainer_SoftLabels(SoftLabels, StrokeSynthTrainer):
 
 class ArenaTrainer_NoDWISoftLabels(SoftLabels, StrokeSynthTrainer_NoDWI):
     """The same without the DWI."""
+
+
+class ArenaTrainer_SynthesisBatchNormLesionFactor(ArenaTrainer_SynthesisBatchNorm):
+    """Batch norm in the synthesis; four times the weight of Eq. 9 in the lesion, in L_g only."""
+
+    lesion_factor = 4.0
+
+
+class ArenaTrainer_SynthesisChannelsLesionFactor(ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """The same, all channels to the generator."""
+
+    lesion_factor = 4.0
