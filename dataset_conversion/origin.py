@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnunetv2_strokesynth.dataset_conversion.scans import Scan
+from nnunetv2_strokesynth.phantom.marker import PHANTOM_ORIGIN
 from nnunetv2_strokesynth.phantom.marker import SETTINGS_FILE as PHANTOM_FILE
 
-PHANTOM_ORIGIN = "digital phantom"
 PHANTOM_WARNING = "DIGITAL PHANTOM, not patients: "
 
 

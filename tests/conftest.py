@@ -24,6 +24,7 @@ pytest_plugins = [
     "scan_files",
     "ctp_head",
     "report_files",
+    "scan_pages",
     "reproduction_world",
     "volume_files",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
-PICTURE = "vessels.png"
+PICTURE, PAGE = "vessels.png", "report.html"
 _DPI = 110
 
 logger = logging.getLogger(__name__)
@@ -111,6 +111,7 @@ def run(args: argparse.Namespace) -> None:
     ) as folder:
         write_maps(folder, computed, args.ctp, reference)
         _write_picture(folder, computed, args.ctp, reference)
+        _write_page(folder, computed, args.ctp, reference)
     _report(args.output, computed)
     say_next(next_command(args))
 
@@ -137,7 +138,7 @@ class _Counted:
 def _is_ours(name: str) -> bool:
     from nnunetv2_strokesynth.ctp.map_files import FILES
 
-    return name in FILES or name == PICTURE
+    return name in FILES or name in (PICTURE, PAGE)
 
 
 def _write_picture(
@@ -148,6 +149,20 @@ def _write_picture(
 
     figure = draw_perfusion(computed, reference, title=source.name)
     save_png(figure, folder / PICTURE, dpi=_DPI)
+
+
+def _write_page(folder: Path, computed: ComputedMaps, source: Path, reference: Reference) -> None:
+    from nnunetv2_strokesynth.io.atomic import write_text
+    from nnunetv2_strokesynth.reporting.scan_page import maps_page
+
+    page = maps_page(
+        source.name,
+        computed,
+        reference.grid.geometry.spacing_zyx_mm,
+        sides_known=reference.stored.known,
+        result={"orientation": reference.stored.order, **computed.row},
+    )
+    write_text(folder / PAGE, page)
 
 
 def _report(folder: Path, computed: ComputedMaps) -> None:
@@ -162,7 +177,7 @@ def _report(folder: Path, computed: ComputedMaps) -> None:
     )
     for warning in computed.warnings:
         logger.warning("warning: %s", warning)
-    logger.info("wrote %s; look at %s first. For research only", folder, folder / PICTURE)
+    logger.info("wrote %s; look at %s first. For research only", folder, folder / PAGE)
 
 
 def next_command(args: argparse.Namespace) -> Words:

@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find the images, compute what is missing, predict, and write everything at once."""
     from nnunetv2_strokesynth.inference import patient, patient_result
+    from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
     from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
     from nnunetv2_strokesynth.inference.predictor import load_predictor
     from nnunetv2_strokesynth.inference.study import find_study
@@ -84,6 +85,7 @@ def run(args: argparse.Namespace) -> None:
         aif_at=args.aif and tuple(args.aif),
         vof_at=args.vof and tuple(args.vof),
     )
+    prepared = with_model_doubts(prepared, predictor.dataset_json)
     for note in prepared.notes:
         if note in prepared.warnings:
             logger.warning("warning: %s", note)
@@ -106,8 +108,8 @@ def run(args: argparse.Namespace) -> None:
         patient_result.write_images(folder, prepared, prediction, study.reference)
         _write_page(folder, args, study, prepared, prediction, result)
         write_json(folder / patient_result.RESULT_FILE, result)
-    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.png")
-    say_next(open_page(args.output / "report.png"))
+    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.html")
+    say_next(open_page(args.output / "report.html"))
 
 
 def _about(args: argparse.Namespace) -> dict[str, object]:
@@ -127,17 +129,28 @@ def _write_page(
     prediction: Prediction,
     result: dict[str, object],
 ) -> None:
-    from nnunetv2_strokesynth.io.figure_file import save_pdf, save_png
-    from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
+    import numpy as np
 
+    from nnunetv2_strokesynth.io.atomic import write_text
+    from nnunetv2_strokesynth.io.figure_file import save_pdf, save_png
+    from nnunetv2_strokesynth.reporting.near_miss import near_miss
+    from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
+    from nnunetv2_strokesynth.reporting.scan_page import prediction_page
+
+    title, model = "/".join(args.case.resolve().parts[-2:]), "/".join(args.model.parts[-2:])
+    html = prediction_page(title, study, prepared, prediction, model=model, result=result)
+    write_text(folder / "report.html", html)
+    voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
+    missed = near_miss(prediction.lesion, prediction.probability, voxel_ml)
     lines = [
         f"Predicted lesion: {result['lesion_ml']:.1f} mL of {result['brain_ml']:.0f} mL brain in "
         "the scan",
-        f"Model: {args.model.parent.name}/{args.model.name}",
+        *([missed.sentence] if missed else []),
+        f"Model: {model}",
         result["disclaimer"],
     ]
     page = Page(
-        "/".join(args.case.resolve().parts[-2:]),
+        title,
         lines,
         [note for note in prepared.notes if note not in prepared.warnings],
         study.orientation_known,

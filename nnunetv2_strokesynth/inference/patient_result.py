@@ -15,8 +15,8 @@ from nnunetv2_strokesynth.io.placement import Reference
 RESULT_FILE = "result.json"
 # Files and folders in the output folder.
 OUTPUTS = frozenset(
-    "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.png "
-    "report.pdf".split()
+    "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.html "
+    "report.png report.pdf".split()
 ) | {RESULT_FILE}
 DISCLAIMER = "Research only. Not a medical device; not for diagnosis or treatment."
 

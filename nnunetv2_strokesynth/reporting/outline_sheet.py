@@ -75,9 +75,9 @@ def _draw(rows: Sequence[SheetRow]) -> Figure:
     figure = Figure(figsize=(7.5, 2.3 * len(rows) + 0.6), layout="constrained")
     grid = figure.subplots(len(rows), len(_TITLES), squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
-        outlines = [Outline(row.outline, PREDICTION_COLOUR, width=1.2)]
+        outlines = [Outline(row.outline, PREDICTION_COLOUR, width=1.4, dashed=True)]
         if row.drawn is not None:
-            outlines.append(Outline(row.drawn, GT_COLOUR, width=1.2))
+            outlines.append(Outline(row.drawn, GT_COLOUR, width=1.4))
         images = (row.dwi, row.dwi, row.probability)
         for place, image in enumerate(images):
             draw_slice(
@@ -92,5 +92,7 @@ def _draw(rows: Sequence[SheetRow]) -> Figure:
         axes[0].set_ylabel(row.label, fontsize=7)
     for axes, title in zip(grid[0], _TITLES, strict=True):
         axes.set_title(title, fontsize=9)
-    figure.suptitle("yellow: the readers' outline; green: a person's correction", fontsize=8)
+    figure.suptitle(
+        "magenta, dashed: the readers' outline; cyan: a person's correction", fontsize=8
+    )
     return figure

@@ -98,7 +98,7 @@ def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6
         axes.set_title(panel.title, fontsize=9)
     handles = [
         Line2D([], [], color=GT_COLOUR, lw=2, label="ground truth"),
-        Line2D([], [], color=PREDICTION_COLOUR, lw=1, label="prediction"),
+        Line2D([], [], color=PREDICTION_COLOUR, lw=2, ls="--", label="prediction"),
     ]
     figure.legend(
         handles=handles,

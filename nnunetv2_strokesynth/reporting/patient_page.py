@@ -14,25 +14,29 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.inference.patient import (
     Prediction,
     Prepared,
 )
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.nifti import Geometry
-from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
+from nnunetv2_strokesynth.reporting.dark import darken
+from nnunetv2_strokesynth.reporting.near_miss import NearMiss, near_miss
+from nnunetv2_strokesynth.reporting.scan_images import CT_WINDOW_HU, scan_images
+from nnunetv2_strokesynth.reporting.slice_image import (
+    PREDICTION_COLOUR,
+    Outline,
+    draw_slice,
+    widest_lesion_slice,
+)
+from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
 _COLUMNS = 4
 _MOST_SLICES = 20
 _MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
 _HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
 _MOST_NOTE_LINES, _MOST_TITLE = 8, 65  # lines, characters
-_LESION = "#D55E00"
 _WARNING = "#B00020"
-_CT_WINDOW_HU = (0.0, 80.0)
-_UNITS = {"CBF": "", "CBV": "", "MTT": " (s)", "Tmax": " (s)"}
-_WINDOWS_S = {"MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}
 
 
 class Page(NamedTuple):
@@ -53,15 +57,6 @@ class Page(NamedTuple):
     warnings: Sequence[str] = ()
 
 
-class _Image(NamedTuple):
-    title: str
-    volume: np.ndarray
-    window: tuple[float, float]
-    colour_map: str = "gray"
-    colour_bar: bool = False
-    outlined: bool = False
-
-
 class _View(NamedTuple):
     """How slices are shown: what part of them, and what is known about them."""
 
@@ -78,6 +73,38 @@ class _View(NamedTuple):
     def order(self) -> str:
         """Of the slices."""
         return "from the feet" if self.known else "as stored"
+
+
+class _Outlined(NamedTuple):
+    """What is outlined: the lesion, or without one what was nearly called."""
+
+    lesion: np.ndarray
+    missed: NearMiss | None
+
+    @property
+    def name(self) -> str:
+        """For titles."""
+        if self.missed is None:
+            return "predicted lesion"
+        return f"nearly called (probability > {self.missed.threshold:.2f})"
+
+    @property
+    def slice_index(self) -> int:
+        """The slice to show first."""
+        return self.missed.slice_index if self.missed else widest_lesion_slice(self.lesion)
+
+    @property
+    def why(self) -> str:
+        """Why this slice is shown."""
+        if self.missed is not None:
+            return f"no lesion; highest probability, {self.missed.highest:.2f}"
+        return "widest lesion" if self.lesion.any() else "the middle one; no lesion"
+
+    def of(self, index: int, view: _View) -> list[Outline]:
+        """Of one slice; dashed where no lesion was called."""
+        mask = self.lesion if self.missed is None else self.missed.region
+        dashed = self.missed is not None
+        return [Outline(view.of(mask[index]), PREDICTION_COLOUR, width=1.0, dashed=dashed)]
 
 
 @figure_style()
@@ -103,12 +130,12 @@ def draw_page(
     header_inches = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
     bands = figure.subfigures(4, 1, height_ratios=(header_inches, 4.1, 4.6, 1.9))
     _write(bands[0], page, warnings, notes)
-    widest = int(prediction.lesion.sum(axis=(1, 2)).argmax())
-    if not prediction.lesion.any():
-        widest = int(prediction.probability.max(axis=(1, 2)).argmax())
+    voxel_ml = float(np.prod(geometry.spacing_zyx_mm)) / 1000
+    missed = near_miss(prediction.lesion, prediction.probability, voxel_ml)
     view = _view(prepared.made.mask, geometry, page.orientation_known)
-    _draw_widest(bands[1], _images(prepared, prediction), prediction.lesion, widest, view)
-    _draw_slices(bands[2], prepared, prediction, view)
+    outlined = _Outlined(prediction.lesion, missed)
+    _draw_widest(bands[1], scan_images(prepared, prediction), outlined, view)
+    _draw_slices(bands[2], prepared, outlined, view)
     _draw_bolus(bands[3].add_subplot(), prepared, times_s)
     return figure
 
@@ -140,25 +167,13 @@ def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence
         band.text(0.02, 1 - below_top / height, text, va="top", **style)
 
 
-def _images(prepared: Prepared, prediction: Prediction) -> list[_Image]:
-    inside, made = prepared.made.mask, prepared.images
-    maps = dict(zip(PERFUSION_MAPS, made.maps, strict=True))
-    images = [_Image("CT (0 to 80 HU)", made.ct, _CT_WINDOW_HU)]
-    for name, volume in maps.items():
-        window = _WINDOWS_S.get(name) or (0.0, float(np.percentile(volume[inside], 98)))
-        images.append(_Image(name + _UNITS[name], volume, window, "turbo", colour_bar=True))
-    if prediction.pseudo_dwi is not None:
-        images.append(_Image("pseudo-DWI", prediction.pseudo_dwi, prediction.record.window))
-    probability = _Image("probability of lesion", prediction.probability, (0, 1), "magma", True)
-    outlined = _Image("lesion on the CT", made.ct, _CT_WINDOW_HU, outlined=True)
-    return [*images, probability, outlined]
-
-
 def _draw_widest(
-    band: SubFigure, images: list[_Image], lesion: np.ndarray, index: int, view: _View
+    band: SubFigure, images: list[ViewedImage], outlined: _Outlined, view: _View
 ) -> None:
-    axes = band.subplots(2, _COLUMNS).ravel()
-    for axis, image in zip(axes, images, strict=False):
+    """Every image with its colour bar, so that all columns are of one width."""
+    axes, index = band.subplots(2, _COLUMNS).ravel(), outlined.slice_index
+    last = images[0]._replace(name=f"{outlined.name} on the CT", unit="")
+    for axis, image in zip(axes, [*images, last], strict=False):
         drawn = draw_slice(
             axis,
             view.of(image.volume[index]),
@@ -166,18 +181,18 @@ def _draw_widest(
             window=image.window,
             colour_map=image.colour_map,
             aspect=view.aspect,
-            outlines=_outlines(lesion[index], view) if image.outlined else (),
+            outlines=outlined.of(index, view) if image is last else (),
         )
-        axis.set_title(image.title, fontsize=8)
-        if image.colour_bar:
-            band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
-    for axis in axes[len(images) :]:
+        axis.set_title(f"{image.name} ({image.unit})" if image.unit else image.name, fontsize=7.5)
+        band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
+    for axis in axes[len(images) + 1 :]:
         axis.axis("off")
-    area = "widest lesion" if lesion.any() else "highest probability"
-    band.suptitle(f"Slice {index + 1} of {len(lesion)}, counted {view.order} ({area})", fontsize=9)
+    n_slices = len(outlined.lesion)
+    place = f"Slice {index + 1} of {n_slices}, counted {view.order} ({outlined.why})"
+    band.suptitle(place, fontsize=9)
 
 
-def _draw_slices(band: SubFigure, prepared: Prepared, prediction: Prediction, view: _View) -> None:
+def _draw_slices(band: SubFigure, prepared: Prepared, outlined: _Outlined, view: _View) -> None:
     """Slices with brain in them, evenly picked where there are too many; the lesion outlined."""
     with_brain = np.flatnonzero(prepared.made.mask.any(axis=(1, 2)))
     count = min(len(with_brain), _MOST_SLICES)
@@ -192,12 +207,26 @@ def _draw_slices(band: SubFigure, prepared: Prepared, prediction: Prediction, vi
             view.of(prepared.images.ct[index]),
             sides_known=view.known,
             small=True,
-            window=_CT_WINDOW_HU,
+            window=CT_WINDOW_HU,
             aspect=view.aspect,
-            outlines=_outlines(prediction.lesion[index], view),
+            outlines=outlined.of(index, view),
         )
         axis.set_title(f"{index + 1}", fontsize=6, pad=1)
-    band.suptitle(f"Predicted lesion on the CT, slices counted {view.order}", fontsize=9)
+    title = f"{outlined.name} on the CT, slices counted {view.order}"
+    band.suptitle(title[:1].upper() + title[1:], fontsize=9)
+
+
+@figure_style()
+def draw_bolus(prepared: Prepared, times_s: np.ndarray | None) -> Figure:
+    """The bolus and the perfusion window alone, on black, for a page of slices.
+
+    Args:
+        prepared: the scan.
+        times_s: (T,) of the frames; None draws the curve over their numbers.
+    """
+    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+    _draw_bolus(figure.add_subplot(), prepared, times_s)
+    return darken(figure)
 
 
 def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> None:
@@ -238,7 +267,3 @@ def _view(mask: np.ndarray, geometry: Geometry, known: bool) -> _View:
     _, y_mm, x_mm = geometry.spacing_zyx_mm
     rows, columns = spans
     return _View(rows, columns, y_mm / x_mm, known)
-
-
-def _outlines(lesion: np.ndarray, view: _View) -> list[Outline]:
-    return [Outline(view.of(lesion), _LESION, width=0.8)]

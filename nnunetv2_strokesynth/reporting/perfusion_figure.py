@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
+from nnunetv2_strokesynth.reporting.dark import darken
 from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
 
 # Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
@@ -68,6 +69,14 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
     return figure
 
 
+@figure_style()
+def draw_curves(computed: ComputedMaps) -> Figure:
+    """The curves of artery, vein and tissue alone, on black, for a page of slices."""
+    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+    _draw_curves(figure.add_subplot(), computed)
+    return darken(figure)
+
+
 def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
     times, row = computed.times_s, computed.row
     scale = row["aif_scale"]
@@ -109,7 +118,7 @@ def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, reference: Refere
     axes.set_facecolor("black")
     image = draw_slice(
         axes,
-        np.ma.masked_equal(volume[middle], 0),
+        volume[middle],
         sides_known=reference.stored.known,
         window=(0.0, highest),
         colour_map="turbo",

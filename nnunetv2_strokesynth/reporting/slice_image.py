@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
-GT_COLOUR, PREDICTION_COLOUR = "lime", "yellow"
+GT_COLOUR, PREDICTION_COLOUR = "#00E5FF", "#FF3DF2"  # cyan and magenta
 SIDE_UNKNOWN = "side unknown"
 
 
@@ -25,23 +26,25 @@ class Outline(NamedTuple):
         mask: bool ``(Y, X)``; an empty one has no border.
         colour: of the line.
         width: of the line, in points.
+        dashed: whether the line is; so two outlines are told apart without their colours.
     """
 
     mask: np.ndarray
     colour: str
     width: float = 1.0
+    dashed: bool = False
 
 
 def lesion_outlines(lesion_gt: np.ndarray | None, lesion_pred: np.ndarray | None) -> list[Outline]:
-    """The true lesion in green, and on top of it the predicted one in yellow, a thinner line.
+    """The true lesion in cyan, and on top of it the predicted one in magenta, a dashed line.
 
-    So both are seen where they agree.
+    So both are seen where they agree, and on a white lesion, too.
     """
     outlines = []
     if lesion_gt is not None:
-        outlines.append(Outline(lesion_gt, GT_COLOUR, width=2.0))
+        outlines.append(Outline(lesion_gt, GT_COLOUR, width=1.6))
     if lesion_pred is not None:
-        outlines.append(Outline(lesion_pred, PREDICTION_COLOUR))
+        outlines.append(Outline(lesion_pred, PREDICTION_COLOUR, width=1.6, dashed=True))
     return outlines
 
 
@@ -65,7 +68,7 @@ def draw_slice(
         sides_known: whether the patient's right is on the left of the image; False where the
             header does not tell.
         window: values at the two ends of the colour map.
-        colour_map: a name of matplotlib's.
+        colour_map: a name of matplotlib's. In any but ``gray``, 0 is black: nothing was computed.
         aspect: pixel height / pixel width.
         outlines: masks of the same shape; later ones lie on top.
         voxel_numbers: whether the axes count voxels; otherwise they are hidden.
@@ -76,19 +79,34 @@ def draw_slice(
         axes.set(xlabel="x (voxel)", ylabel="y (voxel)")
     else:
         hide_axes(axes)
+    if colour_map != "gray":
+        image = np.ma.masked_equal(image, 0)
     drawn = axes.imshow(
         image,
-        cmap=colour_map,
+        cmap=colormaps[colour_map].with_extremes(bad="black"),
         vmin=low,
         vmax=high if high > low else low + 1.0,
         aspect=aspect,
         interpolation="nearest",
     )
-    for mask, colour, width in outlines:
-        if mask.any():
-            axes.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=width)
+    for outline in outlines:
+        _draw_outline(axes, outline)
     _mark_sides(axes, sides_known, fontsize=5.0 if small else 9.0)
     return drawn
+
+
+def _draw_outline(axes: Axes, outline: Outline) -> None:
+    """The line, with a thin black rim that a bright lesion does not swallow."""
+    if not outline.mask.any():
+        return
+    drawn = axes.contour(
+        outline.mask.astype(float),
+        levels=[0.5],
+        colors=outline.colour,
+        linewidths=outline.width,
+        linestyles=[(0, (3, 1.5))] if outline.dashed else ["solid"],
+    )
+    drawn.set_path_effects([withStroke(linewidth=outline.width + 0.8, foreground="black")])
 
 
 def hide_axes(axes: Axes) -> None:
@@ -98,7 +116,10 @@ def hide_axes(axes: Axes) -> None:
 
 
 def _mark_sides(axes: Axes, known: bool, *, fontsize: float) -> None:
-    """R on the left and L on the right, or ``side unknown`` at the bottom."""
+    """R in the left upper corner and L in the right one, or ``side unknown`` at the bottom.
+
+    In the corners there is air, and no skull that hides a letter.
+    """
     style = {
         "transform": axes.transAxes,
         "color": "white",
@@ -110,8 +131,8 @@ def _mark_sides(axes: Axes, known: bool, *, fontsize: float) -> None:
             0.5, 0.02, SIDE_UNKNOWN, ha="center", va="bottom", fontsize=0.75 * fontsize, **style
         )
         return
-    axes.text(0.02, 0.5, "R", ha="left", va="center", fontsize=fontsize, **style)
-    axes.text(0.98, 0.5, "L", ha="right", va="center", fontsize=fontsize, **style)
+    axes.text(0.02, 0.98, "R", ha="left", va="top", fontsize=fontsize, **style)
+    axes.text(0.98, 0.98, "L", ha="right", va="top", fontsize=fontsize, **style)
 
 
 def widest_lesion_slice(lesion: np.ndarray) -> int:

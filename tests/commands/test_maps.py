@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_strokesynth import cli
-from nnunetv2_strokesynth.commands.maps import PICTURE
+from nnunetv2_strokesynth.commands.maps import PAGE, PICTURE
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.map_files import FILES
 from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
@@ -59,7 +59,7 @@ def record(folder) -> dict:
 def test_writes_maps_in_the_geometry_of_the_series(head, ctp, tmp_path):
     out = tmp_path / "a" / "maps"
     assert maps(ctp, "-o", out) == 0
-    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, PICTURE])
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, PICTURE, PAGE])
     expected = compute_maps(np.rint(head.series), **head.inputs)
     series = nibabel.load(ctp)
     for name in VOLUMES:

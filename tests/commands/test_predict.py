@@ -71,6 +71,7 @@ def test_files_and_numbers(given):
     names = {path.name for path in given.iterdir()}
     assert names == {f"{name}.nii.gz" for name in FILES} | {
         "result.json",
+        "report.html",
         "report.png",
         "report.pdf",
     }
@@ -80,6 +81,10 @@ def test_files_and_numbers(given):
     assert result["lesion_ml"] == pytest.approx(volume_ml, abs=1e-3)
     assert result["maps"] == "given"
     assert result["given"] == ["CBF", "CBV", "CT", "MTT", "Tmax"]
+    assert any("digital phantom, not on patients" in warning for warning in result["warnings"])
+    page = (given / "report.html").read_text(encoding="utf-8")
+    assert f"Predicted lesion: {volume_ml:.1f} mL" in page
+    assert page.index("digital phantom") < page.index("Predicted lesion")
     assert (given / "report.png").read_bytes().startswith(b"\x89PNG")
     assert (given / "report.pdf").read_bytes().startswith(b"%PDF")
 

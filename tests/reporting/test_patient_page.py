@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nnunetv2_strokesynth.inference.patient import Prediction
 from nnunetv2_strokesynth.io.nifti import Geometry
-from nnunetv2_strokesynth.reporting.patient_page import _view
+from nnunetv2_strokesynth.reporting.patient_page import Page, _view, draw_page
 
 
 @pytest.mark.parametrize(("known", "order"), [(True, "from the feet"), (False, "as stored")])
@@ -30,3 +31,20 @@ def test_the_brain_and_its_surroundings_are_shown():
     mask[:] = True
     assert view.of(mask[0]).shape == (26, 26)
     assert _view(mask, Geometry((1.0, 1.0, 1.0)), True).of(mask[0]).shape == (100, 100)
+
+
+def test_what_was_nearly_called_is_outlined_where_nothing_was(scene):
+    """And every image has a bar, so all columns are of one width."""
+    page = Page("a scan", ["a line"], [], orientation_known=True)
+    geometry = Geometry(scene.spacing_zyx_mm)
+    titles = []
+    for share in (1.0, 0.3):
+        probability = share * scene.probability
+        prediction = Prediction(probability > 0.5, probability, probability)
+        figure = draw_page(page, scene.prepared, prediction, geometry, scene.times_s)
+        titles.append({axes.get_title(): axes for axes in figure.axes if axes.get_title()})
+        assert sum(axes.get_label() == "<colorbar>" for axes in figure.axes) == 8
+    assert "CBF (mL/100 g/min)" in titles[0] and "predicted lesion on the CT" in titles[0]
+    (nearly,) = (title for title in titles[1] if title.startswith("nearly called"))
+    lines = titles[1][nearly].collections
+    assert lines and lines[0].get_linestyle()[0][1] is not None  # dashed

@@ -26,10 +26,11 @@ from nnunetv2_strokesynth.io.placement import Grid, reference_of
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 from nnunetv2_strokesynth.reporting.case_images import CaseFiles
 from nnunetv2_strokesynth.reporting.curve_figure import draw_curve
+from nnunetv2_strokesynth.reporting.dark import darken
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice, dice_figure
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel, draw_rows
-from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
-from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
+from nnunetv2_strokesynth.reporting.patient_page import Page, draw_bolus, draw_page
+from nnunetv2_strokesynth.reporting.perfusion_figure import draw_curves, draw_perfusion
 from nnunetv2_strokesynth.reporting.side_by_side import System, collect, draw_systems
 from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
@@ -102,17 +103,21 @@ def _dice_rows() -> list[DiceRow]:
     ]
 
 
-def _patient_page(head):
+def _prepared(head):
     computed = compute_maps(head.series, **head.inputs)
     maps = np.stack(computed.maps)
     images = CtpImages(computed.baseline_hu, maps, None, "ctp", (5.0, 2.5, 2.5))
     window = PerfusionWindow(5, 30, "test")
     made = CtpChannels(maps, head.brain, head.series.sum((1, 2, 3)), window, {}, [])
+    return Prepared(images, made, computed, [])
+
+
+def _patient_page(head):
+    prepared = _prepared(head)
     lesion = np.zeros(head.brain.shape, bool)
     lesion[1, 20:30, 40:46] = True
-    prediction = Prediction(lesion, lesion * np.float32(0.8), computed.baseline_hu)
+    prediction = Prediction(lesion, lesion * np.float32(0.8), prepared.images.ct)
     page = Page(HOSTILE_NAME, ["Predicted lesion: 1.0 mL"], ["a note"], orientation_known=True)
-    prepared = Prepared(images, made, computed, [])
     return draw_page(page, prepared, prediction, Geometry((5.0, 2.5, 2.5)), head.times_s)
 
 
@@ -150,6 +155,9 @@ DRAW = {
     "loss_figure": lambda head: loss_figure({"": HISTORY}),
     "draw_perfusion": _perfusion,
     "draw_page": _patient_page,
+    "draw_bolus": lambda head: draw_bolus(_prepared(head), head.times_s),
+    "draw_curves": lambda head: draw_curves(compute_maps(head.series, **head.inputs)),
+    "darken": lambda head: darken(figures.volume_scatter(_cases())),
     "draw_systems": _systems,
 }
 
