@@ -41,7 +41,8 @@ def convert_ctp(job: CaseJob) -> dict:
     the channels' size and a few frames.
 
     Returns:
-        The record, see ``job.convert_case``, with ``curve``, q(t), for the plots.
+        The record, see ``job.convert_case``, with ``curve``, q(t), ``curve_voxels``
+        and ``curve_times_s`` for the plots.
 
     Raises:
         ValueError: the voxels cannot be used.
@@ -76,8 +77,19 @@ def convert_ctp(job: CaseJob) -> dict:
     return {
         **record,
         "curve": made.curve.tolist(),
+        "curve_voxels": int(made.mask.size),
+        "curve_times_s": _times_s(job, series),
         "warnings": [*record["warnings"], *lines],
     }
+
+
+def _times_s(job: CaseJob, series: NiftiSeries) -> list[float] | None:
+    """Times of the frames for the plots; None where the file does not say."""
+    try:
+        times = frame_times_of(series.path, len(series), job.settings.frame_s)
+    except ValueError:
+        return None
+    return [round(float(time), 3) for time in times.times_s]
 
 
 def _file_names(job: CaseJob) -> dict[str, str]:

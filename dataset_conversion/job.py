@@ -128,5 +128,7 @@ def remove_case(job: CaseJob) -> bool:
             own.output("images", f"_{index:04d}").unlink(missing_ok=True)
         for kind in ("labels", "targets"):
             own.output(kind).unlink(missing_ok=True)
-    (job.folder / CURVES / f"{job.scan.case_id}.png").unlink(missing_ok=True)
+    curves = job.folder / CURVES
+    for path in (curves / f"{job.scan.case_id}.png", *curves.glob("all_scans_*.png")):
+        path.unlink(missing_ok=True)
     return was_complete

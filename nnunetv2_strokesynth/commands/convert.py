@@ -164,17 +164,23 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write_plots(made: Conversion) -> None:
-    """Write ``curves/<case>.png`` for every case."""
+    """Write ``curves/<case>.png`` for every case, and all of them on contact sheets."""
     import numpy as np
     from tqdm import tqdm
 
-    from nnunetv2_strokesynth.reporting.curve_figure import plot_curve
+    from nnunetv2_strokesynth.reporting.curve_figure import ScanCurve, plot_curve, plot_sheets
 
-    for case_id, record in tqdm(made.records.items(), desc="curves", unit="plot"):
+    scans, folder = [], made.folder / "curves"
+    for case_id, record in made.records.items():
         row = record["row"]
         window = (row["t_start"], row["t_end"], row["window_rule"])
-        path = made.folder / "curves" / f"{case_id}.png"
-        plot_curve(path, case_id, np.array(record["curve"]), window=window)
+        # Records of earlier versions have neither voxels nor times.
+        voxels, times = record.get("curve_voxels"), record.get("curve_times_s")
+        scans.append(ScanCurve(case_id, np.array(record["curve"]), window, voxels, times))
+    for scan in tqdm(scans, desc="curves", unit="plot"):
+        plot_curve(folder / f"{scan.case_id}.png", scan)
+    for path in plot_sheets(folder, scans):
+        logger.info("all curves: %s", path)
 
 
 def _summarise(made: Conversion) -> None:

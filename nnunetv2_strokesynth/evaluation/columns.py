@@ -32,6 +32,18 @@ class Column(NamedTuple):
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
+def number_text(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with some decimals, never ``-0.00``.
+
+    Args:
+        value: finite or not; ``nan`` and ``inf`` stay as they are.
+        digits: decimals.
+        signed: whether a number above 0 has its plus.
+    """
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
 TABLES: dict[str, str] = {
     "segmentation": "Segmentation (columns of Wang et al. 2020, Table 5)",
     "challenge": "Volume and lesion counts (with Dice, HD, ASSD, precision and recall: the metrics "

@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.evaluation.columns import (
     SIZE_GROUPS,
     TABLES,
     Column,
+    number_text,
 )
 from nnunetv2_strokesynth.evaluation.statistics import (
     PairedDifference,
@@ -111,9 +112,9 @@ def spread_cell(value: Spread, column: Column) -> str:
     """``62.11 ± 17.18``, with ``(2 n.c.)`` if cases are not countable; a dash if none is."""
     if not value.n:
         return NOTHING
-    text = f"{value.mean * column.factor:.{column.digits}f}"
+    text = number_text(value.mean * column.factor, column.digits)
     if value.n > 1:
-        text += f" ± {value.sd * column.factor:.{column.digits}f}"
+        text += f" ± {number_text(value.sd * column.factor, column.digits)}"
     return text + (f" ({value.not_countable} n.c.)" if value.not_countable else "")
 
 
@@ -143,10 +144,10 @@ def volume_table(cases: pd.DataFrame) -> Table:
         (
             name,
             str(value.n),
-            f"{value.r2:.3f}",
-            f"{value.pearson_r2:.3f}",
-            f"{value.bias_ml:.2f}",
-            f"{value.lower_ml:.2f} to {value.upper_ml:.2f}",
+            number_text(value.r2, 3),
+            number_text(value.pearson_r2, 3),
+            number_text(value.bias_ml, 2),
+            f"{number_text(value.lower_ml, 2)} to {number_text(value.upper_ml, 2)}",
         )
         for name, value in volume_agreements(cases).items()
     ]
@@ -171,7 +172,9 @@ def comparison_table(comparison: dict[str, PairedDifference], names: Sequence[st
     for column in (c for c in COLUMNS if c.key in comparison and comparison[c.key].n):
         value = comparison[column.key]
         numbers = [value.mean, value.low, value.high]
-        mean, low, high = (f"{v * column.factor:+.{column.digits}f}" for v in numbers)
+        mean, low, high = (
+            number_text(v * column.factor, column.digits, signed=True) for v in numbers
+        )
         ahead = NOTHING
         if column.better and (value.low > 0 or value.high < 0):
             ahead = names[0] if (value.mean > 0) == (column.better == "high") else names[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,16 +25,27 @@ from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows
 from nnunetv2_strokesynth.reporting.slice_image import widest_lesion_slice
 
 PRESET = "wang2020"
-N_ROWS_IN_PICTURE = 6
-# Channels in the picture with their grey windows (HU); None: by percentiles.
-SHOWN = {
-    "CT": (0.0, 80.0),
-    "CBF": None,
-    "CBV": None,
-    "Tmax": None,
-    "MIP": (0.0, 160.0),
-    "CTA_2": (0.0, 120.0),
-}
+MOST_ROWS = 12
+_SHOWN_PERCENTILE = 98.0
+
+
+class _Shown(NamedTuple):
+    """A channel in the picture; without window, it reaches to a percentile of all its slices."""
+
+    name: str
+    unit: str
+    window: tuple[float, float] | None
+    colour_map: str = "gray"
+
+
+SHOWN = (
+    _Shown("CT", "HU", (0.0, 80.0)),
+    _Shown("CBF", "unit of the maps", None, "turbo"),
+    _Shown("CBV", "unit of the maps", None, "turbo"),
+    _Shown("Tmax", "s", (0.0, 12.0), "turbo"),
+    _Shown("MIP", "HU", (0.0, 160.0)),
+    _Shown("CTA_2", "HU", (0.0, 120.0)),
+)
 
 
 class DemoScans(NamedTuple):
@@ -119,25 +131,58 @@ def _threshold_lines(scans: DemoScans, lesions: list[np.ndarray]) -> list[str]:
 
 
 def demo_picture(scans: DemoScans, path: Path) -> None:
-    """Draw the first held-out scans: channels, pseudo-DWI, DWI, and the lesions' outlines."""
+    """Draw held-out scans: channels, pseudo-DWI, DWI, and the lesions' outlines.
+
+    The scans are picked by rank of Dice, at even steps from the best to the worst.
+    """
+    lesions = {case_id: scans.lesion(case_id) for case_id in scans.held_out}
+    predictions = {case_id: scans.prediction(case_id) for case_id in lesions}
+    scores = {i: dice(lesion, predictions[i]) for i, lesion in lesions.items()}
+    picked = pick_by_rank(scores)
+    slices = {case_id: widest_lesion_slice(lesions[case_id]) for case_id in picked}
+    columns = [_column(scans, shown, slices) for shown in SHOWN]
     rows, scale = [], read_record(scans.pseudo_dwi).scale
-    for case_id in scans.held_out[:N_ROWS_IN_PICTURE]:
-        lesion, prediction = scans.lesion(case_id), scans.prediction(case_id)
-        z = widest_lesion_slice(lesion)
-        panels = [
-            Panel(name, scans.channel(case_id, name)[z], window) for name, window in SHOWN.items()
-        ]
-        pseudo_dwi = _read(scans.pseudo_dwi / f"{case_id}.nii.gz")[z]
-        panels.append(Panel("pseudo-DWI", pseudo_dwi, (0.0, WINDOW_TOP[scale])))
-        dwi = _read(scans.truth / "dwi" / f"{case_id}.nii.gz")
-        brain = np.any([scans.channel(case_id, name) != 0 for name in PERFUSION_MAPS], axis=0)
-        window = dwi_window(dwi, scale, brain)
-        panels += [Panel("DWI", dwi[z], window), Panel("outlines", dwi[z], window)]
-        label = f"{case_id}\nDice {dice(lesion, prediction):.2f}"
+    for index, (case_id, z) in enumerate(slices.items()):
+        panels = [column[index] for column in columns]
+        panels += _dwi_panels(scans, case_id, z, scale)
+        lesion, prediction = lesions[case_id][z], predictions[case_id][z]
+        label = f"{case_id}\nDice {scores[case_id]:.2f}"
         # The demo's phantom has the headers of ISLES 2018, which do not tell right from left.
-        row = Row(label, panels, lesion[z], prediction[z], outlined=("outlines",))
-        rows.append(row)
-    save_rows(rows, path, title="Held-out phantoms: the slice with the widest lesion")
+        rows.append(Row(label, panels, lesion, prediction, outlined=("outlines",)))
+    title = "Held-out phantoms: the slice with the widest lesion"
+    if len(picked) < len(scores):
+        title += f"; {len(picked)} of {len(scores)} scans, at even ranks of Dice, best to worst"
+    save_rows(rows, path, title=title)
+
+
+def pick_by_rank(scores: Mapping[str, float]) -> list[str]:
+    """At most a dozen scans from the highest score to the lowest, at even steps of their rank."""
+    ranked = sorted(scores, key=lambda case_id: (-scores[case_id], case_id))
+    steps = np.linspace(0, len(ranked) - 1, min(MOST_ROWS, len(ranked)))
+    return [ranked[i] for i in steps.round().astype(int)]
+
+
+def _column(scans: DemoScans, shown: _Shown, slices: Mapping[str, int]) -> list[Panel]:
+    """One channel of all scans in one window."""
+    images = [scans.channel(case_id, shown.name)[z] for case_id, z in slices.items()]
+    window = shown.window
+    if window is None:
+        values = np.concatenate([image[image > 0] for image in images])
+        window = (0.0, float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0)
+    return [Panel(shown.name, image, window, shown.colour_map, shown.unit) for image in images]
+
+
+def _dwi_panels(scans: DemoScans, case_id: str, z: int, scale: str) -> list[Panel]:
+    """Pseudo-DWI, DWI, and the DWI again for the outlines."""
+    pseudo_dwi = _read(scans.pseudo_dwi / f"{case_id}.nii.gz")[z]
+    dwi = _read(scans.truth / "dwi" / f"{case_id}.nii.gz")
+    brain = np.any([scans.channel(case_id, name) != 0 for name in PERFUSION_MAPS], axis=0)
+    window = dwi_window(dwi, scale, brain)
+    return [
+        Panel("pseudo-DWI", pseudo_dwi, (0.0, WINDOW_TOP[scale]), unit=f"scale '{scale}'"),
+        Panel("DWI", dwi[z], window),
+        Panel("outlines", dwi[z], window),
+    ]
 
 
 def _read(path: Path) -> np.ndarray:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from nnunetv2_strokesynth.evaluation.columns import (
     COLUMN_BY_KEY,
@@ -22,6 +23,8 @@ from nnunetv2_strokesynth.io.figure_file import figure_style
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; markers differ too, for print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_OUTLIER = 5.0
+"""Choice: from this value on, one case would flatten the boxes of the others."""
 MARKERS = ("o", "^", "s", "D")
 
 
@@ -141,6 +144,12 @@ def _boxes(axes: Axes, sets: list[tuple[str, pd.DataFrame]], key: str) -> None:
             axes.scatter(centre + offsets, values, s=9, color=colour, linewidths=0, zorder=3)
     axes.set_ylabel(column.heading)
     axes.grid(axis="y", alpha=0.25)
+    drawn = pd.concat([rows[key] for _, rows in sets]).to_numpy(float) * column.factor
+    drawn = drawn[np.isfinite(drawn)]
+    if not column.factor > 1 and drawn.size and np.abs(drawn).max() > _OUTLIER:
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_ylabel(f"{column.heading}, logarithmic above 1")
 
 
 @figure_style()
@@ -180,9 +189,10 @@ def size_group_boxes(
     return figure
 
 
+_DISTANCE, _NOT_COUNTABLE = "hausdorff_mm_mean", "hausdorff_not_countable"
 HEATMAPS = (
     ("dice_mean", "mean Dice (%)", 100.0, 1, "viridis"),
-    ("hausdorff_mm_mean", "mean HD (mm)", 1.0, 1, "viridis_r"),
+    (_DISTANCE, "mean HD (mm)", 1.0, 1, "viridis_r"),
     ("mean_rank", "mean rank (1 = best)", 1.0, 1, "viridis_r"),
 )
 
@@ -203,7 +213,10 @@ def grid_heatmaps(tuning: dict) -> Figure:
         shown = values.to_numpy() * factor
         image = axes.imshow(shown, cmap=colours, aspect="auto")
         figure.colorbar(image, ax=axes, shrink=0.9)
-        _annotate(axes, shown, digits, image)
+        absent = None
+        if key == _DISTANCE and _NOT_COUNTABLE in grid:
+            absent = grid.pivot(index="threshold", columns="min_size", values=_NOT_COUNTABLE)
+        _annotate(axes, shown, digits, image, absent=absent)
         row = values.index.get_loc(tuning["threshold"])
         column = values.columns.get_loc(tuning["min_size"])
         corner = (column - 0.5, row - 0.5)
@@ -215,16 +228,29 @@ def grid_heatmaps(tuning: dict) -> Figure:
     n_cases = tuning["tuned_on"]["n_cases"]
     figure.suptitle(
         f"Post-processing tuned on {n_cases} cases; chosen (red): T = {tuning['threshold']:g}, "
-        f"S_min = {tuning['min_size']:g} {tuning['unit']}; yellow is better"
+        f"S_min = {tuning['min_size']:g} {tuning['unit']}; yellow is better. (n): as many "
+        "cases have no HD, and the mean leaves them out",
+        fontsize=10,
     )
     return figure
 
 
-def _annotate(axes: Axes, shown: np.ndarray, digits: int, image) -> None:
-    """Write every value in its cell, dark on light cells and light on dark ones."""
+def _annotate(
+    axes: Axes, shown: np.ndarray, digits: int, image, *, absent: pd.DataFrame | None = None
+) -> None:
+    """Write every value in its cell, dark on light cells and light on dark ones.
+
+    Args:
+        axes, image: the heat map.
+        shown: its values.
+        digits: decimals.
+        absent: how many cases each value leaves out; None where it is the mean of all.
+    """
     for (row, column), value in np.ndenumerate(shown):
         red, green, blue, _ = image.cmap(image.norm(value))
         luminance = 0.3 * red + 0.6 * green + 0.1 * blue
         text = f"{value:.{digits}f}" if np.isfinite(value) else "–"
+        if absent is not None and absent.iloc[row, column] > 0:
+            text += f"\n({absent.iloc[row, column]:.0f})"
         colour = "black" if luminance > 0.5 or not np.isfinite(value) else "white"
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)

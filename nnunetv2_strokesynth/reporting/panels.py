@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
@@ -27,12 +28,13 @@ from nnunetv2_strokesynth.reporting.slice_image import (
 
 
 class Panel(NamedTuple):
-    """One column: title, slice ``(Y, X)`` or None (left blank), grey window, colour map."""
+    """One column: title, slice ``(Y, X)`` or None (left blank), window, colour map, unit."""
 
     title: str
     image: np.ndarray | None
     window: tuple[float, float] | None = None
     colour_map: str = "gray"
+    unit: str = ""
 
 
 class Row(NamedTuple):
@@ -49,13 +51,13 @@ class Row(NamedTuple):
     sides_known: bool = False
 
 
-def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> None:
+def _draw(axes: Axes, panel: Panel, row: Row, *, aspect: float = 1.0) -> AxesImage | None:
     if panel.image is None:
         hide_axes(axes)
         axes.text(0.5, 0.5, "none", ha="center", va="center", color="0.5")
-        return
+        return None
     is_outlined = panel.title in row.outlined
-    draw_slice(
+    return draw_slice(
         axes,
         panel.image,
         sides_known=row.sides_known,
@@ -85,17 +87,26 @@ def draw_panel(panel: Panel, row: Row, *, aspect: float = 1.0, inches: float = 2
 
 @figure_style()
 def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6) -> Figure:
-    """A figure with one row per scan; the first row's panels give the column titles."""
+    """A figure with one row per scan; the first row's panels give the column titles.
+
+    Under a column whose panels share one window lies a colour bar.
+    """
     n_columns = len(rows[0].panels)
     size = (panel_inches * n_columns, panel_inches * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), n_columns, squeeze=False)
     for row_axes, row in zip(grid, rows, strict=True):
         row_axes[0].set_ylabel(row.label, fontsize=8)
-        for axes, panel in zip(row_axes, row.panels, strict=True):
-            _draw(axes, panel, row)
-    for axes, panel in zip(grid[0], rows[0].panels, strict=True):
+        drawn = [_draw(axes, panel, row) for axes, panel in zip(row_axes, row.panels, strict=True)]
+    for index, (axes, panel) in enumerate(zip(grid[0], rows[0].panels, strict=True)):
         axes.set_title(panel.title, fontsize=9)
+        windows = {row.panels[index].window for row in rows}
+        if len(windows) == 1 and None not in windows and drawn[index] is not None:
+            bar = figure.colorbar(
+                drawn[index], ax=grid[:, index], location="bottom", pad=0.01, aspect=14
+            )
+            bar.ax.tick_params(labelsize=7)
+            bar.set_label(panel.unit, fontsize=7)
     handles = [
         Line2D([], [], color=GT_COLOUR, lw=2, label="ground truth"),
         Line2D([], [], color=PREDICTION_COLOUR, lw=2, ls="--", label="prediction"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column
+from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column, number_text
 from nnunetv2_strokesynth.evaluation.tables import (
     ALL_SIZES,
     NOTHING,
@@ -44,6 +44,17 @@ from nnunetv2_strokesynth.reporting.side_by_side import (
 from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
 VOLUMES = (("volume_gt_ml", "True (mL)"), ("volume_pred_ml", "Predicted (mL)"))
+# Of the headings, for those who do not know them.
+GLOSSARY = (
+    ("Dice", "overlap of predicted and true lesion, 2 |A and B| / (|A| + |B|)"),
+    ("HD", "Hausdorff distance: the largest distance from one surface to the other"),
+    ("HD95", "the same without the largest 5 % of the distances"),
+    ("ASSD", "average symmetric surface distance: the mean distance from one surface to the other"),
+    ("RVE", "relative volume error: |predicted - true volume| / true volume"),
+    ("AVD", "absolute volume difference: |predicted - true volume|"),
+    ("n.c.", "not countable: no distance, because a mask is empty"),
+)
+MOST_FAILURE_PICTURES = 24
 NO_IMAGES = "No folder of input images: the channels are absent."
 
 
@@ -84,7 +95,9 @@ class ShownCase(NamedTuple):
 
 
 def _cell(value: float, column: Column) -> str:
-    return f"{value * column.factor:.{column.digits}f}" if math.isfinite(value) else NOTHING
+    if not math.isfinite(value):
+        return NOTHING
+    return number_text(value * column.factor, column.digits)
 
 
 def _count(n_cases: int) -> str:
@@ -115,6 +128,25 @@ def failures(content: Content) -> Failures:
         f"{zero} of {len(cases)} cases have Dice 0; {empty} have a lesion but an empty prediction."
     )
     return Failures(summary, Table(title, header, tuple(rows)))
+
+
+def failure_pictures(content: Content) -> list[ShownPanel]:
+    """The outlines of every failure that was measured, worst first; at most two dozen."""
+    found = [one for one in find_failures(content) if one.values is not None]
+    pictures = []
+    for case_id, reasons, values in found[:MOST_FAILURE_PICTURES]:
+        files = content.files[case_id]
+        # One channel is enough to draw on; reading all of a scan takes a second.
+        shown = case_panels(files._replace(channels=files.channels[:1], feature=None))
+        made = _shown_panel(shown.panels[-1], case_id, shown)
+        dice = _cell(values["dice"], COLUMN_BY_KEY["dice"])
+        caption = (
+            f"{case_id}: {'; '.join(reasons)}. Dice {dice} %, true {values['volume_gt_ml']:.2f} "
+            f"mL, predicted {values['volume_pred_ml']:.2f} mL. Slice {shown.slice_number} of "
+            f"{shown.n_slices}, {made.caption}"
+        )
+        pictures.append(made._replace(caption=caption))
+    return pictures
 
 
 def tables_by_size(content: Content) -> list[Table]:
@@ -244,6 +276,9 @@ def render(content: Content, model: Model, others: SideBySide | None = None) -> 
         title=f"Report of {model.trainer}",
         facts=describe(content, model),
         failures=failures(content),
+        failure_pictures=failure_pictures(content),
+        most_failure_pictures=MOST_FAILURE_PICTURES,
+        glossary=GLOSSARY,
         summary_tables=tables_by_size(content),
         rules=RULES,
         measured_here=measured_here(content),

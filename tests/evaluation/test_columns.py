@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from nnunetv2_strokesynth.evaluation.columns import COLUMNS, TABLES
+from nnunetv2_strokesynth.evaluation.columns import COLUMNS, TABLES, number_text
 from nnunetv2_strokesynth.evaluation.measure import segmentation_metrics, synthesis_metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
@@ -32,3 +33,18 @@ def test_titles_are_those_of_the_page():
     for column in COLUMNS:
         if column.table != "synthesis":
             assert f"`{column.key}` | {column.title} |" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "expected"),
+    [
+        (-0.001, False, "0.00"),
+        (-0.001, True, "0.00"),
+        (0.001, True, "0.00"),
+        (-0.006, True, "-0.01"),
+        (1.234, True, "+1.23"),
+        (float("nan"), False, "nan"),
+    ],
+)
+def test_there_is_no_negative_zero(value, signed, expected):
+    assert number_text(value, 2, signed=signed) == expected

@@ -101,6 +101,28 @@ def test_boxes_of_sets_with_different_cases_and_an_empty_group():
     assert labels[2].get_text() == "> 50 mL\nn = 2 / 0"
 
 
+def test_one_outlier_does_not_flatten_the_others():
+    cases = _cases("A")
+    cases["relative_volume_error"] = cases["relative_volume_error"].clip(upper=2)
+    axes = figures.size_group_boxes(cases, ("relative_volume_error",)).axes[0]
+    assert axes.get_yscale() == "linear"
+    cases.loc[1, "relative_volume_error"] = 300.0
+    dice, axes = figures.size_group_boxes(cases).axes
+    assert (dice.get_yscale(), axes.get_yscale()) == ("linear", "symlog")
+    # A box at 1 keeps a good part of the axis.
+    low, high = (axes.transData.transform((0, y))[1] for y in axes.get_ylim())
+    assert axes.transData.transform((0, 1))[1] - low > 0.2 * (high - low)
+
+
+def test_a_mean_distance_says_how_many_cases_it_leaves_out():
+    tuning = _tuning()
+    for index, row in enumerate(tuning["grid"]):
+        row["hausdorff_not_countable"] = index
+    axes = figures.grid_heatmaps(tuning).axes[1]
+    shown = [text.get_text() for text in axes.texts]
+    assert shown[:3] == ["10.0", "200.0\n(1)", "10.0\n(2)"]
+
+
 def test_heatmap_frames_the_choice():
     axes = figures.grid_heatmaps(_tuning()).axes[0]
     assert axes.patches[0].get_xy() == (0.5, 0.5)  # second column, second row

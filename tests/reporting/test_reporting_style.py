@@ -25,7 +25,7 @@ from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.io.placement import Grid, reference_of
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
 from nnunetv2_strokesynth.reporting.case_images import CaseFiles
-from nnunetv2_strokesynth.reporting.curve_figure import draw_curve
+from nnunetv2_strokesynth.reporting.curve_figure import ScanCurve, draw_curve, draw_sheet
 from nnunetv2_strokesynth.reporting.dark import darken
 from nnunetv2_strokesynth.reporting.dice_figure import DiceRow, OurDice, dice_figure
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel, draw_rows
@@ -143,6 +143,7 @@ def _systems(head):
 
 
 HISTORY = {"train/L_s": [3.0, 2.0, 1.0], "val/L_s": [4.0, 5.0, 6.0], f"train/{HOSTILE_NAME}": [1.0]}
+CURVE = ScanCurve(HOSTILE_NAME, np.arange(9.0), (2, 6, "rule"), 10, np.arange(9.0))
 DRAW = {
     "volume_scatter": lambda head: figures.volume_scatter(_cases()),
     "bland_altman": lambda head: figures.bland_altman(_cases()),
@@ -150,7 +151,8 @@ DRAW = {
     "grid_heatmaps": lambda head: figures.grid_heatmaps(_tuning()),
     "draw_panel": lambda head: draw_panel(_row().panels[0], _row(), aspect=1.5),
     "draw_rows": lambda head: draw_rows([_row()], title=HOSTILE_NAME),
-    "draw_curve": lambda head: draw_curve(HOSTILE_NAME, np.arange(9.0), window=(2, 6, "rule")),
+    "draw_curve": lambda head: draw_curve(CURVE),
+    "draw_sheet": lambda head: draw_sheet([CURVE] * 5),
     "dice_figure": lambda head: dice_figure(_dice_rows(), title=HOSTILE_NAME, published_on="paper"),
     "loss_figure": lambda head: loss_figure({"": HISTORY}),
     "draw_perfusion": _perfusion,
