@@ -7,6 +7,7 @@ import numpy as np
 from nnunetv2_strokesynth.channels import (
     CT,
     CTA,
+    CTP,
     DWI,
     PERFUSION_MAPS,
 )
@@ -30,7 +31,7 @@ from nnunetv2_strokesynth.dataset_conversion.downsampling import (
 )
 from nnunetv2_strokesynth.dataset_conversion.job import CaseJob
 from nnunetv2_strokesynth.dataset_conversion.placed_scan import PlacedScan
-from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.io.nifti import Geometry, read_header
 from nnunetv2_strokesynth.io.series import NiftiSeries
 
 
@@ -104,10 +105,14 @@ def _has_maps(job: CaseJob) -> bool:
 
 def _series(placed: PlacedScan, factor: int) -> NiftiSeries:
     """The series at the resolution that is written."""
+    return placed.series(_coarsening(placed, factor))
+
+
+def _coarsening(placed: PlacedScan, factor: int) -> BlockMean | None:
+    """What brings a frame to the resolution that is written; None if it is the scan's own."""
     if factor == 1:
-        return placed.series()
-    outside = constant_surroundings(next(iter(placed.series())))
-    return placed.series(BlockMean(factor, outside))
+        return None
+    return BlockMean(factor, constant_surroundings(next(iter(placed.series()))))
 
 
 def _given_brain(job: CaseJob, placed: PlacedScan) -> np.ndarray | None:
@@ -130,8 +135,9 @@ def _maps(
         if factor > 1:
             maps = np.stack([block_mean(volume, factor, volume == 0) for volume in maps])
         return maps, {"maps": "released", "map_background": backgrounds}, []
-    series = _series(placed, job.settings.downsample)
-    times = frame_times_of(series.path, len(series), job.settings.frame_s)
+    path = placed.scan.files[CTP]
+    times = frame_times_of(path, read_header(path).n_frames, job.settings.frame_s)
+    series = placed.simultaneous_series(times, _coarsening(placed, job.settings.downsample))
     computed = compute_maps(
         series,
         spacing_zyx_mm=geometry.spacing_zyx_mm,

@@ -14,6 +14,7 @@ from nnunetv2_strokesynth.channels import (
     LESION,
 )
 from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
+from nnunetv2_strokesynth.ctp.frame_times import FrameTimes
 from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
 from nnunetv2_strokesynth.ctp.unusable_voxels import (
     AIR_HU,
@@ -28,7 +29,8 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry, read_volume
 from nnunetv2_strokesynth.io.placement import Placement, Reference, place
-from nnunetv2_strokesynth.io.series import NiftiSeries
+from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries, Series
+from nnunetv2_strokesynth.io.slice_times import simultaneous
 
 _MASK_NOISE = 1e-3
 _OUTSIDE = {CT: AIR_HU, CTA: AIR_HU, CTP: AIR_HU}  # where a file has no voxels; 0 for all others
@@ -98,13 +100,28 @@ class PlacedScan:
 
     def series(self, change: Callable[[np.ndarray], np.ndarray] | None = None) -> NiftiSeries:
         """The CTP frame by frame; ``change`` is applied to each frame after it is placed."""
+        return NiftiSeries(self.scan.files[CTP], self._placed_frame(change))
+
+    def simultaneous_series(
+        self, times: FrameTimes, change: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> Series:
+        """The same with all slices of a frame at one time, as computing maps needs it."""
+        if times.slice_offset_s is None:
+            return self.series(change)
+        stored = NiftiSeries(self.scan.files[CTP])
+        aligned = simultaneous(stored, times.times_s, times.slice_offset_s)
+        return ReorderedSeries(aligned, self._placed_frame(change))
+
+    def _placed_frame(
+        self, change: Callable[[np.ndarray], np.ndarray] | None
+    ) -> Callable[[np.ndarray], np.ndarray]:
         placed = self.placements[CTP]
 
         def placed_frame(stored: np.ndarray) -> np.ndarray:
             frame = placed.image(stored, outside=AIR_HU)
             return change(frame) if change else frame
 
-        return NiftiSeries(self.scan.files[CTP], placed_frame)
+        return placed_frame
 
     def add_unusable_of(self, series: NiftiSeries) -> None:
         """Note the voxels of a series that has been read that hold no number."""

@@ -13,6 +13,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from types import ModuleType
 
 from nnunetv2_strokesynth import __version__
@@ -104,7 +105,10 @@ def _run(name: str, words: list[str]) -> int:
     """Run one command; an error that the user can act on becomes one line."""
     try:
         args = build_parser(name).parse_args(words)
-        return args.run(args) or 0
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # libraries' warnings are for those who ask Python for them
+                warnings.simplefilter("ignore")
+            return args.run(args) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MemoryError as error:

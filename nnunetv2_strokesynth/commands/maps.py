@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_strokesynth.channels import DWI, PRESETS
 from nnunetv2_strokesynth.commands.next_step import Words, say_next
+from nnunetv2_strokesynth.commands.patients import (
+    add_scan_options,
+    refuse_options_of_one_scan,
+    run_patients,
+)
+from nnunetv2_strokesynth.commands.progress import frames_shown
 from nnunetv2_strokesynth.commands.trained_models import device_option, newest_model
 
 if TYPE_CHECKING:
-    import numpy as np
-    from tqdm import tqdm
-
     from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
     from nnunetv2_strokesynth.io.placement import Reference
-    from nnunetv2_strokesynth.io.series import Series
 
 EXAMPLE = "strokesynth maps ctp.nii.gz -o maps --frame-s 1.5"
 
@@ -30,23 +31,15 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("ctp", type=Path, metavar="CTP", help="the series, a 4-D NIfTI file in HU")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the maps")
     add(
-        "--frame-s",
-        type=float,
-        metavar="S",
-        help="seconds between frames (default: from the sidecar or the header)",
-    )
-    voxel = {"type": int, "nargs": 3, "metavar": ("X", "Y", "Z")}
-    add("--aif", **voxel, help="voxel of the artery, counted from 0 (default: found automatically)")
-    add("--vof", **voxel, help="voxel of the vein, counted from 0 (default: found automatically)")
-    add(
-        "--brain-mask",
+        "ctp",
         type=Path,
-        metavar="FILE",
-        help="NIfTI file that is not 0 in the brain (default: found)",
+        metavar="SCAN",
+        help="the series in HU: a folder of DICOM or NIfTI files, a 4-D NIfTI file, or a folder of "
+        "patients",
     )
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the maps")
+    add_scan_options(parser)
     add(
         "--no-aif-scaling",
         action="store_true",
@@ -62,77 +55,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="replace maps that this command wrote")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int | None:
     """Check the input, compute the maps, write them, and say what was found."""
-    from tqdm import tqdm
+    from nnunetv2_strokesynth.ctp.map_files import RECORD
+    from nnunetv2_strokesynth.inference.study import patient_folders
 
-    from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
+    folders = patient_folders(args.ctp)
+    refuse_options_of_one_scan(args, folders)
+    if folders:
+
+        def one(source: Path, output: Path) -> None:
+            _compute(args, source, output)
+
+        keep = {"record": RECORD, "overwrite": args.overwrite}
+        return run_patients(folders, args.output, one=one, **keep)
+    _compute(args, args.ctp, args.output)
+    say_next(next_command(args))
+    return None
+
+
+def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
+    """The maps of one scan."""
     from nnunetv2_strokesynth.ctp.check_computed import check_computed
-    from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
-    from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
     from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
     from nnunetv2_strokesynth.ctp.plausibility.finding import settle
     from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, series_unusable
+    from nnunetv2_strokesynth.inference.scan_maps import maps_of_study
+    from nnunetv2_strokesynth.inference.study import brain_of_file, find_study
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
-    from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
-    from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries, unusable_voxels
+    from nnunetv2_strokesynth.io.series import unusable_voxels
 
-    refuse_existing_folder(args.output, args.overwrite, _is_ours, record=RECORD)
-    series = NiftiSeries(args.ctp)
-    if len(series) == 1:
-        raise ValueError(
-            f"{args.ctp}: one volume of shape {series.header.disk_shape}, expected a series "
-            "(X, Y, Z, T)"
-        )
-    times = frame_times_of(args.ctp, len(series), args.frame_s)
-    reference = reference_of("series", read_grid(args.ctp))
-    ordered = ReorderedSeries(series, reference.reorientation.apply)
-    brain, notes = None, times.notes
-    if args.brain_mask:
-        placed = place(args.brain_mask, reference)
-        brain, notes = read_brain_mask(placed), [*notes, *placed.notes]
-    with tqdm(desc="reading frames", unit="frame") as bar:
-        computed = compute_maps(
-            _Counted(ordered, bar),
-            spacing_zyx_mm=reference.grid.geometry.spacing_zyx_mm,
-            times_s=times.times_s,
+    guard = {"overwrite": args.overwrite, "is_ours": _is_ours, "record": RECORD}
+    refuse_existing_folder(output, **guard)
+    study = find_study(source, series_uid=args.series, frame_s=args.frame_s, series_only=True)
+    brain, notes = brain_of_file(args.brain_mask, study)
+    with frames_shown() as watch:
+        computed = maps_of_study(
+            study,
             brain=brain,
-            aif_at=reference.read_voxel(args.aif) if args.aif else None,
-            vof_at=reference.read_voxel(args.vof) if args.vof else None,
+            aif_at=args.aif and tuple(args.aif),
+            vof_at=args.vof and tuple(args.vof),
             scale_aif=not args.no_aif_scaling,
             method=args.method,
-            stored_voxel=reference.stored_voxel,
+            correct_motion=not args.no_motion_correction,
+            watch=watch,
         )
-    said = check_unusable(series_unusable(unusable_voxels(ordered)), computed.brain)
-    doubts = settle(check_computed(computed, reference.grid.geometry.spacing_zyx_mm))
+    said = check_unusable(series_unusable(unusable_voxels(study.map_series)), computed.brain)
+    doubts = settle(check_computed(computed, study.geometry.spacing_zyx_mm))
+    notes = [*study.notes, *notes]
     computed = computed._replace(warnings=[*notes, *computed.warnings, *said, *doubts])
-    with result_folder(
-        args.output, overwrite=args.overwrite, is_ours=_is_ours, record=RECORD
-    ) as folder:
-        write_maps(folder, computed, args.ctp, reference)
-        _write_picture(folder, computed, args.ctp, reference)
-        _write_page(folder, computed, args.ctp, reference)
-    _report(args.output, computed)
-    say_next(next_command(args))
-
-
-class _Counted:
-    """A series that moves a progress bar; it is walked through more than once."""
-
-    def __init__(self, series: Series, bar: tqdm):
-        self._series, self._bar = series, bar
-
-    def __len__(self) -> int:
-        return len(self._series)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        self._bar.total = self._bar.n + len(self)
-        try:
-            for frame in self._series:
-                yield frame
-                self._bar.update()
-        finally:  # the walk for the baseline ends early
-            self._bar.total = self._bar.n
+    with result_folder(output, **guard) as folder:
+        write_maps(folder, computed, source, study.reference, study.nifti)
+        _write_picture(folder, computed, source, study.reference)
+        _write_page(folder, computed, source, study.reference)
+    _report(output, computed)
 
 
 def _is_ours(name: str) -> bool:
@@ -194,5 +170,7 @@ def next_command(args: argparse.Namespace) -> Words:
     words: list[object] = ["strokesynth", "predict", args.ctp, "-m", model, "-o", output]
     for option, value in (("--aif", args.aif), ("--vof", args.vof)):
         words += [option, *value] if value else []
-    words += ["--frame-s", args.frame_s] if args.frame_s else []
+    for option, value in (("--frame-s", args.frame_s), ("--series", args.series)):
+        words += [option, value] if value else []
+    words += ["--no-motion-correction"] if args.no_motion_correction else []
     return [*words, *device_option(None)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
 DEVICES = ("cuda", "cpu", "mps")
 
 
@@ -21,16 +23,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def model_options(args: argparse.Namespace) -> dict[str, object]:
     """These options as ``load_predictor`` and ``build_predictor`` take them.
 
-    Raises:
-        ValueError: a CUDA device is asked for and there is none.
+    Without a CUDA device the CPU takes its place, and a line says so.
     """
     import torch
 
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here; add `-device cpu`")
+    device = args.device
+    if device == "cuda" and not torch.cuda.is_available():
+        device = "cpu"
+        logger.info("no CUDA device here: the CPU is used (-device cpu), which takes longer")
     return {
         "folds": args.folds,
         "checkpoint": args.checkpoint,
-        "device": torch.device(args.device),
+        "device": torch.device(device),
         "mirroring": not args.disable_tta,
     }

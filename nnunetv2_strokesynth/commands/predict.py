@@ -1,6 +1,6 @@
 """``strokesynth predict``: one patient's CT perfusion scan to a lesion, a volume and a picture.
 
-For many scans, convert them and use ``nnUNetv2_predict``; the steps are the same.
+A folder of patients gives a folder of results each, and one table.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ from nnunetv2_strokesynth.commands.model_options import (
     model_options,
 )
 from nnunetv2_strokesynth.commands.next_step import open_page, say_next
+from nnunetv2_strokesynth.commands.patients import (
+    add_scan_options,
+    refuse_options_of_one_scan,
+    run_patients,
+)
+from nnunetv2_strokesynth.commands.progress import frames_shown
 
 if TYPE_CHECKING:
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
     from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
     from nnunetv2_strokesynth.inference.study import Study
 
@@ -30,67 +38,91 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to read and write; the model's options are those of ``nnUNetv2_predict``."""
     add = parser.add_argument
-    add("case", metavar="CASE", type=Path, help="folder of NIfTI or DICOM files, or a 4-D NIfTI")
+    add(
+        "case",
+        metavar="CASE",
+        type=Path,
+        help="folder of NIfTI or DICOM files, a 4-D NIfTI file, or a folder of patients",
+    )
     add_model_options(parser)
     add("-o", dest="output", type=Path, required=True, help="output folder")
-    add("--series", metavar="UID", help="SeriesInstanceUID, if the DICOM files hold several series")
-    add(
-        "--frame-s",
-        metavar="S",
-        type=float,
-        help="seconds between frames, if the files do not say, are wrong or contradict each other",
-    )
-    for name, vessel in (("--aif", "artery"), ("--vof", "vein")):
-        add(
-            name,
-            nargs=3,
-            type=int,
-            metavar=("X", "Y", "Z"),
-            help=f"voxel of the {vessel} as stored, counted from 0, for maps that are computed",
-        )
-    add(
-        "--brain-mask",
-        metavar="FILE",
-        type=Path,
-        help="NIfTI file that is 1 in the brain, on the series' grid (default: found)",
-    )
+    add_scan_options(parser)
     add("--pdf", action="store_true", help="the picture as PDF, too")
     add("--overwrite", action="store_true", help="replace what this command wrote to the folder")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Find the images, compute what is missing, predict, and write everything at once."""
+def run(args: argparse.Namespace) -> int | None:
+    """Load the model, then find, compute, predict and write each scan."""
+    from nnunetv2_strokesynth.inference import patient_result
+    from nnunetv2_strokesynth.inference.predictor import load_predictor
+    from nnunetv2_strokesynth.inference.study import patient_folders
+    from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder
+
+    options = model_options(args)
+    folders = patient_folders(args.case)
+    refuse_options_of_one_scan(args, folders)
+    record = patient_result.RESULT_FILE
+    if folders:
+
+        def one(source: Path, output: Path) -> None:
+            # A network that has learned from a DWI is changed by a prediction: see predict_patient.
+            _predict(args, load_predictor(args.model, **options), _find(args, source), output)
+
+        keep = {"record": record, "overwrite": args.overwrite}
+        return run_patients(folders, args.output, one=one, **keep)
+    refuse_existing_folder(args.output, **_guard(args))  # before what takes long
+    study = _find(args, args.case)
+    _predict(args, load_predictor(args.model, **options), study, args.output)
+    say_next(open_page(args.output / "report.html"))
+    return None
+
+
+def _find(args: argparse.Namespace, source: Path) -> Study:
+    from nnunetv2_strokesynth.inference.study import find_study
+
+    return find_study(source, series_uid=args.series, frame_s=args.frame_s)
+
+
+def _guard(args: argparse.Namespace) -> dict[str, object]:
+    from nnunetv2_strokesynth.inference import patient_result
+
+    is_ours, record = patient_result.OUTPUTS.__contains__, patient_result.RESULT_FILE
+    return {"overwrite": args.overwrite, "is_ours": is_ours, "record": record}
+
+
+def _predict(
+    args: argparse.Namespace, predictor: nnUNetPredictor, study: Study, output: Path
+) -> None:
+    """Compute what one scan lacks, predict, and write everything at once."""
     from nnunetv2_strokesynth.inference import patient, patient_result
     from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
     from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
-    from nnunetv2_strokesynth.inference.predictor import load_predictor
-    from nnunetv2_strokesynth.inference.study import find_study
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
 
-    options = model_options(args)
-    is_ours, record = patient_result.OUTPUTS.__contains__, patient_result.RESULT_FILE
-    refuse_existing_folder(args.output, args.overwrite, is_ours, record=record)
-    study = find_study(args.case, series_uid=args.series, frame_s=args.frame_s)
-    predictor = load_predictor(args.model, **options)
+    refuse_existing_folder(output, **_guard(args))
     order = study.reference.stored.order
     study.notes.extend(
         orientation_notes(predictor.dataset_json, args.model, scan=study.series_name, order=order)
     )
-    prepared = patient.prepare(
-        study,
-        patient.model_preset(predictor.dataset_json, args.model),
-        brain_mask=predictor.dataset_json.get("brain_mask", True),
-        brain_file=args.brain_mask,
-        aif_at=args.aif and tuple(args.aif),
-        vof_at=args.vof and tuple(args.vof),
-    )
+    with frames_shown() as watch:
+        prepared = patient.prepare(
+            study,
+            patient.model_preset(predictor.dataset_json, args.model),
+            brain_mask=predictor.dataset_json.get("brain_mask", True),
+            brain_file=args.brain_mask,
+            aif_at=args.aif and tuple(args.aif),
+            vof_at=args.vof and tuple(args.vof),
+            correct_motion=not args.no_motion_correction,
+            watch=watch,
+        )
     prepared = with_model_doubts(prepared, predictor.dataset_json)
     for note in prepared.notes:
         if note in prepared.warnings:
             logger.warning("warning: %s", note)
         else:
             logger.info("%s", note)
+    logger.info("predicting the lesion ...")
     spacing = study.geometry.spacing_zyx_mm
     prediction = patient.predict_patient(predictor, prepared.made.channels, spacing)
     if prediction.caution:
@@ -101,20 +133,18 @@ def run(args: argparse.Namespace) -> None:
     prepared = patient.with_doubts(prepared, prediction)
     for warning in prepared.warnings[: len(prepared.warnings) - known]:
         logger.warning("warning: %s", warning)
-    result = patient_result.describe_result(_about(args), study, prepared, prediction)
-    with result_folder(
-        args.output, overwrite=args.overwrite, is_ours=is_ours, record=record
-    ) as folder:
+    about = _about(args, study)
+    result = patient_result.describe_result(about, study, prepared, prediction)
+    with result_folder(output, **_guard(args)) as folder:
         patient_result.write_images(folder, prepared, prediction, study.reference)
         _write_page(folder, args, study, prepared, prediction, result)
         write_json(folder / patient_result.RESULT_FILE, result)
-    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], args.output / "report.html")
-    say_next(open_page(args.output / "report.html"))
+    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], output / "report.html")
 
 
-def _about(args: argparse.Namespace) -> dict[str, object]:
+def _about(args: argparse.Namespace, study: Study) -> dict[str, object]:
     return {
-        "case": str(args.case),
+        "case": str(study.source),
         "model": str(args.model),
         "folds": args.folds or "all trained",
         "checkpoint": args.checkpoint,
@@ -137,7 +167,7 @@ def _write_page(
     from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
     from nnunetv2_strokesynth.reporting.scan_page import prediction_page
 
-    title, model = "/".join(args.case.resolve().parts[-2:]), "/".join(args.model.parts[-2:])
+    title, model = "/".join(study.source.resolve().parts[-2:]), "/".join(args.model.parts[-2:])
     html = prediction_page(title, study, prepared, prediction, model=model, result=result)
     write_text(folder / "report.html", html)
     voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000

@@ -33,6 +33,7 @@ from nnunetv2_strokesynth.ctp.deconvolution import (
     PerfusionMaps,
     perfusion_maps,
 )
+from nnunetv2_strokesynth.ctp.motion import Motion
 from nnunetv2_strokesynth.ctp.plausibility.densities import check_densities
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle
 from nnunetv2_strokesynth.ctp.time_steps import (
@@ -68,6 +69,7 @@ class ComputedMaps(NamedTuple):
         tissue_hu: (T,) mean enhancement where there are maps.
         highest_hu: maximum over time, float32.
         baseline_frames: those without contrast.
+        motion: what was taken out of the series before; None if it was not looked for.
     """
 
     maps: PerfusionMaps
@@ -76,11 +78,12 @@ class ComputedMaps(NamedTuple):
     vof: Vessel | None
     baseline_hu: np.ndarray
     warnings: list[str]
-    row: dict[str, float | int | str]
+    row: dict[str, object]
     times_s: np.ndarray
     tissue_hu: np.ndarray
     highest_hu: np.ndarray
     baseline_frames: slice
+    motion: Motion | None = None
 
 
 def compute_maps(

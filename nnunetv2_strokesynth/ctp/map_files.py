@@ -14,7 +14,7 @@ from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
 from nnunetv2_strokesynth.ctp.unusable_voxels import Unusable, clear_unusable
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.io.nifti import raw_header, read_volume
+from nnunetv2_strokesynth.io.nifti import raw_header, read_volume, write_volume
 from nnunetv2_strokesynth.io.placement import Placement, Reference
 
 RECORD = "maps.json"
@@ -70,22 +70,28 @@ def on_reference(found: Unusable, placed: Placement) -> Unusable:
     return found._replace(where=placed.image(found.where.astype(np.float32)))
 
 
-def write_maps(folder: Path, computed: ComputedMaps, source: Path, reference: Reference) -> None:
+def write_maps(
+    folder: Path, computed: ComputedMaps, source: Path, reference: Reference, nifti: Path | None
+) -> None:
     """Write maps, mask, plain CT and record into an existing folder.
 
     Args:
         folder: where ``FILES`` are written.
         computed: from ``compute_maps``.
-        source: the 4-D NIfTI file of the series; its geometry is kept.
+        source: file or folder of the series.
         reference: its voxels, as stored and in the order in which the maps were computed.
+        nifti: the 4-D NIfTI file whose header is kept; None to write the reference's geometry.
     """
-    header = _volume_header(source)
+    header = None if nifti is None else _volume_header(nifti)
     volumes = {name: getattr(computed.maps, name) for name in UNITS}
     volumes["brain_mask"] = computed.brain.astype(np.uint8)
     volumes["baseline_ct"] = computed.baseline_hu
     for name, volume in volumes.items():
         stored = reference.reorientation.undo(volume)
-        _write_volume(folder / f"{name}.nii.gz", stored, header)
+        if header is None:
+            write_volume(folder / f"{name}.nii.gz", stored, reference.stored.geometry)
+        else:
+            _write_volume(folder / f"{name}.nii.gz", stored, header)
     record = {
         "source": str(source),
         "orientation": reference.stored.order,

@@ -9,11 +9,9 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 
-from nnunetv2_strokesynth.ctp.plausibility.series import LEAST_FRAMES
 from nnunetv2_strokesynth.io.nifti import raw_header
-from nnunetv2_strokesynth.io.series import Series
+from nnunetv2_strokesynth.io.series import LEAST_DURATION_S, LEAST_FRAMES, Series
 
-LEAST_DURATION_S = 20.0
 FRAME_S_RANGE = (0.3, 10.0)
 # The bits of a NIfTI header's xyzt_units that tell the unit of time, and the units' codes.
 TIME_UNITS, _SECONDS = 0x38, {8: 1.0, 16: 1e-3, 24: 1e-6}

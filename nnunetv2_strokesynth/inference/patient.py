@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +17,7 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     Preset,
 )
-from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
-from nnunetv2_strokesynth.ctp.compute_maps import (
-    ComputedMaps,
-    compute_maps,
-)
+from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.input_channels import (
     CtpChannels,
     CtpImages,
@@ -44,12 +40,13 @@ from nnunetv2_strokesynth.inference.predictor import (
     learned_from_dwi,
     pseudo_dwi_record,
 )
-from nnunetv2_strokesynth.inference.study import Study
+from nnunetv2_strokesynth.inference.scan_maps import maps_of_study
+from nnunetv2_strokesynth.inference.study import Study, brain_of_file
 from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import read_volume
 from nnunetv2_strokesynth.io.placement import Placement, place
-from nnunetv2_strokesynth.io.series import unusable_voxels
+from nnunetv2_strokesynth.io.series import Series, unusable_voxels
 
 
 class Prepared(NamedTuple):
@@ -114,6 +111,8 @@ def prepare(
     brain_file: Path | None = None,
     aif_at: tuple[int, int, int] | None = None,
     vof_at: tuple[int, int, int] | None = None,
+    correct_motion: bool = True,
+    watch: Callable[[Series], Series] = lambda series: series,
 ) -> Prepared:
     """Read or compute a patient's images and make the channels of a preset.
 
@@ -127,18 +126,28 @@ def prepare(
         brain_file: a brain mask; None to find the brain.
         aif_at, vof_at: voxels (x, y, z) of artery and vein, as the series stores them, if maps are
             computed.
+        correct_motion: whether motion is taken out of the series before maps are computed.
+        watch: function that is given a series and returns it, to show how far reading is.
 
     Raises:
-        ValueError: the images, or the mask, cannot be used.
+        ValueError: the images, or the mask, cannot be used; or all images are given, and an
+            option for computing them is, too.
     """
     missing = [name for name in (CT, *PERFUSION_MAPS) if name not in study.files]
-    brain, computed, notes = None, None, list(study.notes)
-    if brain_file is not None:
-        placed = place(brain_file, study.reference)
-        brain = read_brain_mask(placed)
-        notes += placed.notes
+    if not missing:
+        _refuse_without_effect(aif_at, vof_at, correct_motion)
+    computed = None
+    brain, of_brain = brain_of_file(brain_file, study)
+    notes = [*filter(None, [study.description]), *study.notes, *of_brain]
     if missing:
-        computed = _compute(study, missing, (aif_at, vof_at), brain)
+        computed = maps_of_study(
+            study,
+            brain=brain,
+            aif_at=aif_at,
+            vof_at=vof_at,
+            correct_motion=correct_motion,
+            watch=watch,
+        )
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
     unusable: list[Unusable] = []
     if any(name in missing for name in PERFUSION_MAPS):
@@ -156,7 +165,7 @@ def prepare(
         cta = _read_placed(placed, CTA, unusable)
         notes += placed.notes
     images = CtpImages(
-        ct, maps, study.series, study.series_name, spacing, brain=brain, files=files, cta=cta
+        ct, maps, watch(study.series), study.series_name, spacing, brain=brain, files=files, cta=cta
     )
     made = make_channels(preset, images)
     unusable += series_unusable(unusable_voxels(study.series))
@@ -210,26 +219,19 @@ def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:
     return prepared._replace(notes=[*found, *prepared.notes], warnings=[*found, *prepared.warnings])
 
 
-def _compute(
-    study: Study,
-    missing: list[str],
-    vessels_at: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None],
-    brain: np.ndarray | None,
-) -> ComputedMaps:
-    if study.times_s is None:
+def _refuse_without_effect(aif_at: object, vof_at: object, correct_motion: bool) -> None:
+    """Options of computing maps have no effect where CT and maps are given."""
+    options = {
+        "--aif": aif_at is not None,
+        "--vof": vof_at is not None,
+        "--no-motion-correction": not correct_motion,
+    }
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
         raise ValueError(
-            f"{', '.join(missing)} must be computed from {study.series_name}, but the time between "
-            f"its frames is unknown ({'; '.join(study.notes)})"
+            f"{' and '.join(given)}: CT and maps are given, so nothing is computed; leave it out, "
+            "or take the given maps out of the folder"
         )
-    return compute_maps(
-        study.series,
-        spacing_zyx_mm=study.geometry.spacing_zyx_mm,
-        times_s=study.times_s,
-        brain=brain,
-        aif_at=vessels_at[0] and study.reference.read_voxel(vessels_at[0]),
-        vof_at=vessels_at[1] and study.reference.read_voxel(vessels_at[1]),
-        stored_voxel=study.reference.stored_voxel,
-    )
 
 
 def _what_was_background(constants: str) -> list[str]:

@@ -10,6 +10,19 @@ from pathlib import Path
 from nnunetv2_strokesynth.io.atomic import atomic_folder
 from nnunetv2_strokesynth.io.messages import name_some
 
+_RECORDS, _ALWAYS = ("maps.json", "result.json"), "brain_mask.nii.gz"
+
+
+def is_result_folder(folder: Path) -> bool:
+    """Whether a folder holds what ``strokesynth maps`` or ``predict`` has written of a scan."""
+    return any((folder / name).is_file() for name in _RECORDS) and (folder / _ALWAYS).is_file()
+
+
+def is_left_out(path: Path, source: Path) -> bool:
+    """Whether a file below a folder is hidden or an earlier result, and so no input."""
+    folders = [folder for folder in path.parents if source in folder.parents]
+    return any(folder.name.startswith(".") or is_result_folder(folder) for folder in folders)
+
 
 def refuse_existing_file(path: Path, overwrite: bool) -> None:
     """Raise ``FileExistsError`` if a result is there and the user has not asked to replace it."""

@@ -31,6 +31,7 @@ from nnunetv2_strokesynth.io.orientation import (
     axis_order,
     reorientation_to,
 )
+from nnunetv2_strokesynth.io.tilt import Straightening, straightening_of
 
 _SAME_VOXELS = 0.5
 _LEAST_COVERED = 0.5
@@ -100,6 +101,7 @@ class Placement(NamedTuple):
         moved: its voxels in that order, if they have to be resampled; else None.
         target: the reference's voxels.
         notes: sentences for the user.
+        straight: what is done first with a file of a tilted gantry.
     """
 
     path: Path
@@ -107,6 +109,7 @@ class Placement(NamedTuple):
     moved: Grid | None
     target: Grid
     notes: tuple[str, ...] = ()
+    straight: Straightening | None = None
 
     def image(self, stored: np.ndarray, *, outside: float = 0.0) -> np.ndarray:
         """An image on the reference's voxels, resampled linearly where it has to be.
@@ -118,7 +121,7 @@ class Placement(NamedTuple):
         Returns:
             (Z, Y, X) of the reference's shape; float32 if resampled.
         """
-        turned = self.reorientation.apply(stored)
+        turned = self.reorientation.apply(self.straight(stored) if self.straight else stored)
         if self.moved is None:
             return turned
         return self._resample(turned, sitk.sitkLinear, outside)
@@ -137,7 +140,7 @@ class Placement(NamedTuple):
         Raises:
             ValueError: a part of the mask lies outside the reference, or all of it vanishes.
         """
-        turned = self.reorientation.apply(stored)
+        turned = self.reorientation.apply(self.straight(stored) > 0.5 if self.straight else stored)
         if self.moved is None:
             return turned, []
         if not may_leave:
@@ -195,6 +198,14 @@ def read_grid(path: Path) -> Grid:
     return Grid(header.shape_zyx, geometry, known)
 
 
+def read_straight_grid(path: Path) -> Grid:
+    """The voxels of a NIfTI file as stored, or as straightened where the gantry was tilted."""
+    straight = straightening_of(path)
+    if straight is None:
+        return read_grid(path)
+    return Grid(read_header(path).shape_zyx, straight.geometry, True)
+
+
 def reference_of(name: str, stored: Grid) -> Reference:
     """The voxels in ``LPS`` order, or as they are stored where the header does not say."""
     turn = reorientation_to(stored.geometry.direction) if stored.known else AS_STORED
@@ -215,14 +226,14 @@ def place(path: Path, reference: Reference) -> Placement:
             shape another one.
         OSError: it cannot be read.
     """
-    stored = read_grid(path)
+    straight, stored = straightening_of(path), read_straight_grid(path)
     if not (stored.known and reference.stored.known):
         return _by_index(path, stored, reference)
     target = reference.grid
     turn = reorientation_to(stored.geometry.direction, target.geometry.direction)
     moved = turned_grid(stored, turn)
     if moved.shape_zyx == target.shape_zyx and _voxels_apart(moved, target) < _SAME_VOXELS:
-        return Placement(path, turn, None, target)
+        return Placement(path, turn, None, target, straight=straight)
     covered = _covered(moved, target)
     if covered < _LEAST_COVERED:
         raise ValueError(
@@ -236,7 +247,7 @@ def place(path: Path, reference: Reference) -> Placement:
     )
     if covered < 1:
         note += f"; it shows {100 * covered:.0f} % of the middle of the image, the rest is empty"
-    return Placement(path, turn, moved, target, (note,))
+    return Placement(path, turn, moved, target, (note,), straight)
 
 
 def _by_index(path: Path, stored: Grid, reference: Reference) -> Placement:

@@ -20,6 +20,8 @@ from nnunetv2_strokesynth.io.nifti import (
     read_header,
 )
 
+LEAST_FRAMES, LEAST_DURATION_S = 10, 20.0
+"""Choice: a bolus does not pass through the brain in less, nor can fewer frames show it."""
 LARGEST_HU = 33000.0
 """CT has 16 bits at most: what lies beyond is as little a measurement as NaN."""
 _AIR_HU = -1000.0

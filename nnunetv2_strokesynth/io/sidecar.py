@@ -1,7 +1,7 @@
 """Frame times in the JSON file beside a NIfTI series, as BIDS has them: ``x.json`` of ``x.nii.gz``.
 
 Source: BIDS 1.10, fields ``FrameTimesStart`` and ``FrameDuration`` (PET), ``VolumeTiming`` and
-``RepetitionTime`` (functional MRI, perfusion), all in seconds.
+``RepetitionTime`` (functional MRI, perfusion), ``SliceTiming``, all in seconds.
 """
 
 from __future__ import annotations
@@ -83,6 +83,35 @@ def read_sidecar_times(path: Path, n_frames: int) -> SidecarTimes | None:
         return None
     _check_agreement(found)
     return found[0]
+
+
+def read_slice_offsets(path: Path, n_slices: int) -> np.ndarray | None:
+    """How much later than its frame each slice is imaged, by ``SliceTiming`` of the sidecar.
+
+    Args:
+        path: the NIfTI file.
+        n_slices: along its third axis.
+
+    Returns:
+        (Z,) float64 in s, in the order in which slices are stored; None where nothing is said.
+
+    Raises:
+        ValueError: the sidecar is not JSON, or the field cannot be used.
+        OSError: it cannot be read.
+    """
+    sidecar = sidecar_of(path)
+    content = {} if sidecar is None else _read(sidecar)
+    value = content.get("SliceTiming")
+    if sidecar is None or value is None:
+        return None
+    offsets = _numbers(sidecar, "SliceTiming", value)
+    direction = content.get("SliceEncodingDirection", "k")
+    if len(offsets) != n_slices or direction not in ("k", "k-"):
+        raise ValueError(
+            f"{sidecar}: SliceTiming has {len(offsets)} times along {direction}, the series has "
+            f"{n_slices} slices along k; repair or remove it"
+        )
+    return offsets[::-1].copy() if direction == "k-" else offsets
 
 
 def _read(sidecar: Path) -> dict[str, object]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+from nnunetv2_strokesynth.ctp.motion import LARGE_MM, LEAST_MM, Motion
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.dark import darken
@@ -52,7 +53,12 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
     """
     figure = Figure(figsize=(14, 8.4), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=(1, 1))
-    _draw_curves(figure.add_subplot(grid[0, :2]), computed)
+    if computed.motion is None:
+        _draw_curves(figure.add_subplot(grid[0, :2]), computed)
+    else:
+        upper, lower = grid[0, :2].subgridspec(2, 1, height_ratios=(3.2, 1)).subplots()
+        _draw_curves(upper, computed)
+        _draw_motion(lower, computed.motion)
     _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", reference)
     if computed.vof is not None:
         _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", reference)
@@ -105,6 +111,20 @@ def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
     axes.legend(handles=handles, fontsize=8, loc="upper center", ncols=2)
     axes.set(xlabel="time after the first frame (s)", ylabel="vessels: enhancement (HU)")
     axes.set_title("Curves over the baseline", fontsize=11)
+    axes.grid(alpha=0.25)
+
+
+def _draw_motion(axes: Axes, motion: Motion) -> None:
+    """How far the head moved in each frame as recorded."""
+    frames = range(len(motion.moved_mm))
+    axes.plot(frames, motion.moved_mm, color="0.1", lw=1.2, label="point that moves most (mm)")
+    axes.plot(frames, motion.turn_deg, color="0.5", lw=1.2, ls="--", label="rotation (degrees)")
+    axes.axhline(LARGE_MM, color="#D55E00", lw=0.8, ls=":")
+    done = "taken out" if motion.corrected else f"under {LEAST_MM:g} mm, left as it is"
+    axes.set_title(f"Motion of the head, {done}", fontsize=9)
+    axes.set(xlabel="frame", xlim=(0, max(1, len(frames) - 1)))
+    axes.set_ylim(0, 1.6 * max(LARGE_MM, motion.moved_mm.max(), motion.turn_deg.max()))
+    axes.legend(fontsize=7, loc="upper center", ncols=2)
     axes.grid(alpha=0.25)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from nnunetv2_strokesynth.ctp.plausibility.finding import Finding
+from nnunetv2_strokesynth.io.series import LEAST_FRAMES
 
-LEAST_FRAMES = 10
 _NO_CONTRAST_HU, _LITTLE_CONTRAST_HU = 0.3, 1.0
 """Of the brain's mean. CBV is 3 to 5 % of the brain, so that the weakest artery measured on ISLES
 2018 (35 HU) brings at least 1 HU; the mean of 10,000 noisy voxels moves by 0.1."""

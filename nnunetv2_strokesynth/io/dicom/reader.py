@@ -1,4 +1,4 @@
-"""A folder of DICOM files as a CT perfusion series: hospital scanners export one file per slice.
+"""A folder of DICOM files as a CT perfusion series: one file per slice, or multi-frame files.
 
 The names and the order of the files mean nothing. Slices are sorted by their position, frames by
 the time at which they were taken. A folder that cannot be a perfusion series is refused, with the
@@ -8,67 +8,72 @@ reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from tqdm import tqdm
 
 from nnunetv2_strokesynth.io.dicom.choice import (
+    Choice,
     ct_series,
     named_series,
     only_perfusion_series,
 )
-from nnunetv2_strokesynth.io.dicom.stack import (
-    check_counts,
-    stack_geometry,
-)
+from nnunetv2_strokesynth.io.dicom.frames import Frames
+from nnunetv2_strokesynth.io.dicom.pixels import read_pixels
+from nnunetv2_strokesynth.io.dicom.stack import check_is_series, stack_geometry, usual_positions
 from nnunetv2_strokesynth.io.dicom.tags import (
     SliceHeader,
-    gdcm_reader,
+    Unreadable,
     is_dicom,
-    read_slice_header,
+    read_images,
     walk_files,
 )
-from nnunetv2_strokesynth.io.dicom.times import (
-    check_same_time,
-    sort_frames,
-)
+from nnunetv2_strokesynth.io.dicom.times import sort_frames
+from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.io.slice_times import AlignedSlices, SliceReader
+
+_KEPT_IMAGES = 4
 
 
 class DicomSeries:
-    """The frames of a DICOM perfusion series; only one of them is in memory at a time.
+    """The frames of a DICOM perfusion series; a few of them are in memory at a time.
 
     Args:
-        files: T lists of Z files, slices from feet to head.
+        frames: the images of each slice, from feet to head, and their times.
         geometry: where the voxels lie.
-        shape_zyx: shape of a frame.
-        times_s: (T,) from 0, increasing, steps may differ.
+        change: what brings a frame to that geometry; None if the images lie on it.
         description: modality, scanner and kernel; nothing about the patient.
         warnings: sentences for the user.
+
+    Attributes:
+        images: for each slice its images in order of time.
+        shape_zyx: shape of a frame.
+        times_s: (T,) from 0, increasing, steps may differ.
     """
 
     def __init__(
         self,
-        files: list[list[Path]],
+        frames: Frames,
         *,
         geometry: Geometry,
-        shape_zyx: tuple[int, int, int],
-        times_s: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray] | None,
         description: str,
         warnings: list[str],
     ):
-        self.files = files
+        self.images = frames.images
         self.geometry = geometry
-        self.shape_zyx = shape_zyx
-        self.times_s = times_s
+        self.shape_zyx = (len(frames.images), *frames.images[0][0].shape_yx)
+        self.times_s = frames.times_s - frames.times_s[0]
         self.description = description
         self.warnings = warnings
+        self._change = change
+        self._slices = AlignedSlices(self._open, frames.image_times_s, frames.times_s)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.times_s)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Read the frames anew, float32 (Z, Y, X) in HU.
@@ -76,17 +81,45 @@ class DicomSeries:
         Raises:
             ValueError: a file is gone or has changed since its header was read.
         """
-        reader = gdcm_reader()
-        for files in self.files:
-            frame = np.empty(self.shape_zyx, np.float32)
-            for slice_, path in zip(frame, files, strict=True):
-                slice_[:] = _read_pixels(reader, path, self.shape_zyx)
-            yield frame
+        for frame in self._slices:
+            yield self._change(frame) if self._change else frame
+
+    @property
+    def files(self) -> list[list[Path]]:
+        """The files of each image, in order of time; a list for each image of a slice."""
+        most = max(len(images) for images in self.images)
+        return [[row[t].path for row in self.images if t < len(row)] for t in range(most)]
+
+    def _open(self) -> SliceReader:
+        kept: list[dict[int, np.ndarray]] = [{} for _ in self.images]
+
+        def read(z: int, t: int) -> np.ndarray:
+            if t not in kept[z]:
+                image = self.images[z][t]
+                kept[z][t] = read_pixels(image.path, image.frame, image.rescale, image.shape_yx)
+                for old in [one for one in kept[z] if one <= t - _KEPT_IMAGES]:
+                    del kept[z][old]
+            return kept[z][t]
+
+        return read
 
 
 def holds_dicom(folder: Path) -> bool:
     """Whether there is a DICOM file below a folder; the search ends at the first one."""
     return any(is_dicom(path) for path in walk_files(folder))
+
+
+def first_study_uid(folder: Path) -> str:
+    """StudyInstanceUID of the first DICOM image below a folder; empty without one."""
+    for path in walk_files(folder):
+        if is_dicom(path):
+            try:
+                images = read_images(path)
+            except Unreadable:
+                continue
+            if images:
+                return images[0].study_uid
+    return ""
 
 
 def read_ctp_series(
@@ -111,70 +144,59 @@ def read_ctp_series(
     headers, warnings = _read_headers(Path(folder))
     candidates = ct_series(Path(folder), headers)
     if series_uid is None:
-        chosen = only_perfusion_series(Path(folder), candidates)
+        chosen, said = only_perfusion_series(Path(folder), candidates)
     else:
-        chosen = named_series(Path(folder), candidates, series_uid)
+        chosen, said = Choice(named_series(Path(folder), candidates, series_uid), [])
     if chosen.problem is not None:
         raise chosen.problem
     stack = chosen.stack
     assert stack is not None  # else there is a problem
-    if not chosen.complete:
-        check_same_time(stack)
-    check_counts(stack)
-    geometry, shifts = stack_geometry(stack)
+    check_is_series(stack)
+    stack, rare = usual_positions(stack)
+    geometry, straight, shifts = stack_geometry(stack)
     frames = sort_frames(stack, frame_s)
     first = chosen.headers[0]
     return DicomSeries(
-        [[image.path for image in frame] for frame in frames.images],
+        frames,
         geometry=geometry,
-        shape_zyx=(len(stack.images), *first.shape_yx),
-        times_s=frames.times_s,
+        change=straight,
         description=", ".join(
             filter(None, [first.modality, first.scanner, first.kernel and f"kernel {first.kernel}"])
         ),
-        warnings=[*warnings, *chosen.warnings, *shifts, *frames.warnings],
+        warnings=[*warnings, *said, *chosen.warnings, *rare, *shifts, *frames.warnings],
     )
 
 
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], list[str]]:
     """Headers of all DICOM images below a folder, without copies of one image; and warnings."""
-    reader = gdcm_reader()
     found: dict[tuple[str | Path, str], SliceHeader] = {}
     n_ignored, n_copies = 0, 0
+    unreadable: list[Unreadable] = []
     for path in tqdm(list(walk_files(folder)), desc="reading headers", unit="file"):
-        header = read_slice_header(reader, path) if is_dicom(path) else None
-        if header is None:
-            n_ignored += 1
+        try:
+            images = read_images(path) if is_dicom(path) else []
+        except Unreadable as error:
+            unreadable.append(error)
             continue
-        # Some anonymisers give all images one UID: a copy has the same place and times too.
-        key = (header.sop_uid or path, repr(header._replace(path=Path())))
-        n_copies += key in found
-        found.setdefault(key, header)
+        n_ignored += not images
+        for image in images:
+            # Some anonymisers give all images one UID: a copy has the same place and times too.
+            key = (image.sop_uid or path, repr(image._replace(path=Path())))
+            n_copies += key in found
+            found.setdefault(key, image)
     warnings = []
+    if unreadable:
+        named = name_some((str(error) for error in unreadable), at_most=3)
+        warnings.append(f"{folder}: left out {len(unreadable)} unreadable file(s): {named}")
     if n_ignored:
         warnings.append(f"{folder}: ignored {n_ignored} file(s) that are not DICOM images")
     if n_copies:
         warnings.append(f"{folder}: ignored {n_copies} file(s) that are copies of others")
     if not found:
+        if unreadable:
+            raise ValueError(str(unreadable[0]))
         raise ValueError(
             f"{folder}: no DICOM image in {n_ignored} file(s), expected a CT perfusion series; "
             "give the folder that holds it"
         )
     return list(found.values()), warnings
-
-
-def _read_pixels(
-    reader: sitk.ImageFileReader, path: Path, shape_zyx: tuple[int, int, int]
-) -> np.ndarray:
-    """One slice (Y, X); SimpleITK has applied RescaleSlope and RescaleIntercept."""
-    reader.SetFileName(str(path))
-    try:
-        voxels = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise ValueError(f"{path}: GDCM cannot read its voxels; copy or export it again") from error
-    if voxels.shape != (1, *shape_zyx[1:]):
-        raise ValueError(
-            f"{path}: voxels of shape {voxels.shape}, expected {(1, *shape_zyx[1:])}; the file "
-            "changed while it was read"
-        )
-    return voxels[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +9,15 @@ import numpy as np
 from nnunetv2_strokesynth.io.dicom.tags import SliceHeader
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.io.tilt import Straightening
 
 _SAME_PLACE_MM, _SAME_PLACE_SHARE = 0.01, 0.01  # or 1 % of the slices' distance
 _EVEN_MM, _EVEN_SHARE = 0.05, 0.01
 _SAME_DIRECTION = 1e-3
 _SAME_PIXEL_MM = 1e-4
 _IN_PLANE_PIXELS = 0.5
+_FEW = 0.3
+"""Choice: of the images at the other positions; where slabs overlap there are twice as many."""
 
 
 class Stack(NamedTuple):
@@ -67,38 +69,45 @@ def stack_slices(headers: list[SliceHeader], name: str) -> Stack:
     )
 
 
-def check_counts(stack: Stack) -> None:
-    """Check that every position has the same number of images, and more than one.
-
-    Raises:
-        ValueError: the series is a plain CT, or images are missing.
-    """
-    counts = stack.counts
-    if max(counts) == 1:
-        raise ValueError(
-            f"{stack.name} has one image at each of its {len(counts)} positions: it is a plain CT, "
-            "no perfusion series, which has an image at each position for every time; give the "
-            "folder of the perfusion series"
-        )
-    expected = max(Counter(counts).items(), key=lambda item: (item[1], item[0]))[0]
-    wrong = [
-        f"{place:.2f} mm has {count}"
-        for place, count in zip(stack.places_mm, counts, strict=True)
-        if count != expected
-    ]
-    if wrong:
-        raise ValueError(
-            f"{stack.name}: slice position {name_some(wrong, at_most=3)}, expected {expected} "
-            f"images at each of the {len(counts)} positions; is the copy incomplete? "
-            "Export the series again"
-        )
-
-
-def stack_geometry(stack: Stack) -> tuple[Geometry, list[str]]:
-    """Where the voxels lie; the distance between slices is that of their positions.
+def usual_positions(stack: Stack) -> tuple[Stack, list[str]]:
+    """The stack without positions that have few images, such as one image out of place.
 
     Returns:
-        geometry, warnings.
+        the stack, warnings.
+    """
+    counts = np.array(stack.counts)
+    kept = np.flatnonzero(counts >= _FEW * np.median(counts))
+    if len(kept) == len(counts):
+        return stack, []
+    named = [
+        f"{stack.places_mm[z]:.2f} mm ({counts[z]})" for z in range(len(counts)) if z not in kept
+    ]
+    images = [stack.images[z] for z in kept]
+    return stack._replace(images=images, places_mm=stack.places_mm[kept]), [
+        f"{stack.name}: left out {len(named)} slice position(s) with few images: "
+        f"{name_some(named, at_most=3)}; the others have {np.median(counts):.0f}"
+    ]
+
+
+def check_is_series(stack: Stack) -> None:
+    """Check that positions have more than one image.
+
+    Raises:
+        ValueError: the series is a plain CT.
+    """
+    if max(stack.counts) == 1:
+        raise ValueError(
+            f"{stack.name} has one image at each of its {len(stack.counts)} positions: it is a "
+            "plain CT, no perfusion series, which has an image at each position for every time; "
+            "give the folder of the perfusion series"
+        )
+
+
+def stack_geometry(stack: Stack) -> tuple[Geometry, Straightening | None, list[str]]:
+    """Where the voxels lie that are read; the distance between slices is that of their positions.
+
+    Returns:
+        geometry; what brings a frame to it, where slices lie sideways of each other; warnings.
 
     Raises:
         ValueError: slices are not evenly spaced, or are shifted against each other at random; or
@@ -118,17 +127,22 @@ def stack_geometry(stack: Stack) -> tuple[Geometry, list[str]]:
         (x_mm, y_mm, z_mm),
         tuple(float(value) for value in stack.direction.ravel()),
     )
-    return geometry, _lateral_shifts(stack, pixel_mm=min(spacing_y, spacing_x))
+    step_mm = _sideways(stack, pixel_mm=min(spacing_y, spacing_x))
+    if step_mm is None:
+        return geometry, None, []
+    straight = Straightening(step_mm, len(stack.images), geometry)
+    return straight.geometry, straight, [f"{stack.name}: {straight.warning}"]
 
 
 def _check_images(headers: list[SliceHeader], name: str) -> None:
     first = headers[0]
     for header in headers:
-        where = f"{name}: {header.path.name}"
+        where = f"{name}: {header.name}"
         if header.n_frames > 1:
             raise ValueError(
-                f"{where} is an enhanced multi-frame file ({header.n_frames} frames); export "
-                "single-frame images, or convert it to NIfTI with dcm2niix"
+                f"{where} is a multi-frame file ({header.n_frames} frames) that does not say where "
+                "and when its frames were taken (no functional groups); export enhanced CT or "
+                "single-frame images"
             )
         if header.n_samples != 1:
             raise ValueError(
@@ -147,7 +161,7 @@ def _check_images(headers: list[SliceHeader], name: str) -> None:
         for what, found, expected, tolerance in must_agree:
             if np.abs(np.subtract(found, expected)).max() > tolerance:
                 raise ValueError(
-                    f"{where} has {what} {found}, {first.path.name} {expected}; a perfusion series "
+                    f"{where} has {what} {found}, {first.name} {expected}; a perfusion series "
                     "has one for all images: remove the images that do not belong to it"
                 )
 
@@ -178,14 +192,22 @@ def _even_distance(stack: Stack) -> float:
     return round(float(places[-1] - places[0]) / len(distances), 6)  # cosines are rounded
 
 
-def _lateral_shifts(stack: Stack, pixel_mm: float) -> list[str]:
-    """Warn of slices that move sideways evenly, as with a tilted gantry; refuse random shifts."""
+def _sideways(stack: Stack, pixel_mm: float) -> tuple[float, float] | None:
+    """How far along x and y each slice lies of the one before, as with a tilted gantry.
+
+    Returns:
+        None where the last slice lies within half a pixel of the first.
+
+    Raises:
+        ValueError: images are shifted at random.
+    """
     in_plane = stack.direction[:, :2]
     rows = [[h.position_xyz_mm for h in images] @ in_plane for images in stack.images]
-    places = np.array([row[0] for row in rows]) - rows[0][0]
+    places = np.array([np.median(row, axis=0) for row in rows]) - np.median(rows[0], axis=0)
     even = np.linspace(0, 1, len(rows))[:, None] * places[-1]
     tolerance = _IN_PLANE_PIXELS * pixel_mm
-    strays = [np.abs(row - rows[0][0] - line).max() for row, line in zip(rows, even, strict=True)]
+    start = np.median(rows[0], axis=0)
+    strays = [np.abs(row - start - line).max() for row, line in zip(rows, even, strict=True)]
     worst = int(np.argmax(strays))
     if strays[worst] > tolerance:
         raise ValueError(
@@ -193,10 +215,7 @@ def _lateral_shifts(stack: Stack, pixel_mm: float) -> list[str]:
             f"{strays[worst]:.2f} mm against the others, expected one field of view; export the "
             "series with one field of view"
         )
-    shift = float(np.linalg.norm(places[-1]))
-    if shift <= tolerance:
-        return []
-    return [
-        f"{stack.name}: the gantry was tilted, the last slice lies {shift:.1f} mm sideways of the "
-        "first; results fit the images voxel by voxel, but their positions leave this shift out"
-    ]
+    if float(np.linalg.norm(places[-1])) <= tolerance:
+        return None
+    x_mm, y_mm = (float(value) for value in places[-1] / (len(rows) - 1))
+    return x_mm, y_mm

@@ -1,49 +1,57 @@
-"""What a DICOM file of a CT series says about itself: where its slice lies and when it was taken.
+"""What a DICOM file of a CT series says of itself: where its slices lie and when they were taken.
 
-SimpleITK's reader (GDCM) does the reading. Only the tags named here are looked at, and none of
-them says who the patient is.
+pydicom does the reading. Only the tags named here are looked at, and none of them says who the
+patient is. In a multi-frame file (enhanced CT, standard or converted from single images) each frame
+counts as an image: its tags are looked for among those of the frame, then among those that all
+frames share, then in the file itself.
 """
 
 from __future__ import annotations
 
-import datetime
+import logging
 import math
 import os
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
-_MAGIC, _PREAMBLE_BYTES, _META_BYTES = b"DICM", 128, 1024
+from nnunetv2_strokesynth.io.dicom.moments import TIME_TAGS, Moment, read_moments
+from nnunetv2_strokesynth.io.dicom.pixels import is_complete
+from nnunetv2_strokesynth.io.output_folder import is_result_folder
+
+_MAGIC, _PREAMBLE_BYTES = b"DICM", 128
 # Old exports have no preamble: such a file begins with an element of group 0002 or 0008.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
-_SOP_CLASS_ELEMENT = b"\x02\x00\x02\x00UI"
-_CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
-_TIME = re.compile(r"(\d{2}):?(?:(\d{2}):?(?:(\d{2})(?:\.(\d{1,6}))?)?)?$")
-_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})$")
+# Kinds of objects that are not CT, which is number 2, enhanced CT 2.1 and converted CT 2.2.
+_OTHER_KIND = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(?!2$|2\.)\d+")
+# The best first; the last counts files.
+ORDER_TAGS = (
+    "TemporalPositionIndex",
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "FrameAcquisitionNumber",
+    "InstanceNumber",
+)
+_SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+_TAGS = [
+    *"SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID".split(),
+    *"Modality SeriesDescription Manufacturer ManufacturerModelName KVP".split(),
+    *"ConvolutionKernel ImageType FrameType NumberOfFrames SamplesPerPixel Rows Columns".split(),
+    *"PixelSpacing ImagePositionPatient ImageOrientationPatient SliceThickness".split(),
+    *"TemporalResolution RescaleSlope RescaleIntercept".split(),
+    *(*TIME_TAGS, *ORDER_TAGS, _SHARED, _PER_FRAME),
+]
+logging.getLogger("pydicom").setLevel(logging.ERROR)  # it warns of each odd value, twice
 
-# The best clock first. A date goes with a time; milliseconds count from the start of the series.
-CLOCKS = {
-    "AcquisitionDateTime": ("0008|002a",),
-    "AcquisitionTime": ("0008|0022", "0008|0032"),
-    "ContentTime": ("0008|0023", "0008|0033"),
-    "TriggerTime": ("0018|1060",),
-    "FrameReferenceTime": ("0054|1300",),
-}
-ORDER_TAGS = {
-    "TemporalPositionIdentifier": "0020|0100",
-    "AcquisitionNumber": "0020|0012",
-    "InstanceNumber": "0020|0013",
-}
 
-
-class Moment(NamedTuple):
-    """A point in time: ``day`` is None where the file has a time of day and no date."""
-
-    day: int | None
-    microseconds: int
+class Unreadable(ValueError):
+    """A file that says it is DICOM and cannot be used."""
 
 
 class SliceHeader(NamedTuple):
@@ -51,12 +59,14 @@ class SliceHeader(NamedTuple):
 
     Attributes:
         path: the file.
+        frame: its number in a multi-frame file, from 0; None in a file of one image.
         study_uid, series_uid, sop_uid: which study, which series, which image; may be empty.
         modality: such as CT.
         label: the series' description.
         scanner: manufacturer, model, tube voltage; for the reader of a report.
         kernel: reconstruction kernel.
-        n_frames: more than 1 in a multi-frame file.
+        image_type: such as ORIGINAL, PRIMARY, AXIAL; in capitals.
+        n_frames: more than 1 in a multi-frame file that does not describe its frames.
         n_samples: values in a voxel, 3 for a colour image.
         shape_yx: rows and columns.
         pixel_yx_mm: distance between rows, between columns; None if not given, as all below.
@@ -64,11 +74,13 @@ class SliceHeader(NamedTuple):
         orientation: direction of a row, then of a column.
         thickness_mm: slice thickness.
         resolution_ms: time between frames.
+        rescale: slope and intercept from stored numbers to HU.
         times: a moment for each of ``CLOCKS`` that the file has.
         orders: a number for each of ``ORDER_TAGS`` that the file has.
     """
 
     path: Path
+    frame: int | None
     study_uid: str
     series_uid: str
     sop_uid: str
@@ -76,6 +88,7 @@ class SliceHeader(NamedTuple):
     label: str
     scanner: str
     kernel: str
+    image_type: tuple[str, ...]
     n_frames: int
     n_samples: int
     shape_yx: tuple[int, int]
@@ -84,15 +97,31 @@ class SliceHeader(NamedTuple):
     orientation: tuple[float, ...] | None
     thickness_mm: float | None
     resolution_ms: float | None
+    rescale: tuple[float, float]
     times: dict[str, Moment]
     orders: dict[str, int]
 
+    @property
+    def name(self) -> str:
+        """The image for a message."""
+        of_frame = "" if self.frame is None else f", frame {self.frame + 1},"
+        return f"{self.path.name}{of_frame}"
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was computed from other images, such as a mean, a map or a MIP."""
+        return "DERIVED" in self.image_type[:1]
+
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder in a fixed order, without hidden ones and DICOMDIR."""
+    """All files below a folder in a fixed order, without hidden ones, DICOMDIR and our results."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(
-            name for name in folders if name[0] != "." and name.upper() != "__MACOSX"
+            name
+            for name in folders
+            if name[0] != "."
+            and name.upper() != "__MACOSX"
+            and not is_result_folder(Path(parent, name))
         )
         for name in sorted(names):
             if name[0] != "." and Path(name).stem.upper() != "DICOMDIR":
@@ -100,134 +129,145 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file has DICOM's mark at byte 128, or has no preamble and GDCM reads it."""
+    """Whether a file has DICOM's mark at byte 128, or has no preamble and holds an image."""
     with open(path, "rb") as file:
         start = file.read(_PREAMBLE_BYTES + len(_MAGIC))
     if start[_PREAMBLE_BYTES:] == _MAGIC:
         return True
-    return start.startswith(_BARE_STARTS) and _loaded(gdcm_reader(), path)
+    if not start.startswith(_BARE_STARTS):
+        return False
+    try:
+        return bool(read_images(path))
+    except Unreadable:
+        return False
 
 
-def gdcm_reader() -> sitk.ImageFileReader:
-    """A reader that takes any file name: DICOM files often have no suffix."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.LoadPrivateTagsOff()
-    return reader
-
-
-def read_slice_header(reader: sitk.ImageFileReader, path: Path) -> SliceHeader | None:
-    """Read one file's tags; GDCM notices at the same time whether the file is truncated.
-
-    Returns:
-        None for a file without a CT image that GDCM cannot read, such as a dose report.
+def read_images(path: Path) -> list[SliceHeader]:
+    """The images of one file: one, or as many as there are frames; none in a dose report.
 
     Raises:
-        ValueError: a CT image cannot be read.
+        Unreadable: it is no DICOM file, or is damaged or truncated.
     """
-    if not _loaded(reader, path):
-        kind = _sop_class(path)
-        if kind and kind != _CT_CLASS and not kind.startswith(_CT_CLASS + "."):
+    damaged = "truncated or damaged; copy or export it again"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of each odd value
+        try:
+            with open(path, "rb") as file:
+                header = dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+                complete = "Rows" in header and is_complete(file, header)
+        except OSError as error:
+            raise Unreadable(f"{path}: {error.strerror or error}") from error
+        except Exception as error:  # pydicom lets errors of many kinds through
+            raise Unreadable(f"{path}: {damaged}") from error
+        of_file = header.file_meta.get("MediaStorageSOPClassUID", "")
+        kind = str(of_file or header.get("SOPClassUID", ""))
+        if not complete:
+            if _OTHER_KIND.match(kind):
+                return []
+            raise Unreadable(f"{path}: {damaged}")
+        try:
+            return [
+                _slice_header(path, frame, _Tags(levels)) for frame, levels in _frames_of(header)
+            ]
+        except Exception as error:
+            raise Unreadable(f"{path}: its tags cannot be read ({error})") from error
+
+
+def _frames_of(header: Dataset) -> Iterator[tuple[int | None, list[dict[str, Any]]]]:
+    """The number of each frame and its tags, the most special first."""
+    of_file = _by_name(header)
+    if not header.get(_PER_FRAME):
+        yield None, [of_file]
+        return
+    shared = _flat(header.get(_SHARED) or [])
+    for number, groups in enumerate(header.get(_PER_FRAME)):
+        own = _flat([groups])
+        own.setdefault("InstanceNumber", number + 1)
+        yield number, [own, shared, of_file]
+
+
+def _flat(groups: Any) -> dict[str, Any]:
+    """The tags of functional groups, of which each is a sequence of one item."""
+    found: dict[str, Any] = {}
+    for group in groups:
+        for sequence in group:
+            if sequence.VR == "SQ" and len(sequence.value):
+                for name, value in _by_name(sequence.value[0]).items():
+                    found.setdefault(name, value)
+    return found
+
+
+def _by_name(tags: Dataset) -> dict[str, Any]:
+    found = {}
+    for name in _TAGS:
+        if name in tags:
+            try:
+                found[name] = tags[name].value
+            except Exception:  # a value that is not of its kind is as good as absent
+                continue
+    return found
+
+
+class _Tags:
+    """Values by the tags' names, from the most special level that has one."""
+
+    def __init__(self, levels: list[dict[str, Any]]):
+        self._levels = levels
+
+    def value(self, name: str) -> Any:
+        """The value; None if it is absent or empty."""
+        found = (level[name] for level in self._levels if level.get(name) not in (None, ""))
+        return next(found, None)
+
+    def text(self, name: str) -> str:
+        """A tag's text on one line, empty if absent."""
+        value = self.value(name)
+        parts = value if isinstance(value, MultiValue) else [] if value is None else [value]
+        return " ".join(" ".join(map(str, parts)).replace("\0", " ").split())
+
+    def numbers(self, name: str, count: int) -> tuple[float, ...] | None:
+        """So many finite numbers, or None."""
+        value = self.value(name)
+        try:
+            parts = value if isinstance(value, MultiValue) else [value]
+            values = tuple(float(part) for part in parts)
+        except (TypeError, ValueError, OverflowError):
             return None
-        raise ValueError(
-            f"{path}: no image that GDCM can read (truncated, damaged, or compressed in a way it "
-            "does not know); copy or export it again"
-        )
-    orders = {name: _numbers(reader, tag, 1) for name, tag in ORDER_TAGS.items()}
-    words = [_text(reader, tag) for tag in ("0008|0070", "0008|1090", "0018|0060")]
+        return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+    def number(self, name: str) -> float | None:
+        values = self.numbers(name, 1)
+        return values[0] if values else None
+
+
+def _slice_header(path: Path, frame: int | None, tags: _Tags) -> SliceHeader:
+    orders = {name: tags.number(name) for name in ORDER_TAGS}
+    number: Callable[[str, float], float] = lambda name, other: (  # noqa: E731
+        other if (found := tags.number(name)) is None else found
+    )
+    kind = tags.value("FrameType") or tags.value("ImageType") or []
+    words = [tags.text("Manufacturer"), tags.text("ManufacturerModelName"), tags.text("KVP")]
+    words[2] = f"{number('KVP', 0):g} kV" if tags.number("KVP") else ""
     return SliceHeader(
         path,
-        study_uid=_text(reader, "0020|000d"),
-        series_uid=_text(reader, "0020|000e"),
-        sop_uid=_text(reader, "0008|0018"),
-        modality=_text(reader, "0008|0060"),
-        label=_text(reader, "0008|103e"),
-        scanner=" ".join(filter(None, [*words[:2], words[2] and f"{words[2]} kV"])),
-        kernel=" ".join(_text(reader, "0018|1210").split("\\")),
-        n_frames=int(_number(reader, "0028|0008") or 1),
-        n_samples=reader.GetNumberOfComponents(),
-        shape_yx=reader.GetSize()[1::-1],
-        pixel_yx_mm=_numbers(reader, "0028|0030", 2),
-        position_xyz_mm=_numbers(reader, "0020|0032", 3),
-        orientation=_numbers(reader, "0020|0037", 6),
-        thickness_mm=_number(reader, "0018|0050"),
-        resolution_ms=_number(reader, "0020|0110"),
-        times=_times(reader),
-        orders={name: int(values[0]) for name, values in orders.items() if values},
+        frame,
+        study_uid=tags.text("StudyInstanceUID"),
+        series_uid=tags.text("SeriesInstanceUID"),
+        sop_uid=tags.text("SOPInstanceUID"),
+        modality=tags.text("Modality"),
+        label=tags.text("SeriesDescription"),
+        scanner=" ".join(filter(None, words)),
+        kernel=tags.text("ConvolutionKernel"),
+        image_type=tuple(str(w).upper() for w in ([kind] if isinstance(kind, str) else kind)),
+        n_frames=1 if frame is not None else int(number("NumberOfFrames", 1)),
+        n_samples=int(number("SamplesPerPixel", 1)),
+        shape_yx=(int(number("Rows", 0)), int(number("Columns", 0))),
+        pixel_yx_mm=tags.numbers("PixelSpacing", 2),
+        position_xyz_mm=tags.numbers("ImagePositionPatient", 3),
+        orientation=tags.numbers("ImageOrientationPatient", 6),
+        thickness_mm=tags.number("SliceThickness"),
+        resolution_ms=tags.number("TemporalResolution"),
+        rescale=(number("RescaleSlope", 1.0), number("RescaleIntercept", 0.0)),
+        times=read_moments(tags.value),
+        orders={name: int(value) for name, value in orders.items() if value is not None},
     )
-
-
-def parse_time(text: str) -> int | None:
-    """Microseconds since midnight of a DICOM time, ``HHMMSS.FFFFFF`` or a part of it."""
-    match = _TIME.match(text)
-    if not match:
-        return None
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()[:3])
-    if hours > 23 or minutes > 59 or seconds > 60:
-        return None
-    fraction = int((match[4] or "0").ljust(6, "0"))
-    return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction
-
-
-def parse_date(text: str) -> int | None:
-    """Days since the year 1 of a DICOM date, ``YYYYMMDD`` or the old ``YYYY.MM.DD``."""
-    match = _DATE.match(text)
-    try:
-        return datetime.date(*(int(part) for part in match.groups())).toordinal() if match else None
-    except ValueError:
-        return None
-
-
-def _times(reader: sitk.ImageFileReader) -> dict[str, Moment]:
-    both = re.split("[+-]", _text(reader, CLOCKS["AcquisitionDateTime"][0]))[0]
-    found = {"AcquisitionDateTime": (parse_date(both[:8]), parse_time(both[8:]))}
-    for name in ("AcquisitionTime", "ContentTime"):
-        date, time = (_text(reader, tag) for tag in CLOCKS[name])
-        found[name] = (parse_date(date), parse_time(time))
-    for name in ("TriggerTime", "FrameReferenceTime"):
-        milliseconds = _number(reader, CLOCKS[name][0])
-        found[name] = (0, None if milliseconds is None else round(milliseconds * 1000))
-    return {name: Moment(day, time) for name, (day, time) in found.items() if time is not None}
-
-
-def _loaded(reader: sitk.ImageFileReader, path: Path) -> bool:
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _sop_class(path: Path) -> str:
-    """The kind of object that a file says it is, from its first bytes, where GDCM gives up."""
-    with open(path, "rb") as file:
-        start = file.read(_META_BYTES)
-    _, found, rest = start.partition(_SOP_CLASS_ELEMENT)
-    length = int.from_bytes(rest[:2], "little")
-    return rest[2 : 2 + length].decode("latin-1").strip(" \0") if found else ""
-
-
-def _text(reader: sitk.ImageFileReader, tag: str) -> str:
-    """A tag's text on one line, empty if absent; SimpleITK returns bytes that are not UTF-8."""
-    if not reader.HasMetaDataKey(tag):
-        return ""
-    stored = reader.GetMetaData(tag).encode("utf-8", "surrogateescape")
-    try:
-        text = stored.decode("utf-8")
-    except UnicodeDecodeError:
-        text = stored.decode("latin-1")
-    return " ".join(text.replace("\0", " ").split())
-
-
-def _numbers(reader: sitk.ImageFileReader, tag: str, count: int) -> tuple[float, ...] | None:
-    try:
-        values = tuple(float(part) for part in _text(reader, tag).split("\\"))
-    except ValueError:
-        return None
-    return values if len(values) == count and all(map(math.isfinite, values)) else None
-
-
-def _number(reader: sitk.ImageFileReader, tag: str) -> float | None:
-    values = _numbers(reader, tag, 1)
-    return values[0] if values else None

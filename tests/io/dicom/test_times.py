@@ -52,24 +52,16 @@ def test_midnight(tmp_path, ctp, clock):
 
 
 def test_frame_time_is_the_median_of_its_slices(tmp_path, ctp):
-    """Slices at +0, +0.1 and +0.4 s: a frame counts from +0.1 s; one late slice is nothing."""
+    """Slices at +0, +0.02 and +0.09 s: a frame counts from +0.02 s, and nothing is interpolated."""
 
     def times(t, z):
-        late = 0.6 * (t == 5 and z == 2) + 0.3 * (t == 7)
-        return clock_tags("TriggerTime", 2 * t + [0, 0.1, 0.4][z] + late)
+        return clock_tags("TriggerTime", 2 * t + [0, 0.02, 0.09][z] + 0.3 * (t == 7))
 
     write_ctp(tmp_path / "s", ctp, clocks=[], tags_of=times)
     series = read_ctp_series(tmp_path / "s")
     np.testing.assert_allclose(series.times_s, 2.0 * np.arange(T) + 0.3 * (np.arange(T) == 7))
-    assert series.warnings == []
-
-
-def test_moving_table_gives_a_warning(tmp_path, ctp):
-    slab = {"tags_of": lambda t, z: clock_tags("AcquisitionDateTime", 2 * t + 30 * (z > 1))}
-    write_ctp(tmp_path / "s", ctp, **slab)
-    series = read_ctp_series(tmp_path / "s")
-    assert "up to 30.00 s apart, frames 2.00 s apart" in series.warnings[0]
     np.testing.assert_array_equal(voxels(series), ctp)
+    assert series.warnings == []
 
 
 @pytest.mark.parametrize("tag", ["0020|0100", "0020|0012", "0020|0013"])
@@ -92,10 +84,10 @@ def test_temporal_resolution_gives_the_step(tmp_path, ctp):
     assert read_ctp_series(tmp_path / "s", frame_s=2.0).times_s[1] == 2.0
 
 
-def test_frame_s_gives_way_to_times_and_must_be_positive(tmp_path, ctp):
+def test_frame_s_without_effect_is_refused_and_must_be_positive(tmp_path, ctp):
     write_ctp(tmp_path / "s", ctp)
-    series = read_ctp_series(tmp_path / "s", frame_s=1.5)
-    assert series.times_s[1] == 2.0 and "1.5 s between frames was given" in series.warnings[0]
+    text = refusal(tmp_path / "s", frame_s=1.5)
+    assert "--frame-s 1.5 has no effect" in text and "2.00 s between frames" in text
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="above 0"):
             read_ctp_series(tmp_path / "s", frame_s=wrong)
