@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class ComputedMaps(NamedTuple):
     vof: Vessel | None
     baseline_hu: np.ndarray
     warnings: list[str]
-    row: dict[str, object]
+    row: dict[str, Any]
     times_s: np.ndarray
     tissue_hu: np.ndarray
     highest_hu: np.ndarray

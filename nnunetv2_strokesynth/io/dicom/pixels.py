@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -112,18 +112,16 @@ def _by_pydicom(path: Path, frame: int) -> np.ndarray:
     """Of a multi-frame file, as stored."""
     try:
         opened = _opened(path)
-        decoder = get_decoder(opened.transfer_syntax)
+        decode: Any = get_decoder(opened.transfer_syntax).as_array  # its options are typed by name
         with open(path, "rb") as file:
             file.seek(opened.offset)
-            voxels, _ = decoder.as_array(
-                file, index=frame, raw=True, validate=False, **opened.options
-            )
+            voxels, _ = decode(file, index=frame, raw=True, validate=False, **opened.options)
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(
             f"{path}: pydicom cannot read frame {frame} ({error}); export the file again, without "
             "compression, or install pylibjpeg's plug-ins"
         ) from error
-    return voxels
+    return np.asarray(voxels)
 
 
 @lru_cache(maxsize=4)
