@@ -3,7 +3,7 @@
     python -m benchmarks.motion_correction --cases 8 --size 96 --max-slices 4 --seed 41
 
 The same scans are simulated without motion, with the phantom's own (what registration leaves over)
-and with strong motion: a drift and jolts of several mm and degrees. Figures are means over scans: of
+and with strong motion: a drift and jolts of several mm and degrees. Figures are means over scans of
 the correlation with the true map where both have values, of the median error of Tmax, and of the
 Dice of Tmax > 6 s.
 """
