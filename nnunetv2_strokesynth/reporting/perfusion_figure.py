@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,29 +13,15 @@ from nnunetv2_strokesynth.ctp.motion import LARGE_MM, LEAST_MM, Motion
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.dark import darken
+from nnunetv2_strokesynth.reporting.scan_images import computed_images
 from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
+from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
 # Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
 _AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
 _MASK_COLOUR = "#F0E442"
 _MIP_WINDOW_HU = (0.0, 250.0)
 _STORED_AXES = "zyx"
-
-
-class _Map(NamedTuple):
-    key: str
-    name: str
-    unit: str
-    highest: float | None = None  # of the colours; None: a percentile of the values
-
-
-_MAPS = (
-    _Map("cbf", "CBF", "mL/100 g/min"),
-    _Map("cbv", "CBV", "mL/100 g"),
-    _Map("mtt", "MTT", "s"),
-    _Map("tmax", "Tmax", "s", 12.0),
-)
-_SHOWN_PERCENTILE = 98.0
 
 
 @figure_style()
@@ -62,7 +46,7 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
     _draw_place(figure.add_subplot(grid[0, 2]), computed, computed.aif, "AIF", reference)
     if computed.vof is not None:
         _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", reference)
-    for column, shown in enumerate(_MAPS):
+    for column, shown in enumerate(computed_images(computed)):
         _draw_map(figure.add_subplot(grid[1, column]), computed, shown, reference)
     figure.suptitle(title, fontsize=11)
     known = reference.stored.known
@@ -77,9 +61,15 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
 
 @figure_style()
 def draw_curves(computed: ComputedMaps) -> Figure:
-    """The curves of artery, vein and tissue alone, on black, for a page of slices."""
-    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
-    _draw_curves(figure.add_subplot(), computed)
+    """The curves of artery, vein and tissue, and the motion, on black, for a page of slices."""
+    if computed.motion is None:
+        figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+        _draw_curves(figure.add_subplot(), computed)
+    else:
+        figure = Figure(figsize=(5.8, 5.1), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=(3.2, 1))
+        _draw_curves(upper, computed)
+        _draw_motion(lower, computed.motion)
     return darken(figure)
 
 
@@ -128,20 +118,16 @@ def _draw_motion(axes: Axes, motion: Motion) -> None:
     axes.grid(alpha=0.25)
 
 
-def _draw_map(axes: Axes, computed: ComputedMaps, shown: _Map, reference: Reference) -> None:
+def _draw_map(axes: Axes, computed: ComputedMaps, shown: ViewedImage, reference: Reference) -> None:
     """The middle slice of a map; what was not computed (0) is black."""
     middle = len(computed.brain) // 2
-    volume = getattr(computed.maps, shown.key)
-    highest, values = shown.highest, volume[volume > 0]
-    if highest is None:
-        highest = float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0
     axes.set_facecolor("black")
     image = draw_slice(
         axes,
-        volume[middle],
+        shown.volume[middle],
         sides_known=reference.stored.known,
-        window=(0.0, highest),
-        colour_map="turbo",
+        window=shown.window,
+        colour_map=shown.colour_map,
         aspect=_aspect(reference),
         voxel_numbers=True,
     )

@@ -51,7 +51,7 @@ def vessel_image(computed: ComputedMaps) -> ViewedImage:
     """The maximum over time, on which artery and vein are marked."""
     note = "AIF red, VOF blue" if computed.vof is not None else "AIF red"
     highest = computed.highest_hu
-    return ViewedImage("mip", "maximum over time", "HU", highest, MIP_WINDOW_HU, note=note)
+    return ViewedImage("mip", "MIP", "HU", highest, MIP_WINDOW_HU, note=note)
 
 
 def _given_images(maps: np.ndarray, brain: np.ndarray) -> list[ViewedImage]:

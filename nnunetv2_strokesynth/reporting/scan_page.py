@@ -233,6 +233,8 @@ def _how_to_read(viewed: Viewed) -> str:
         f"hides the outlines. {sides}. In colours, black is 0 or not computed. The volumes of the "
         "thresholds are counted on all voxels of the scan, nothing smoothed or removed."
     )
+    if viewed.marks:
+        text += " MIP is the maximum over time."
     factor = reduction(viewed)
     if factor > 1:
         text += f" The slices are shown at 1/{factor} of their resolution."

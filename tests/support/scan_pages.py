@@ -37,7 +37,8 @@ class Scene(NamedTuple):
     def study(self) -> Study:
         grid = Grid(self.probability.shape, Geometry(self.spacing_zyx_mm), True)
         reference = reference_of("series", grid)
-        return Study(self.series, "ctp", reference, self.times_s, {}, [])
+        source, series = Path("ctp.nii.gz"), self.series
+        return Study(source, series, "ctp", reference, self.times_s, {}, [], series)
 
     @property
     def prepared(self) -> Prepared:
