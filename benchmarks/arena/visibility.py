@@ -4,10 +4,11 @@
 
 For each method's last checkpoint: contrast, AUC and best cut of its pseudo-DWI and of its
 probability of lesion taken as an image, beside those of the real DWI. The probability is the
-ceiling of what a network trained on the outlines can show; a pseudo-DWI that falls behind it has
-not brought to the picture what the same inputs tell. The image that the pixel loss asks for is the
-mean DWI that fits the inputs: the healthy brain plus the DWI's own step from brain to lesion times
-the probability. "pseudo-DWI + step x probability" has at least that much of the lesion.
+ceiling of what a network trained on the outlines can show. The image that the pixel loss asks for
+is the mean DWI that fits the inputs: healthy brain, plus the DWI's own step from brain to lesion
+times the probability. "healthy DWI + step x probability" is that image with the texture and noise
+of the real DWI. A pseudo-DWI that falls behind both has not brought to the picture what its inputs
+tell; one that lies between them has.
 
 "Step" is lesion minus other brain, "sd" that of the other brain; both on the brain's scale, where
 healthy brain is 0.5. The best cut is one threshold for all scans of the table, in hindsight.
@@ -105,15 +106,14 @@ def _images_of(run: FoldRun, scale: str) -> dict[str, Callable[[str, Truth], np.
         own = find_scale(truth.dwi, scale, truth.brain)
         return image if scale == BRAIN else own.raw(image)
 
-    def both(case_id: str, truth: Truth) -> np.ndarray:
-        dwi = truth.dwi
-        step = dwi[truth.lesion].mean() - dwi[truth.brain & ~truth.lesion].mean()
-        return pseudo_dwi(case_id, truth) + step * probability(case_id, truth)
+    def expected(case_id: str, truth: Truth) -> np.ndarray:
+        lesion, brain, dwi = truth
+        level = dwi[brain & ~lesion].mean()
+        healthy = np.where(lesion, level, dwi)
+        return healthy + (dwi[lesion].mean() - level) * probability(case_id, truth)
 
-    found = {"probability": probability}
-    if folder.is_dir():
-        found = {"pseudo-DWI": pseudo_dwi, "pseudo-DWI + step x probability": both} | found
-    return found
+    found = {"probability": probability, "healthy DWI + step x probability": expected}
+    return ({"pseudo-DWI": pseudo_dwi} if folder.is_dir() else {}) | found
 
 
 def rows_of(run: FoldRun, truth: Mapping[str, Truth]) -> Iterator[list[str]]:
