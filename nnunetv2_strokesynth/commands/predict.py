@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int | None:
         return run_patients(folders, args.output, one=one, **keep)
     refuse_existing_folder(args.output, **_guard(args))  # before what takes long
     study = _find(args, args.case)
+    logger.info("loading the model ...")
     _predict(args, load_predictor(args.model, **options), study, args.output)
     say_next(open_page(args.output / "report.html"))
     return None

@@ -130,8 +130,12 @@ def find_study(
     if source.is_dir() and is_result_folder(source):
         raise ValueError(f"{source} holds results of strokesynth; give the folder of the scan")
     images = [source] if source.is_file() else _images_below(source)
-    if not images and holds_dicom(source):
-        return _dicom_study(source, series_uid, frame_s)
+    if source.is_dir() and not any(map(_may_be_series, images)) and holds_dicom(source):
+        study = _dicom_study(source, series_uid, frame_s)
+        if images:
+            named = name_some(path.name for path in images)
+            study.notes.append(f"NIfTI files beside the DICOM series are not used: {named}")
+        return study
     if series_uid is not None:
         raise ValueError(f"--series names a DICOM series, and {source} holds none; leave it out")
     if source.is_file():

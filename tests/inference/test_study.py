@@ -110,6 +110,15 @@ def test_dicom(tmp_path):
     assert study.times_s[1] == 2 and not study.files
 
 
+def test_dicom_beside_nifti_files_that_are_no_series(tmp_path):
+    write_ctp(tmp_path / "export", np.zeros((T, 2, 8, 9), int) + np.arange(T)[:, None, None, None])
+    save(tmp_path / "mask.nii.gz", np.ones(SHAPE_XYZ))
+    study = find_study(tmp_path)
+    assert len(study.series) == T and "not used: mask.nii.gz" in study.notes[-1]
+    save(tmp_path / "ctp.nii.gz", series())
+    assert find_study(tmp_path).nifti == tmp_path / "ctp.nii.gz"
+
+
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
