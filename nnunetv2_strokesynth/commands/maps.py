@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int | None:
         def one(source: Path, output: Path) -> None:
             _compute(args, source, output)
 
-        keep = {"record": RECORD, "overwrite": args.overwrite}
+        settings = {"method": args.method}
+        keep = {"record": RECORD, "overwrite": args.overwrite, "settings": settings}
         return run_patients(folders, args.output, one=one, **keep)
     _compute(args, args.ctp, args.output)
     say_next(next_command(args))

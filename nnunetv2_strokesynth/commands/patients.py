@@ -69,6 +69,7 @@ def run_patients(
     *,
     record: str,
     overwrite: bool,
+    settings: dict[str, object],
     one: Callable[[Path, Path], object],
 ) -> int:
     """Compute each patient, write the table after each, and list the failures at the end.
@@ -78,15 +79,18 @@ def run_patients(
         output: gets a folder for each patient, and ``TABLE``.
         record: JSON file that each folder of results has when it is complete.
         overwrite: whether patients that have it are computed again.
+        settings: what a record must say of an earlier result for it to be kept.
         one: function of a patient's folder and its folder of results.
 
     Returns:
         The exit code: 1 if a patient failed.
 
     Raises:
-        FileExistsError: the output folder holds something else.
+        FileExistsError: the output folder holds something else, or results of other settings.
     """
     _refuse_foreign(output, folders)
+    if not overwrite:
+        _refuse_other_settings([output / folder.name / record for folder in folders], settings)
     rows: list[dict[str, object]] = []
     for number, folder in enumerate(folders, 1):
         result = output / folder.name
@@ -124,6 +128,17 @@ def _refuse_foreign(output: Path, folders: list[Path]) -> None:
         raise FileExistsError(
             f"{output} holds {foreign[0]}, which is no patient's result; choose another folder"
         )
+
+
+def _refuse_other_settings(records: list[Path], settings: dict[str, object]) -> None:
+    for record in records:
+        content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else settings
+        for key, wanted in settings.items():
+            if content.get(key) != wanted:
+                raise FileExistsError(
+                    f"{record}: computed with {key} {content.get(key)}, now it is {wanted}; choose "
+                    "another folder or add --overwrite"
+                )
 
 
 def _flat(record: Path | None) -> dict[str, object]:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int | None:
             # A network that has learned from a DWI is changed by a prediction: see predict_patient.
             _predict(args, load_predictor(args.model, **options), _find(args, source), output)
 
-        keep = {"record": record, "overwrite": args.overwrite}
+        keep = {"record": record, "overwrite": args.overwrite, "settings": _of_model(args)}
         return run_patients(folders, args.output, one=one, **keep)
     refuse_existing_folder(args.output, **_guard(args))  # before what takes long
     study = _find(args, args.case)
@@ -144,8 +144,11 @@ def _predict(
 
 
 def _about(args: argparse.Namespace, study: Study) -> dict[str, object]:
+    return {"case": str(study.source), **_of_model(args)}
+
+
+def _of_model(args: argparse.Namespace) -> dict[str, object]:
     return {
-        "case": str(study.source),
         "model": str(args.model),
         "folds": args.folds or "all trained",
         "checkpoint": args.checkpoint,

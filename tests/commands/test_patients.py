@@ -26,6 +26,11 @@ def rows(out) -> dict:
         return {row["patient"]: row for row in csv.DictReader(file)}
 
 
+def other_method(out) -> str:
+    used = json.loads((out / "anna" / "maps.json").read_text())["method"]
+    return {"svd": "tikhonov"}.get(used, "svd")
+
+
 @pytest.fixture(scope="module")
 def head(make_head):
     return make_head(np.arange(0, 50, 2.0), noise_hu=1.0, artery_share=0.7)
@@ -56,7 +61,7 @@ def patients(head, tmp_path):
     return folder
 
 
-def test_folder_of_patients(patients, tmp_path, caplog):
+def test_folder_of_patients(patients, tmp_path, caplog, capsys):
     out = tmp_path / "out"
     assert [path.name for path in patient_folders(patients)] == ["anna", "bert", "cora"]
     assert maps(patients, "-o", out) == 1
@@ -76,6 +81,8 @@ def test_folder_of_patients(patients, tmp_path, caplog):
     assert maps(patients, "-o", out) == 0
     assert [row["status"] for row in rows(out).values()] == ["done earlier"] * 2 + ["done"]
     assert (out / "anna" / "maps.json").stat().st_mtime_ns == before
+    assert maps(patients, "-o", out, "--method", other_method(out)) == 2
+    assert "computed with method" in capsys.readouterr().err
 
 
 def test_what_is_refused(patients, tmp_path, capsys):

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from dicom_files import ORIGIN, SPACING, START, STUDY
+import SimpleITK as sitk
+from dicom_files import ORIGIN, SPACING, START, STUDY, write_slice
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     EnhancedCTImageStorage,
@@ -32,6 +35,7 @@ def write_enhanced(
     legacy: bool = False,
     slopes: Sequence[float] | None = None,
     groups: bool = True,
+    compressed: bool = False,
 ) -> Path:
     """One file with all frames of all slices, in an order of its own.
 
@@ -42,6 +46,7 @@ def write_enhanced(
         legacy: as converted from single images: times and numbers lie among the "unassigned" tags.
         slopes: RescaleSlope of each frame in time; 1 if not given.
         groups: whether there are functional groups.
+        compressed: as SimpleITK compresses single images (JPEG 2000).
     """
     n_frames, n_slices, n_rows, n_columns = ctp.shape
     slopes = [1.0] * n_frames if slopes is None else slopes
@@ -87,9 +92,24 @@ def write_enhanced(
     if groups:
         header.SharedFunctionalGroupsSequence = Items([shared])
         header.PerFrameFunctionalGroupsSequence = Items(per_frame)
-    header.PixelData = np.stack(stored).tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path.parent.mkdir(parents=True, exist_ok=True)
+    header.PixelData = np.stack(stored).tobytes()
+    if compressed:
+        _compress(header, path.with_suffix(".tmp"), np.stack(stored))
     header.save_as(path, enforce_file_format=True)
     return path
+
+
+def _compress(header: Dataset, scratch: Path, stored: np.ndarray) -> None:
+    """Replace the voxels by code that SimpleITK makes, one image at a time."""
+    codes = []
+    for plane in stored:
+        image = sitk.GetImageFromArray(plane[None])
+        single = dcmread(write_slice(scratch, image, {"0008|0060": "CT"}, compressed=True))
+        codes.append(get_frame(single.PixelData, 0, number_of_frames=1))
+    scratch.unlink()
+    header.file_meta.TransferSyntaxUID = single.file_meta.TransferSyntaxUID
+    header.PixelData = encapsulate(codes)
+    header["PixelData"].is_undefined_length = True

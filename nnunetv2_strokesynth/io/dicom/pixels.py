@@ -10,13 +10,16 @@ import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
+from pydicom.uid import UID, CTImageStorage, generate_uid
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -37,7 +40,7 @@ class _Opened(NamedTuple):
 
     offset: int
     transfer_syntax: str
-    options: Mapping[str, object]
+    options: Mapping[str, Any]
 
 
 def is_complete(file: BinaryIO, header: Dataset) -> bool:
@@ -112,16 +115,39 @@ def _by_pydicom(path: Path, frame: int) -> np.ndarray:
     """Of a multi-frame file, as stored."""
     try:
         opened = _opened(path)
-        decode: Any = get_decoder(opened.transfer_syntax).as_array  # its options are typed by name
+        decoder = get_decoder(opened.transfer_syntax)
+        decode: Any = decoder.as_array  # its options are typed by name
         with open(path, "rb") as file:
             file.seek(opened.offset)
+            if not decoder.is_available:
+                return _unpacked_by_gdcm(get_frame(file, frame, number_of_frames=None), opened)
             voxels, _ = decode(file, index=frame, raw=True, validate=False, **opened.options)
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(
-            f"{path}: pydicom cannot read frame {frame} ({error}); export the file again, without "
-            "compression, or install pylibjpeg's plug-ins"
+            f"{path}: frame {frame} cannot be read ({error}); export the file again, without "
+            "compression"
         ) from error
     return np.asarray(voxels)
+
+
+def _unpacked_by_gdcm(code: bytes, opened: _Opened) -> np.ndarray:
+    """A compressed frame as stored, for which pydicom would need a plug-in.
+
+    GDCM reads files of one image: the frame is written to one, without any other tag.
+    """
+    image = Dataset()
+    image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, generate_uid()
+    for name, tag in _OPTIONS.items():
+        setattr(image, tag, opened.options[name])
+    image.HighBit = image.BitsStored - 1
+    image.PixelData = encapsulate([code])
+    image["PixelData"].is_undefined_length = True
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = UID(opened.transfer_syntax)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "frame"
+        image.save_as(path, enforce_file_format=True)
+        return _by_gdcm(path)
 
 
 @lru_cache(maxsize=4)

@@ -25,6 +25,15 @@ def test_enhanced_ct(tmp_path, ctp, legacy):
     assert "PID" not in series.description + str(series.images[0][0])
 
 
+def test_compressed_enhanced_ct(tmp_path, ctp):
+    """pydicom has no decoder for it without a plug-in; GDCM has."""
+    path = write_enhanced(tmp_path / "s" / "a", ctp, times_s=2.0 * np.arange(T), compressed=True)
+    assert b"1.2.840.10008.1.2.4." in path.read_bytes()[:500]
+    np.testing.assert_array_equal(voxels(read_ctp_series(tmp_path / "s")), ctp)
+    path.write_bytes(path.read_bytes()[:-300])
+    assert "truncated" in refusal(tmp_path / "s")
+
+
 def test_enhanced_file_per_frame(tmp_path, ctp):
     for t in range(T):
         write_enhanced(tmp_path / "s" / f"{t}", ctp[t : t + 1], times_s=[2.5 * t])
