@@ -24,7 +24,7 @@ def machine_facts(device: torch.device) -> dict[str, str | int]:
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)
         facts["cuda"] = torch.version.cuda
-    else:
+    elif hasattr(os, "getloadavg"):  # not on Windows
         facts["load_1_min"] = f"{os.getloadavg()[0]:.1f}"  # whether other jobs were running
     return facts
 

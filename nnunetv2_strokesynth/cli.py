@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -36,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "report": "one self-contained HTML page about a trained model: failures, tables, curves, "
     "pictures",
     "reproduce": "run a paper's table row by row; ours beside the published figures",
+    "info": "versions, devices, folders and trainers found here, for bug reports",
     "demo": "phantom, conversion, training, prediction and a picture, in one command",
 }
 
@@ -74,6 +76,15 @@ class _Console(logging.StreamHandler):
         super().handleError(record)
 
 
+def _show_everything(stream: object) -> None:
+    """Characters that the terminal's encoding lacks become escapes, and no error.
+
+    File names may hold bytes that are not UTF-8, and a terminal of Windows knows few characters.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
@@ -85,6 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         input that cannot be used; 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
+    _show_everything(sys.stdout)
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(_overview() + "\n")
         return 0

@@ -23,6 +23,7 @@ pytest_plugins = [
     "network_architectures",
     "scan_files",
     "ctp_head",
+    "fake_slurm",
     "report_files",
     "scan_pages",
     "reproduction_world",

@@ -66,6 +66,25 @@ print("LOADED", *sys.modules)
     assert "argparse" in loaded and not loaded & HEAVY
 
 
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, monkeypatch):
+    """A folder whose name is no UTF-8, on a terminal that knows ASCII only: no traceback."""
+    monkeypatch.setenv("nnUNet_raw", "/scans \udcff é")
+    script = "import sys; from nnunetv2_strokesynth.installation import facts; "
+    script += (
+        "facts._PROBE = ''; from nnunetv2_strokesynth.cli import main; sys.exit(main(['info']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0 and result.stderr == ""
+    assert r"/scans \udcff \xe9" in result.stdout
+
+
 def test_version_is_the_packages(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"strokesynth {__version__}\n"

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "nnunetv2_strokesynth"
 PTH = Path(sysconfig.get_path("purelib")) / "nnunetv2_strokesynth.pth"
 FOLDERS = (PACKAGE, "dataset_conversion")
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -68,7 +69,7 @@ def test_fresh_interpreter_knows_the_trainers_folder():
 
 def _copy_of_the_source(target):
     """What a build reads, without the files that a build or an import leaves behind."""
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in FILES:
         shutil.copy(ROOT / name, target / name)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, target / name, ignore=NOT_SHIPPED, symlinks=True)
@@ -118,3 +119,13 @@ def test_version_is_read_without_importing_the_package(built):
 def test_citation_names_this_version():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {__version__}\n" in citation
+
+
+def test_the_containers_builder_gets_what_the_build_reads():
+    """The image's wheel is built from the same files as here, and Docker may send them."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [word for line in lines if line.startswith("COPY ") and "--from" not in line
+              for word in line.split()[1:-1]]  # fmt: skip
+    assert sorted(copied) == sorted([*FILES, *FOLDERS])
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored.index("*") < min(ignored.index(f"!{name}") for name in copied)

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 from nnunetv2_strokesynth.commands.fingerprint import plan_command, renew
 from nnunetv2_strokesynth.commands.model_options import DEVICES
 from nnunetv2_strokesynth.commands.next_step import open_page, say_next
+from nnunetv2_strokesynth.commands.submit_options import (
+    add_submit_options,
+    check_options,
+    command_again,
+    is_submitted,
+    submit_jobs,
+)
 from nnunetv2_strokesynth.nnunet_commands import run_command, users_environment
 
 if TYPE_CHECKING:
@@ -80,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-device", choices=DEVICES, default="cuda", help="default: cuda")
     add("--overwrite", action="store_true", help="write the data set -o anew; readers stay")
     add("--new-readers", action="store_true", help="delete the readers and train new ones")
+    add_submit_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -112,11 +120,16 @@ def run(args: argparse.Namespace) -> None:
     own = ReaderRun(
         reader_id, reader_folder.name, roots, args.trainer, args.configuration, args.device
     )
+    if is_submitted(args):
+        check_options(args, own.raw)
     if args.new_readers:
         own.remove()
     recipe = {"trainer": args.trainer, "configuration": args.configuration}
     write_reader_data(data, own.raw, scans, readers.all, recipe)
     _say_plan(scans, readers)
+    if is_submitted(args):
+        _submit(own, scans, readers, args)
+        return
     _train_and_predict(own, scans, readers)
     measured = _say_measured(data, own, readers, scans, args.min_agreement)
     written = _write(data, own, readers, scans, folder=folder, args=args, corrections=corrections)
@@ -159,6 +172,14 @@ def _train_and_predict(run: ReaderRun, scans: Scans, readers: Readers) -> None:
     for step in open_steps(run, scans, readers.all):
         log_file = run.raw / "logs" / f"{step.name}.txt"
         run_command(step.command, users_environment(), log_file=log_file, shown={})
+
+
+def _submit(run: ReaderRun, scans: Scans, readers: Readers, args: argparse.Namespace) -> None:
+    """Hand the readers to a cluster; the last job is this command, which finds them trained."""
+    from nnunetv2_strokesynth.outlining.steps import reader_jobs
+
+    write = command_again("outline", add_arguments, args, without=["new_readers"])
+    submit_jobs(args, reader_jobs(run, scans, readers.all, write), run.raw)
 
 
 def _say_measured(

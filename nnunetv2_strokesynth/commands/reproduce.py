@@ -18,6 +18,13 @@ from nnunetv2_strokesynth.commands.reproduce_options import (
     output_folder,
     with_weights,
 )
+from nnunetv2_strokesynth.commands.submit_options import (
+    add_submit_options,
+    check_options,
+    command_again,
+    is_submitted,
+    submit_jobs,
+)
 from nnunetv2_strokesynth.commands.trained_models import device_option
 from nnunetv2_strokesynth.io.atomic import atomic_file, write_text
 from nnunetv2_strokesynth.nnunet_commands import (
@@ -70,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "example StrokeSynthTrainer or nnUNetTrainer")  # fmt: skip
     add("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="default: cuda")
     add("-o", "--output", type=Path, help="default: reproduction_TABLE")
+    add_submit_options(parser)
+    add(
+        "--only-table", action="store_true", help="write the table of what is finished; run nothing"
+    )
     add("--dry-run", action="store_true", help="print the commands; run and write nothing")
 
 
@@ -121,6 +132,13 @@ def _run_steps(plan: Plan, steps: list[tuple[TableRow, list[Step]]], devices: li
                 write_table(plan, devices)
 
 
+def _submit(plan: Plan, rows: list[TableRow], args: argparse.Namespace) -> None:
+    from nnunetv2_strokesynth.reproduction.jobs import table_jobs
+
+    write = [*command_again("reproduce", add_arguments, args), "--only-table"]
+    submit_jobs(args, table_jobs(plan, rows, write), plan.out)
+
+
 def run(args: argparse.Namespace) -> None:
     """Run what is missing and write the table, or print the commands."""
     stored = read_settings(output_folder(args))
@@ -133,14 +151,19 @@ def run(args: argparse.Namespace) -> None:
     if args.dry_run:
         _print_commands(plan, steps)
         return
-    steps = with_weights(steps, args.rows or [])
+    steps = with_weights([] if args.only_table else steps, args.rows or [])
     is_run = any(commands for _, commands in steps)
+    if is_submitted(args):
+        check_options(args, plan.out)
     if is_run:
         needed = {(plan.data_of(row).number, row.planned, row.plans): row for row in rows}
         for row in needed.values():
             check_preprocessed(plan.data_of(row), row.planned, row.plans)
     devices = write_settings(plan, stored, is_run=is_run)
     write_table(plan, devices)  # of what earlier runs have finished
+    if is_run and is_submitted(args):
+        _submit(plan, [row for row, _ in steps], args)
+        return
     if is_run:
         _run_steps(plan, steps, devices)
     for ending in ("md", "csv", "png"):

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from nnunetv2_strokesynth.outlining.reader_data import PREDICTIONS, Scans
 from nnunetv2_strokesynth.outlining.readers import Reader
+from nnunetv2_strokesynth.reproduction import steps as cluster_steps
 from nnunetv2_strokesynth.reproduction.data_set import Roots
+from nnunetv2_strokesynth.reproduction.steps import Job
 
+PLAN = "plan"
 PLANS = "nnUNetPlans"
 SUMMARY = "summary.json"
 
@@ -76,13 +79,35 @@ def open_steps(run: ReaderRun, scans: Scans, readers: Sequence[Reader]) -> list[
     prepared = run.preprocessed / f"{PLANS}_{run.configuration}"
     if any(not (prepared / f"{case_id}.pkl").is_file() for case_id in scans.outlined):
         plan = ["nnUNetv2_plan_and_preprocess", "-d", str(run.number), "-c", run.configuration]
-        steps.append(Step("plan", [*plan, "-np", "2"]))
+        steps.append(Step(PLAN, [*plan, "-np", "2"]))
     for reader in readers:
         if not (run.validation(reader) / SUMMARY).is_file():
             steps.append(Step(f"train_reader_{reader.number:02d}", _train(run, reader)))
         if not is_predicted(run, scans, reader):
             steps.append(Step(f"predict_reader_{reader.number:02d}", _predict(run, reader)))
     return steps
+
+
+def reader_jobs(
+    run: ReaderRun, scans: Scans, readers: Sequence[Reader], write: list[str]
+) -> list[Job]:
+    """The open steps as jobs for a cluster: planning, each reader, and the data set at the end.
+
+    Args:
+        run, scans, readers: as for ``open_steps``.
+        write: the command that writes the data set when all readers have outlined.
+    """
+    jobs: dict[str, Job] = {}
+    for step in open_steps(run, scans, readers):
+        name = step.name if step.name == PLAN else step.name.partition("_")[2]
+        after = [PLAN] if name != PLAN and PLAN in jobs else []
+        own = jobs.setdefault(name, Job(name, [], after)).steps
+        own.append(cluster_steps.Step(step.name, step.command, {}))
+    if PLAN in jobs:  # in little memory
+        words = ["strokesynth", "fingerprint", "-d", str(run.number)]
+        jobs[PLAN].steps.insert(0, cluster_steps.Step("fingerprint", words, {}))
+    end = cluster_steps.Step("write_data_set", write, {})
+    return [*jobs.values(), Job("write_data_set", [end], list(jobs))]
 
 
 def is_predicted(run: ReaderRun, scans: Scans, reader: Reader) -> bool:

@@ -30,6 +30,22 @@ class Step(NamedTuple):
         return prefix + shlex.join(self.command)
 
 
+class Job(NamedTuple):
+    """Commands that a cluster runs one after the other on one machine.
+
+    Attributes:
+        name: unique among the jobs that are submitted together.
+        steps: the commands, in order.
+        after: names of the jobs that must have ended well before it starts.
+        anyway: whether it also starts when they have failed.
+    """
+
+    name: str
+    steps: list[Step]
+    after: list[str]
+    anyway: bool = False
+
+
 def up_to_date(results: Iterable[Path], made_from: Iterable[Path]) -> bool:
     """Whether all results are there and none is older than anything it was made from."""
     results, made_from = list(results), list(made_from)

@@ -29,25 +29,26 @@ def preparation(plans: dict, configuration: str) -> dict[str, Any]:
     }
 
 
-def check_same_preparation(checkpoint: Path, plans: dict, configuration: str) -> None:
+def check_same_preparation(checkpoint: Path | dict, plans: dict, configuration: str) -> None:
     """Checks that a checkpoint has learned from cases as the plans of now prepare them.
 
     Args:
-        checkpoint: nnU-Net's file.
+        checkpoint: nnU-Net's file, or its content, which nnU-Net's signature allows, too.
         plans: of the trainer, with its own changes.
         configuration: e.g. ``2d``.
 
     Raises:
         ValueError: it has not. The message says in what they differ and what to do.
     """
-    content = read_checkpoint(checkpoint)
+    content = checkpoint if isinstance(checkpoint, dict) else read_checkpoint(checkpoint)
+    file = "the checkpoint" if isinstance(checkpoint, dict) else checkpoint
     before = preparation(content["init_args"]["plans"], configuration)
     now = preparation(plans, configuration)
     differing = [name for name, value in now.items() if before[name] != value]
     if differing:
         said = "; ".join(f"{name}: {before[name]}, now {now[name]}" for name in differing)
         raise ValueError(
-            f"{checkpoint} was trained by an earlier version on cases that were prepared otherwise "
+            f"{file} was trained by an earlier version on cases that were prepared otherwise "
             f"({said}). It still predicts (nnUNetv2_predict); to train or to validate with this "
             "version, start anew, without --c or --val"
         )

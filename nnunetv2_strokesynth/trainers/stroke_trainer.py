@@ -182,17 +182,19 @@ class StrokeTrainer(NNUNetHost):
             write_csv(Path(self.output_folder), history)
             plot_terms(Path(self.output_folder), history)
 
-    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+    def load_checkpoint(self, checkpoint: str | dict, /) -> None:  # its name differs in nnU-Net
         """Loads nnU-Net's checkpoint, to go on with a training or to validate one.
+
+        Args:
+            checkpoint: the file, or what is in it.
 
         Raises:
             ValueError: the checkpoint was trained on cases that were prepared otherwise than now,
                 as by an earlier version.
         """
-        check_same_preparation(
-            Path(filename_or_checkpoint), self.plans_manager.plans, self.configuration_name
-        )
-        super().load_checkpoint(filename_or_checkpoint)
+        known = checkpoint if isinstance(checkpoint, dict) else Path(checkpoint)
+        check_same_preparation(known, self.plans_manager.plans, self.configuration_name)
+        super().load_checkpoint(checkpoint)
 
     def save_checkpoint(self, filename: str) -> None:
         """Writes nnU-Net's checkpoint beside the old one and renames it.

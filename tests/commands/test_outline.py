@@ -8,6 +8,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import SimpleITK as sitk
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.commands import outline
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
+from nnunetv2_strokesynth.reproduction import job_run, submission
 
 SHAPE = (2, 24, 24)
 SOURCE, NEW, READERS = (
@@ -318,3 +320,47 @@ def test_models_of_unknown_training_are_not_used(world, root, capsys):
     assert not world.commands and not (world.raw / READERS).exists()
     assert run("--overwrite", "--new-readers") == 0
     assert world.commands.count("nnUNetv2_train") == 3
+
+
+class Inline:
+    """submitit's executor, without processes."""
+
+    def submit(self, function):
+        function()
+        return SimpleNamespace(job_id="1", result=lambda: None)
+
+
+def test_jobs_for_a_cluster_write_the_same_data_set(world, monkeypatch, tmp_path):
+    """Planning, each reader, the data set; the last job is the command itself."""
+    pytest.importorskip("submitit")
+    names = []
+
+    def step(command, variables, *, log_file, shown):
+        names.append(log_file.stem)
+        if command[0] == "strokesynth":
+            assert main(command[1:]) == 0
+        else:
+            world(command, variables, log_file=log_file, shown=shown)
+
+    monkeypatch.setattr(job_run, "run_command", step)
+    monkeypatch.setattr(submission, "_executor", lambda *_: Inline())
+    world.fails_at = 4  # plan, train 0, predict 0, train 1
+    assert run("--submit", "local", "--new-readers") == 2
+    assert names[:3] == ["fingerprint", "plan", "train_reader_00"]
+    assert not world.new.exists()
+    world.fails_at, names[:] = None, []
+    assert run("--submit", "local") == 0
+    assert names[0] == "train_reader_01" and names[-1] == "write_data_set"
+    assert not [name for name in names if name.endswith("_00") or name == "plan"]
+    assert {path.name for path in (world.new / "labelsTr").iterdir()} >= {"case_007_f0.nii.gz"}
+
+
+def test_readers_wait_for_planning_and_the_data_set_for_the_readers(world, slurm):
+    pytest.importorskip("submitit")
+    assert run("--submit", "slurm", "--slurm", "time=60") == 0
+    found = slurm.batches()
+    readers = [f"reader_{number:02d}" for number in range(3)]
+    assert list(found) == ["plan", *readers, "write_data_set"]
+    assert {found[name]["dependency"] for name in readers} == {"afterok:1"}
+    assert found["write_data_set"]["dependency"] == "afterok:1:2:3:4"
+    assert not world.commands

@@ -39,6 +39,7 @@ def test_tolerated_errors_do_not_stop_the_others(workers):
         try_cases(math.sqrt, [9.0, "x", 4.0], tolerated=(ValueError,), **options)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_worker_is_an_error_of_its_own():
     with pytest.raises(WorkerKilledError, match="--workers 1"):
         map_cases(_kill_itself, [0, 1], workers=2, description="kills")

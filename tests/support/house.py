@@ -21,6 +21,7 @@ LEVELS = (
     ("cli",),
     ("commands",),
     (CONVERSION,),
+    ("installation",),
     ("outlining",),
     ("reproduction",),
     ("nnunet_ext",),

@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.normalization import with_fixed_intensities
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY, PseudoDwiRecord
 from nnunetv2_strokesynth.papers.wang2020.trainer import StrokeSynthTrainer_Wang2020
+from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 from nnunetv2_strokesynth.trainers.earlier_checkpoint import check_same_preparation
 from nnunetv2_strokesynth.trainers.planned_synthesis import CONTEXT_ENCODERS
 from nnunetv2_strokesynth.trainers.strokesynth import (
@@ -192,6 +193,7 @@ def test_a_checkpoint_of_another_preparation_is_refused_in_one_line(nnunet_varia
     plans, now = plans_and_dataset("wang2020")[0], trainer.plans_manager.plans
     same = _checkpoint(tmp_path / "same.pth", now)
     check_same_preparation(same, now, "2d")
+    check_same_preparation(read_checkpoint(same), now, "2d")  # nnU-Net's signature allows it
     earlier = with_fixed_intensities(plans, "2d", PRESETS["wang2020"].names)
     del earlier["configurations"]["2d"][
         "strokesynth_frames"

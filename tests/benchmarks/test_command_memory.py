@@ -1,0 +1,37 @@
+"""The memory of a command is that of all its processes."""
+
+import sys
+
+import pytest
+
+from benchmarks.command_memory import peak_mb, runs_2018
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+# A child that takes 60 MB and a parent that takes 30, at the same time for half a second.
+BOTH = """
+import subprocess, sys, time
+sleep = "import time; x = b'1' * 60_000_000; time.sleep(.5)"
+child = subprocess.Popen([sys.executable, "-c", sleep])
+x = b"1" * 30_000_000
+child.wait()
+"""
+
+
+def test_the_memory_of_children_counts(tmp_path):
+    (tmp_path / "both.py").write_text(BOTH)
+    together, largest = peak_mb(["python", str(tmp_path / "both.py")], tmp_path, log=tmp_path / "l")
+    assert 60 < largest < 90 < together < 150
+
+
+def test_a_command_that_fails_is_told(tmp_path):
+    with pytest.raises(ValueError, match="failed; see"):
+        peak_mb(["python", "-c", "raise SystemExit(3)"], tmp_path, log=tmp_path / "log.txt")
+
+
+def test_stars_become_the_path_that_is_there(tmp_path):
+    (tmp_path / "phantom/TESTING/case_1/x.4DPWI.y").mkdir(parents=True)
+    series = tmp_path / "phantom/TESTING/case_1/x.4DPWI.y/x.nii"
+    series.touch()
+    maps = next(run for run in runs_2018(tmp_path) if run.name == "maps")
+    assert maps.words[2] == str(series)
