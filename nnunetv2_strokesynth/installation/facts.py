@@ -25,8 +25,8 @@ from nnunetv2_strokesynth.nnunet_commands import (
 )
 
 PACKAGES = (
-    *("nnunetv2", "torch", "torchvision", "SimpleITK", "numpy", "scipy", "nibabel", "pandas"),
-    *("scikit-image", "matplotlib", "batchgenerators", "batchgeneratorsv2", "acvl-utils"),
+    *("nnunetv2", "torch", "torchvision", "SimpleITK", "numpy", "scipy", "nibabel", "pydicom"),
+    *("pandas", "scikit-image", "matplotlib", "batchgenerators", "batchgeneratorsv2", "acvl-utils"),
     *("dynamic-network-architectures", "blosc2"),
 )
 # The extras that a user installs: what their packages are called when they are imported.
