@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
+import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
@@ -45,6 +47,10 @@ CONTEXT_ENCODERS = {
 }
 
 
+# In the configurations of trained models since the synthesis has a norm of its own: what it is.
+SYNTHESIS_NORM_KEY = "strokesynth_synthesis_norm"
+
+
 class PlannedSynthesisTrainer(SynthesisTrainer):
     """Wang et al. 2020 with topology and recipe from nnU-Net's plans.
 
@@ -82,6 +88,19 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
     foreground_weight = 1.5
     decay_px = 50.0
 
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
+    ):
+        plans = copy.deepcopy(plans)
+        norm = "plans" if self.synthesis_norm is None else self.synthesis_norm.__name__
+        plans["configurations"][configuration][SYNTHESIS_NORM_KEY] = norm
+        super().__init__(plans, configuration, fold, dataset_json, device)
+
     @classmethod
     def build_network_architecture(
         cls,
@@ -100,7 +119,7 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
             ValueError: the configuration is 3-D, or the number of channels is not the preset's.
         """
         cls._check_inputs(configuration_manager, num_input_channels)
-        segmenter_norm, synthesis_norm = cls._norms(configuration_manager.data_identifier)
+        segmenter_norm, synthesis_norm = cls._norms(configuration_manager.configuration)
         return planned_networks(
             configuration_manager.configuration["architecture"],
             cls.preset,
@@ -117,9 +136,9 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         )
 
     @classmethod
-    def _norms(cls, data_identifier: str) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
-        """Hook: normalisation classes of segmenter and synthesis, for the plans' cases."""
-        del data_identifier
+    def _norms(cls, configuration: dict) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
+        """Hook: normalisation classes of segmenter and synthesis, for a model's configuration."""
+        del configuration
         return cls.segmenter_norm, cls.synthesis_norm
 
     @classmethod

@@ -12,7 +12,10 @@ from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, N
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, FramesAsOneVolume
-from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
+from nnunetv2_strokesynth.trainers.planned_synthesis import (
+    SYNTHESIS_NORM_KEY,
+    PlannedSynthesisTrainer,
+)
 from nnunetv2_strokesynth.trainers.scan_weights import ScanWeights
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
@@ -21,16 +24,22 @@ class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer
     """Wang et al. 2020 with topology, norm and recipe from nnU-Net's plans.
 
     The segmenter sees all channels beside the pseudo-DWI. CTP frames and MIP of a scan share one
-    normalisation. Outlines that a machine has drawn count less (``ScanWeights``).
-    ``docs/explanation/results.md`` says what was tried and left out:
-    ``StrokeSynthTrainer_Tuned`` has it.
+    normalisation. Extractor and generator have batch norm: instance norm takes the level of each
+    slice away, and the pseudo-DWI's brain gets unsteady. The lesion counts more in L_g than in the
+    paper. Outlines that a machine has drawn count less (``ScanWeights``).
+    ``docs/explanation/results.md`` says what was tried and left out.
     """
 
+    synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
+    lesion_factor = 4.0
+
     @classmethod
-    def _norms(cls, data_identifier: str) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
-        if data_identifier.endswith(PHYSICAL_SUFFIX):  # a model of an earlier version: it predicts
-            return nn.BatchNorm2d, nn.BatchNorm2d
-        return super()._norms(data_identifier)
+    def _norms(cls, configuration: dict) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
+        if SYNTHESIS_NORM_KEY in configuration:
+            return super()._norms(configuration)
+        # A model of an earlier version: it predicts.
+        tuned = configuration["data_identifier"].endswith(PHYSICAL_SUFFIX)
+        return (nn.BatchNorm2d, nn.BatchNorm2d) if tuned else (None, None)
 
 
 class StrokeSynthTrainer_Tuned(
