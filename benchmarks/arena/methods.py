@@ -29,6 +29,7 @@ METHODS = {
                 f"ours_{name}", f"ArenaTrainer_{trainer}", what=f"ours, {what}", synthesises=True
             )
             for name, trainer, what in (
+                ("before", "Before", "the default before the last choice"),
                 ("pseudo_dwi_alone", "PseudoDWIAlone", "segmenting the pseudo-DWI alone"),
                 ("paper_scale", "PaperScale", "the paper's scale of the target"),
                 ("batch_norm", "BatchNorm", "batch norm"),

@@ -1,7 +1,8 @@
 """Checkpoints of earlier versions: they predict, but a training cannot go on from them.
 
 A model predicts with the plans in its folder. A training goes by the plans of now, whose cases may
-be normalised otherwise: the weights would see images unlike those that they learned from.
+be normalised otherwise: the weights would see images unlike those that they learned from. Or its
+networks have layers of another kind.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from nnunetv2_strokesynth.dataloading.normalization import FRAMES
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PLANS_KEY
 from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 
+# In the configurations of trained models, so it must stay as it is: what extractor and generator
+# are made of. Models from before this could differ lack it, as do those without a generator.
+SYNTHESIS_KEY = "strokesynth_synthesis"
+
 
 def preparation(plans: dict, configuration: str) -> dict[str, Any]:
-    """What the plans say of the cases' normalisation and the target's scale."""
+    """What the plans say of the cases' normalisation, the target's scale, and the networks."""
     own = PlansManager(plans).get_configuration(configuration).configuration
     target = own.get(PLANS_KEY) or {}
     return {
@@ -26,6 +31,7 @@ def preparation(plans: dict, configuration: str) -> dict[str, Any]:
         "CTP frames": own.get(FRAMES),
         "scale of the DWI": target.get("scale"),
         "version of that scale": target.get("scale_version"),
+        "extractor and generator": own.get(SYNTHESIS_KEY),
     }
 
 
@@ -48,7 +54,7 @@ def check_same_preparation(checkpoint: Path | dict, plans: dict, configuration: 
     if differing:
         said = "; ".join(f"{name}: {before[name]}, now {now[name]}" for name in differing)
         raise ValueError(
-            f"{file} was trained by an earlier version on cases that were prepared otherwise "
-            f"({said}). It still predicts (nnUNetv2_predict); to train or to validate with this "
-            "version, start anew, without --c or --val"
+            f"{file} was trained by an earlier version, which prepared cases or networks "
+            f"otherwise ({said}). It still predicts (nnUNetv2_predict); to train or to validate "
+            "with this version, start anew, without --c or --val"
         )

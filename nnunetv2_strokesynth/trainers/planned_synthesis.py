@@ -19,6 +19,7 @@ from nnunetv2_strokesynth.networks.strokesynth_net import (
     PSEUDO_DWI,
     planned_networks,
 )
+from nnunetv2_strokesynth.trainers.earlier_checkpoint import SYNTHESIS_KEY
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 
 
@@ -47,8 +48,12 @@ CONTEXT_ENCODERS = {
 }
 
 
-# In the configurations of trained models since the synthesis has a norm of its own: what it is.
-SYNTHESIS_NORM_KEY = "strokesynth_synthesis_norm"
+class NetworkParts(NamedTuple):
+    """What may differ between versions: see the trainer's attributes of the same names."""
+
+    segmenter_norm: type[nn.Module] | None
+    synthesis_norm: type[nn.Module] | None
+    generator_inputs: tuple[str, ...]
 
 
 class PlannedSynthesisTrainer(SynthesisTrainer):
@@ -96,9 +101,11 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  (nnU-Net inspects this signature)
     ):
-        plans = copy.deepcopy(plans)
-        norm = "plans" if self.synthesis_norm is None else self.synthesis_norm.__name__
-        plans["configurations"][configuration][SYNTHESIS_NORM_KEY] = norm
+        if PSEUDO_DWI in self.segmenter_inputs:
+            plans = copy.deepcopy(plans)
+            norm = "plans" if self.synthesis_norm is None else self.synthesis_norm.__name__
+            synthesis = {"norm": norm, "generator_inputs": list(self.generator_inputs)}
+            plans["configurations"][configuration][SYNTHESIS_KEY] = synthesis
         super().__init__(plans, configuration, fold, dataset_json, device)
 
     @classmethod
@@ -119,16 +126,16 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
             ValueError: the configuration is 3-D, or the number of channels is not the preset's.
         """
         cls._check_inputs(configuration_manager, num_input_channels)
-        segmenter_norm, synthesis_norm = cls._norms(configuration_manager.configuration)
+        parts = cls._parts(configuration_manager.configuration)
         return planned_networks(
             configuration_manager.configuration["architecture"],
             cls.preset,
             num_output_channels,
             segmenter_inputs=cls.segmenter_inputs,
-            generator_inputs=cls.generator_inputs,
+            generator_inputs=parts.generator_inputs,
             synthesis_width=cls.synthesis_width,
-            synthesis_norm=synthesis_norm,
-            segmenter_norm=segmenter_norm,
+            synthesis_norm=parts.synthesis_norm,
+            segmenter_norm=parts.segmenter_norm,
             segmentation_gradient=cls.segmentation_gradient,
             with_context_encoder=cls.uses_dwi,
             make_context_encoder=cls._context_encoder,
@@ -136,10 +143,10 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         )
 
     @classmethod
-    def _norms(cls, configuration: dict) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
-        """Hook: normalisation classes of segmenter and synthesis, for a model's configuration."""
+    def _parts(cls, configuration: dict) -> NetworkParts:
+        """Hook: what the networks of a model are made of, for its configuration in the plans."""
         del configuration
-        return cls.segmenter_norm, cls.synthesis_norm
+        return NetworkParts(cls.segmenter_norm, cls.synthesis_norm, cls.generator_inputs)
 
     @classmethod
     def _context_encoder(cls) -> ContextEncoder:

@@ -10,12 +10,11 @@ from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import BLURRED_LESION, NOTHING
 from nnunetv2_strokesynth.dataloading.transforms import PackTargets, blurred_lesion
+from nnunetv2_strokesynth.networks.strokesynth_net import PAPERS_GENERATOR_INPUTS
+from nnunetv2_strokesynth.trainers.earlier_checkpoint import SYNTHESIS_KEY
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, FramesAsOneVolume
-from nnunetv2_strokesynth.trainers.planned_synthesis import (
-    SYNTHESIS_NORM_KEY,
-    PlannedSynthesisTrainer,
-)
+from nnunetv2_strokesynth.trainers.planned_synthesis import NetworkParts, PlannedSynthesisTrainer
 from nnunetv2_strokesynth.trainers.scan_weights import ScanWeights
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
 
@@ -24,22 +23,25 @@ class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer
     """Wang et al. 2020 with topology, norm and recipe from nnU-Net's plans.
 
     The segmenter sees all channels beside the pseudo-DWI. CTP frames and MIP of a scan share one
-    normalisation. Extractor and generator have batch norm: instance norm takes the level of each
-    slice away, and the pseudo-DWI's brain gets unsteady. The lesion counts more in L_g than in the
-    paper. Outlines that a machine has drawn count less (``ScanWeights``).
+    normalisation. The generator sees all channels, too. It and the extractor have batch norm:
+    instance norm takes the level of each slice away, and the pseudo-DWI's brain gets unsteady. The
+    lesion counts more in L_g than in the paper. Outlines that a machine has drawn count less
+    (``ScanWeights``).
     ``docs/explanation/results.md`` says what was tried and left out.
     """
 
     synthesis_norm: type[nn.Module] | None = nn.BatchNorm2d
+    generator_inputs = PRESETS["wang2020"].names
     lesion_factor = 4.0
 
     @classmethod
-    def _norms(cls, configuration: dict) -> tuple[type[nn.Module] | None, type[nn.Module] | None]:
-        if SYNTHESIS_NORM_KEY in configuration:
-            return super()._norms(configuration)
-        # A model of an earlier version: it predicts.
+    def _parts(cls, configuration: dict) -> NetworkParts:
+        if SYNTHESIS_KEY in configuration:
+            return super()._parts(configuration)
+        # A model of an earlier version, which predicts, or one without a generator.
         tuned = configuration["data_identifier"].endswith(PHYSICAL_SUFFIX)
-        return (nn.BatchNorm2d, nn.BatchNorm2d) if tuned else (None, None)
+        norm = nn.BatchNorm2d if tuned else None
+        return NetworkParts(norm, norm, PAPERS_GENERATOR_INPUTS)
 
 
 class StrokeSynthTrainer_Tuned(

@@ -5,7 +5,10 @@ import json
 import pytest
 import torch
 from nnunetv2.run.run_training import get_trainer_from_args
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from trainer_world import plans_and_dataset
 
+from nnunetv2_strokesynth.trainers.earlier_checkpoint import SYNTHESIS_KEY
 from nnunetv2_strokesynth.trainers.own_normalization import OwnNormalization
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 
@@ -38,15 +41,32 @@ def test_fixed_intensities_are_those_of_hu_and_seconds(nnunet_folders):
     ]
 
 
-def test_a_model_of_an_earlier_version_still_has_batch_norm(nnunet_folders):
-    """Its plans name the cases in fixed intensities, with which batch norm came."""
-    keys = {}
-    for name in ("StrokeSynthTrainer", "StrokeSynthTrainer_Tuned"):
-        trainer = _trainer(name)
-        args = (trainer.plans_manager, trainer.configuration_manager, 12, 2)
-        keys[name] = {*StrokeSynthTrainer.build_network_architecture(*args).state_dict()}
-    assert any("running_mean" in key for key in keys["StrokeSynthTrainer_Tuned"])
-    assert not any("running_mean" in key for key in keys["StrokeSynthTrainer"])
+def _parts_with_batch_norm(plans):
+    manager = PlansManager(plans)
+    network = StrokeSynthTrainer.build_network_architecture(
+        manager, manager.get_configuration("2d"), 12, 2
+    )
+    names = {key.split(".")[0] for key in network.state_dict() if "running_mean" in key}
+    first = next(p for p in network.generator.parameters() if p.ndim == 4)
+    return names, first.shape[1]
+
+
+def test_a_model_of_an_earlier_version_is_built_as_it_was():
+    """Its plans do not say what the synthesis is made of; the name of its cases tells the rest."""
+    plans, _ = plans_and_dataset("wang2020")
+    own = plans["configurations"]["2d"]
+    for cases, with_batch_norm in (
+        ("nnUNetPlans_2d_physical", {"extractor", "generator", "segmenter"}),
+        ("nnUNetPlans_2d_frames", set()),
+    ):
+        own["data_identifier"] = cases
+        assert _parts_with_batch_norm(plans) == (with_batch_norm, 5 + 1)
+
+
+def test_a_model_of_this_version_says_what_its_synthesis_is_made_of(nnunet_folders):
+    plans = _trainer().plans_manager.plans
+    assert plans["configurations"]["2d"][SYNTHESIS_KEY]["norm"] == "BatchNorm2d"
+    assert _parts_with_batch_norm(plans) == ({"extractor", "generator"}, 12 + 1)
 
 
 def test_the_papers_synthesis_keeps_nnunets_normalisation_but_for_the_series(nnunet_folders):

@@ -19,7 +19,7 @@ from benchmarks.arena.candidates.synthesis import (
 )
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
-from nnunetv2_strokesynth.networks.strokesynth_net import PSEUDO_DWI
+from nnunetv2_strokesynth.networks.strokesynth_net import PAPERS_GENERATOR_INPUTS, PSEUDO_DWI
 from nnunetv2_strokesynth.trainers.limited_rotation import LimitedRotation
 from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities
 from nnunetv2_strokesynth.trainers.planned_synthesis import PlannedSynthesisTrainer
@@ -27,32 +27,44 @@ from nnunetv2_strokesynth.trainers.soft_labels import SoftLabels
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
 
 
-class ArenaTrainer_PseudoDWIAlone(StrokeSynthTrainer):
+class ArenaTrainer_Before(StrokeSynthTrainer):
+    """The recipe that the others here depart from: the default until one of them was chosen.
+
+    The plans' norm, the paper's inputs of the generator and its weight of the lesion. What was
+    chosen is ``ArenaTrainer_SynthesisChannelsLesionFactor``.
+    """
+
+    synthesis_norm = None
+    generator_inputs = PAPERS_GENERATOR_INPUTS
+    lesion_factor = 1.0
+
+
+class ArenaTrainer_PseudoDWIAlone(ArenaTrainer_Before):
     """The segmenter sees the pseudo-DWI alone."""
 
     segmenter_inputs = (PSEUDO_DWI,)
 
 
-class ArenaTrainer_PaperScale(StrokeSynthTrainer):
+class ArenaTrainer_PaperScale(ArenaTrainer_Before):
     """The target scaled by the volume's 99th percentile, as in the paper."""
 
     dwi_scale = PAPER
 
 
-class ArenaTrainer_BatchNorm(StrokeSynthTrainer):
+class ArenaTrainer_BatchNorm(ArenaTrainer_Before):
     """Batch norm in all networks."""
 
     segmenter_norm = nn.BatchNorm2d
     synthesis_norm = nn.BatchNorm2d
 
 
-class ArenaTrainer_SynthesisBatchNorm(StrokeSynthTrainer):
+class ArenaTrainer_SynthesisBatchNorm(ArenaTrainer_Before):
     """Batch norm in extractor and generator only."""
 
     synthesis_norm = nn.BatchNorm2d
 
 
-class ArenaTrainer_LimitedRotation(LimitedRotation, StrokeSynthTrainer):
+class ArenaTrainer_LimitedRotation(LimitedRotation, ArenaTrainer_Before):
     """Limited rotation."""
 
 
@@ -60,20 +72,20 @@ class ArenaTrainer_FixedIntensities(FixedIntensities, PlannedSynthesisTrainer):
     """HU and seconds normalised alike in all scans."""
 
 
-class ArenaTrainer_WarmUp(StrokeSynthTrainer):
+class ArenaTrainer_WarmUp(ArenaTrainer_Before):
     """The synthesis alone for a third of the epochs, then a tenth of the gradient of L_s."""
 
     synthesis_warmup = 1 / 3
     segmentation_gradient = 0.1
 
 
-class ArenaTrainer_SpreadContext(StrokeSynthTrainer):
+class ArenaTrainer_SpreadContext(ArenaTrainer_Before):
     """A context encoder whose vectors are kept apart."""
 
     context_encoder = "spread"
 
 
-class ArenaTrainer_SynthesisAllChannels(StrokeSynthTrainer):
+class ArenaTrainer_SynthesisAllChannels(ArenaTrainer_Before):
     """The generator sees all channels, the CT and the frames included, beside F_h."""
 
     generator_inputs = PRESETS["wang2020"].names
@@ -115,7 +127,7 @@ class ArenaTrainer_SynthesisLesionHead(ArenaTrainer_SynthesisAllChannelsBatchNor
         return LesionAwareLoss(super()._build_loss(), generator, self.lesion_head_weight)
 
 
-class _SynthesisByAdam(StrokeSynthTrainer):
+class _SynthesisByAdam(ArenaTrainer_Before):
     """AdamW for all networks but the segmenter."""
 
     synthesis_lr = 2e-3
@@ -151,7 +163,7 @@ class ArenaTrainer_SynthesisLesionShare(ArenaTrainer_SynthesisAllChannelsBatchNo
         return loss
 
 
-class _LesionWeight(StrokeSynthTrainer):
+class _LesionWeight(ArenaTrainer_Before):
     """A weight of the lesion in L_g alone; L_s keeps the paper's."""
 
     lesion_weight = 4.0
