@@ -130,11 +130,12 @@ def prepare(
         watch: function that is given a series and returns it, to show how far reading is.
 
     Raises:
-        ValueError: the images, or the mask, cannot be used; or all images are given, and an
-            option for computing them is, too.
+        ValueError: the images, or the mask, cannot be used; or the maps are given, and an option
+            for computing them is, too.
     """
     missing = [name for name in (CT, *PERFUSION_MAPS) if name not in study.files]
-    if not missing:
+    compute = any(name in missing for name in PERFUSION_MAPS)
+    if not compute:
         _refuse_without_effect(aif_at, vof_at, correct_motion)
     computed = None
     brain, of_brain = brain_of_file(brain_file, study)
@@ -150,7 +151,7 @@ def prepare(
         )
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
     unusable: list[Unusable] = []
-    if any(name in missing for name in PERFUSION_MAPS):
+    if compute:
         maps = np.stack(computed.maps)
     else:
         read = read_maps({name: study.files[name] for name in PERFUSION_MAPS})
@@ -169,7 +170,10 @@ def prepare(
     )
     made = make_channels(preset, images)
     unusable += series_unusable(unusable_voxels(study.series))
-    warnings = [*made.warnings, *check_unusable(unusable, made.mask)]
+    of_motion = computed.motion.warnings if computed and computed.motion else []
+    doubts = [*study.doubts, *of_motion]
+    notes = [note for note in notes if note not in doubts]
+    warnings = [*doubts, *made.warnings, *check_unusable(unusable, made.mask)]
     if brain_mask:
         channels = [np.where(made.mask, channel, np.float32(0)) for channel in made.channels]
         made = made._replace(channels=channels)
@@ -229,7 +233,7 @@ def _refuse_without_effect(aif_at: object, vof_at: object, correct_motion: bool)
     given = [name for name, is_given in options.items() if is_given]
     if given:
         raise ValueError(
-            f"{' and '.join(given)}: CT and maps are given, so nothing is computed; leave it out, "
+            f"{' and '.join(given)}: the maps are given, so none is computed; leave it out, "
             "or take the given maps out of the folder"
         )
 

@@ -76,6 +76,7 @@ class Study(NamedTuple):
         map_series: the series that maps are computed from: all slices of a frame at one time.
         nifti: the file on whose voxels results are written; None for those of ``reference``.
         cta_files: files whose names say that they are a CT angiography; only some models read one.
+        doubts: those of the notes that say that images were changed, or may be wrong.
         description: of a DICOM series, scanner and kernel; nothing about the patient.
     """
 
@@ -90,6 +91,7 @@ class Study(NamedTuple):
     nifti: Path | None = None
     cta_files: tuple[Path, ...] = ()
     description: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def geometry(self) -> Geometry:
@@ -265,11 +267,13 @@ def _nifti_study(files: dict[str, Path], frame_s: float | None) -> Study:
         )
     notes += [note for placement in placed.values() for note in placement.notes]
     turn, nifti = reference.reorientation.apply, path if straight is None else None
+    doubts = () if straight is None else (straight.warning,)
     if straight is not None:
         notes.append(straight.warning)
         turn = _both(straight, turn)
     ordered, for_maps = ReorderedSeries(series, turn), ReorderedSeries(aligned, turn)
-    return Study(path, ordered, path.name, reference, times_s, placed, notes, for_maps, nifti)
+    known = (reference, times_s, placed, notes, for_maps, nifti)
+    return Study(path, ordered, path.name, *known, doubts=doubts)
 
 
 def _both(
@@ -283,7 +287,14 @@ def _dicom_study(source: Path, series_uid: str | None, frame_s: float | None) ->
     reference = reference_of("series", Grid(series.shape_zyx, series.geometry, True))
     ordered = ReorderedSeries(series, reference.reorientation.apply)
     known = (reference, series.times_s, {}, list(series.warnings), ordered)
-    return Study(source, ordered, str(source), *known, description=series.description)
+    return Study(
+        source,
+        ordered,
+        str(source),
+        *known,
+        description=series.description,
+        doubts=tuple(series.doubts),
+    )
 
 
 def _placed(modality: str, path: Path, reference: Reference) -> Placement:

@@ -47,6 +47,7 @@ class DicomSeries:
         change: what brings a frame to that geometry; None if the images lie on it.
         description: modality, scanner and kernel; nothing about the patient.
         warnings: sentences for the user.
+        doubts: those of them that say that images were changed, or may be wrong.
 
     Attributes:
         images: for each slice its images in order of time.
@@ -62,13 +63,15 @@ class DicomSeries:
         change: Callable[[np.ndarray], np.ndarray] | None,
         description: str,
         warnings: list[str],
+        doubts: list[str],
     ):
         self.images = frames.images
         self.geometry = geometry
         self.shape_zyx = (len(frames.images), *frames.images[0][0].shape_yx)
         self.times_s = frames.times_s - frames.times_s[0]
         self.description = description
-        self.warnings = warnings
+        self.warnings = [*warnings, *doubts]
+        self.doubts = doubts
         self._change = change
         self._slices = AlignedSlices(self._open, frames.image_times_s, frames.times_s)
 
@@ -163,7 +166,8 @@ def read_ctp_series(
         description=", ".join(
             filter(None, [first.modality, first.scanner, first.kernel and f"kernel {first.kernel}"])
         ),
-        warnings=[*warnings, *said, *chosen.warnings, *rare, *shifts, *frames.warnings],
+        warnings=[*warnings, *said, *chosen.warnings],
+        doubts=[*rare, *shifts, *frames.warnings],
     )
 
 
