@@ -21,6 +21,13 @@ from nnunetv2_strokesynth.commands.patients import (
     run_patients,
 )
 from nnunetv2_strokesynth.commands.progress import frames_shown
+from nnunetv2_strokesynth.commands.submit_options import (
+    add_submit_options,
+    check_options,
+    command_again,
+    is_submitted,
+    submit_jobs,
+)
 
 if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -49,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scan_options(parser)
     add("--pdf", action="store_true", help="the picture as PDF, too")
     add("--overwrite", action="store_true", help="replace what this command wrote to the folder")
+    add_submit_options(parser, unit="patient of a folder")
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -58,10 +66,13 @@ def run(args: argparse.Namespace) -> int | None:
     from nnunetv2_strokesynth.inference.study import patient_folders
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder
 
-    options = model_options(args)
     folders = patient_folders(args.case)
     refuse_options_of_one_scan(args, folders)
     record = patient_result.RESULT_FILE
+    if is_submitted(args):
+        _submit(args, folders, record)
+        return None
+    options = model_options(args)
     if folders:
 
         def one(source: Path, output: Path) -> None:
@@ -76,6 +87,27 @@ def run(args: argparse.Namespace) -> int | None:
     _predict(args, load_predictor(args.model, **options), study, args.output)
     say_next(open_page(args.output / "report.html"))
     return None
+
+
+def _submit(args: argparse.Namespace, folders: list[Path], record: str) -> None:
+    """A job for each patient that has no result; the last is this command, for the table."""
+    from nnunetv2_strokesynth.reproduction.steps import Job, Step
+
+    if not folders:
+        raise ValueError(f"{args.case} is one scan; --submit is for a folder of patients")
+    beside = args.output.with_name(f"{args.output.name}_jobs")  # the output is for patients only
+    check_options(args, beside)
+    jobs = []
+    for folder in folders:
+        result = args.output / folder.name
+        if args.overwrite or not (result / record).is_file():
+            own = argparse.Namespace(**{**vars(args), "case": folder, "output": result})
+            words = command_again("predict", add_arguments, own)
+            jobs.append(Job(folder.name, [Step(folder.name, words, {})], []))
+    table = command_again("predict", add_arguments, args, without=["overwrite"])
+    names = [job.name for job in jobs]
+    jobs.append(Job("write_table", [Step("write_table", table, {})], names, anyway=True))
+    submit_jobs(args, jobs, beside)
 
 
 def _find(args: argparse.Namespace, source: Path) -> Study:

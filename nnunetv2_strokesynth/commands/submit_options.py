@@ -1,4 +1,4 @@
-"""The options that hand a command's steps to a cluster, shared by ``reproduce`` and ``outline``."""
+"""The options that hand a command's steps to a cluster, shared by several commands."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CLUSTERS = ("slurm", "local", HERE)
 logger = logging.getLogger(__name__)
 
 
-def add_submit_options(parser: argparse.ArgumentParser) -> None:
-    """``--submit`` and ``--slurm``."""
+def add_submit_options(parser: argparse.ArgumentParser, unit: str = "fold") -> None:
+    """``--submit`` and ``--slurm``; ``unit`` is what becomes a job."""
     add = parser.add_argument
     add("--submit", choices=CLUSTERS, default=HERE, help="slurm: hand the commands to SLURM, one "
-        "job for each fold; local: run the same jobs here, one after the other (needs the extra "
+        f"job for each {unit}; local: run the same jobs here, one after the other (needs the extra "
         "[cluster])")  # fmt: skip
     add("--slurm", nargs="+", default=[], metavar="NAME=VALUE", help="sbatch's options for each "
         "job: time=1440 (minutes) partition=gpu gres=gpu:1 cpus-per-task=12 mem=48G")  # fmt: skip
