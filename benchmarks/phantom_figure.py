@@ -10,37 +10,54 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from nnunetv2_strokesynth.io.atomic import atomic_file
+from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.phantom.case import Case
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
 from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
 from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.vendors import VENDORS
+from nnunetv2_strokesynth.reporting.scan_images import blank_outside
+from nnunetv2_strokesynth.reporting.slice_image import draw_slice
 
 _DURATION_S = 50.0
 
 
-def _panels(case: Case, timetable: Timetable) -> dict[str, tuple[np.ndarray, float, float, str]]:
-    """Title -> image, lowest and highest value shown, colour map; the slice with most lesion."""
+class _Panel(NamedTuple):
+    """An image (Y, X), the values at both ends of its scale, and its unit."""
+
+    image: np.ndarray
+    low: float
+    high: float
+    unit: str
+    colour_map: str = "gray"
+
+
+def _panels(case: Case, timetable: Timetable) -> dict[str, _Panel]:
+    """Title -> panel; the slice with most lesion."""
     k = int(np.argmax(case.lesion.sum(axis=(1, 2))))
+    cbf, cbv, mtt, tmax = blank_outside([volume[k] for volume in case.maps], case.maps.cbf[k] > 0)
     series = case.ctp[:, k]
     early, late = (timetable.frame_at(case.bolus.peak_s + after_s) for after_s in (0, 8))
+    # The map software's flow has a factor of its own: shown over the scan's median.
     reference = np.median(case.maps.cbf[case.maps.cbf > 0])
     return {
-        "CT": (case.ct[k], 0, 80, "gray"),
-        "CTP, arterial": (series[early], 0, 160, "gray"),
-        "CTP, venous": (series[late], 0, 160, "gray"),
-        "MIP": (series.max(axis=0), 0, 200, "gray"),
-        "CBF": (case.maps.cbf[k], 0, 2.5 * reference, "jet"),
-        "CBV": (case.maps.cbv[k], 0, 10, "jet"),
-        "MTT": (case.maps.mtt[k], 0, 15, "jet"),
-        "Tmax": (case.maps.tmax[k], 0, 12, "jet"),
-        "DWI": (case.dwi[k], 0, 220, "gray"),
-        "OT": (case.lesion[k], 0, 1, "gray"),
+        "CT": _Panel(case.ct[k], 0, 80, "HU"),
+        "CTP, arterial": _Panel(series[early], 0, 160, "HU"),
+        "CTP, venous": _Panel(series[late], 0, 160, "HU"),
+        "MIP": _Panel(series.max(axis=0), 0, 200, "HU"),
+        "CBF": _Panel(cbf / reference, 0, 2.5, "of its median", "turbo"),
+        "CBV": _Panel(cbv, 0, 10, "mL/100 g", "turbo"),
+        "MTT": _Panel(mtt, 0, 15, "s", "turbo"),
+        "Tmax": _Panel(tmax, 0, 12, "s", "turbo"),
+        "DWI": _Panel(case.dwi[k], 0, 220, "as measured"),
+        "OT": _Panel(case.lesion[k], 0, 1, "lesion 1"),
     }
 
 
@@ -55,21 +72,44 @@ def by_vendor(plan: ScanPlan) -> dict[str, ScanPlan]:
 
 
 def draw_figure(path: Path, plans: dict[str, ScanPlan]) -> None:
-    """One row per scan, with what to call it, 256 pixels."""
-    figure = Figure(figsize=(20, 2.1 * len(plans)), facecolor="black")
+    """One row per scan, with what to call it, 256 pixels; under each column its scale."""
+    figure = Figure(figsize=(20, 2.1 * len(plans) + 1.0), facecolor="black")
+    top, bottom = 1 - 0.3 / figure.get_figheight(), 0.65 / figure.get_figheight()
+    grid = figure.subplots(
+        len(plans), 10, squeeze=False, gridspec_kw={"wspace": 0.01, "hspace": 0.02}
+    )
+    figure.subplots_adjust(left=0, right=1, bottom=bottom, top=top)
     for row, (label, plan) in enumerate(plans.items()):
         panels = _panels(simulate_scan(plan), plan.timetable)
-        for column, (title, (image, low, high, colours)) in enumerate(panels.items()):
-            axes = figure.add_subplot(len(plans), len(panels), row * len(panels) + column + 1)
-            axes.imshow(image, vmin=low, vmax=high, cmap=colours)
-            axes.set_axis_off()
-            if row == 0:
-                axes.set_title(title, color="white", fontsize=13)
-            if column == 0:
-                axes.text(6, 22, label, color="white", fontsize=12)
-    figure.subplots_adjust(left=0, right=1, bottom=0, top=0.94, wspace=0.01, hspace=0.02)
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=75)
+        for axes, panel in zip(grid[row], panels.values(), strict=True):
+            drawn = draw_slice(
+                axes,
+                panel.image,
+                sides_known=True,
+                window=(panel.low, panel.high),
+                colour_map=panel.colour_map,
+            )
+            if row == len(plans) - 1:
+                _draw_scale(figure, axes, drawn, panel.unit)
+        grid[row, 0].text(6, 250, label, color="white", fontsize=12)
+    for axes, title in zip(grid[0], panels, strict=True):
+        axes.set_title(title, color="white", fontsize=13)
+    save_png(figure, path, dpi=75)
+
+
+def _draw_scale(figure: Figure, axes: Axes, drawn: AxesImage, unit: str) -> None:
+    """A colour bar under an image, with its unit."""
+    place = axes.get_position()
+    inch = 1 / figure.get_figheight()
+    where = (place.x0 + 0.1 * place.width, place.y0 - 0.2 * inch)
+    bar = figure.colorbar(
+        drawn,
+        cax=figure.add_axes((*where, 0.8 * place.width, 0.1 * inch)),
+        orientation="horizontal",
+    )
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors="white", labelsize=10)
+    bar.set_label(unit, color="white", fontsize=11)
 
 
 def main() -> None:

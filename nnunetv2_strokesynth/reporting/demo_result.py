@@ -22,6 +22,7 @@ from nnunetv2_strokesynth.evaluation.threshold_baseline import (
 )
 from nnunetv2_strokesynth.evaluation.volumes import read_image
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows
+from nnunetv2_strokesynth.reporting.scan_images import blank_outside
 from nnunetv2_strokesynth.reporting.slice_image import widest_lesion_slice
 
 PRESET = "wang2020"
@@ -164,12 +165,20 @@ def pick_by_rank(scores: Mapping[str, float]) -> list[str]:
 
 def _column(scans: DemoScans, shown: _Shown, slices: Mapping[str, int]) -> list[Panel]:
     """One channel of all scans in one window."""
-    images = [scans.channel(case_id, shown.name)[z] for case_id, z in slices.items()]
+    images = [_shown_slice(scans, case_id, shown, z) for case_id, z in slices.items()]
     window = shown.window
     if window is None:
         values = np.concatenate([image[image > 0] for image in images])
         window = (0.0, float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0)
     return [Panel(shown.name, image, window, shown.colour_map, shown.unit) for image in images]
+
+
+def _shown_slice(scans: DemoScans, case_id: str, shown: _Shown, z: int) -> np.ndarray:
+    """A slice of a channel; of a map it is NaN where nothing was computed."""
+    if shown.name not in PERFUSION_MAPS:
+        return scans.channel(case_id, shown.name)[z]
+    maps = [scans.channel(case_id, name)[z] for name in PERFUSION_MAPS]
+    return blank_outside(maps, maps[0] > 0)[PERFUSION_MAPS.index(shown.name)]
 
 
 def _dwi_panels(scans: DemoScans, case_id: str, z: int, scale: str) -> list[Panel]:

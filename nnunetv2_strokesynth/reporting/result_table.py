@@ -6,12 +6,31 @@ on the page, too. The unit is the last word of a key's name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
-ELSEWHERE = frozenset({"warnings", "notes", "disclaimer", "schema", "$schema"})
+ELSEWHERE = frozenset({"warnings", "notes", "disclaimer", "schema_version"})
+# What stands in the first table, in this order; the rest is folded.
+MAIN = (
+    "lesion_ml lesion_interval lesion_side brain_ml highest_probability perfusion other_artery "
+    "answers disagreements sensitivity"
+).split()
 # What a key is called where its words do not say it.
 LABELS = {
     "lesion_ml": "Predicted lesion",
+    "lesion_interval": "Interval of its volume",
+    "lesion_side": "Its side",
+    "reference_cbf": "CBF of the other side",
+    "hypoperfusion_intensity_ratio": "Hypoperfusion intensity ratio (Tmax > 10 s over > 6 s)",
+    "mismatch_ml": "Mismatch, Tmax > 6 s minus rCBF < 30 %",
+    "mismatch_ratio": "Mismatch ratio",
+    "other_artery": "By another artery",
+    "answers": "Lesion by",
+    "disagreements": "Where two of them differ",
+    "segmenter": "the model",
+    "threshold_core": "threshold core",
+    "pseudo_dwi_cut": "threshold of the pseudo-DWI",
     "brain_ml": "Brain in the scan",
     "highest_probability": "Highest probability of lesion",
     "shape_zyx": "Voxels (z, y, x)",
@@ -46,13 +65,17 @@ _WORDS |= {"rcbf": "rCBF", "hir": "HIR", "ct": "CT", "dwi": "DWI", "n": "number 
 _MOST_ITEMS = 12  # of a list
 
 
-def result_rows(result: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Pairs of a label and a value with its unit, in the file's order.
+def result_rows(
+    result: Mapping[str, object],
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Rows of the main numbers, and of all others: pairs of a label and a value with its unit.
 
     Args:
         result: content of the file: numbers, texts, lists, and further mappings.
     """
-    return list(_rows(result, ""))
+    first = {key: result[key] for key in MAIN if key in result}
+    others = {key: value for key, value in result.items() if key not in first}
+    return list(_rows(first, "")), list(_rows(others, ""))
 
 
 def _rows(content: Mapping[str, object], before: str) -> Iterator[tuple[str, str]]:
@@ -62,11 +85,31 @@ def _rows(content: Mapping[str, object], before: str) -> Iterator[tuple[str, str
         label, unit = _label(str(key))
         label = f"{before}: {label}" if before else label
         if isinstance(value, Mapping):
-            yield from _rows(value, label)
-        else:
-            text = _text(value)
-            if text:
-                yield label, f"{text} {unit}" if unit and _is_number(value) else text
+            if _is_one_line(value):
+                yield label, _line(value)
+            else:
+                yield from _rows(value, label)
+        elif _is_list(value) and value and all(isinstance(item, Mapping) for item in value):
+            yield from ((label, _line(item)) for item in value[:_MOST_ITEMS])
+        elif text := _text(value):
+            yield label, f"{text} {unit}" if unit and _is_number(value) else text
+
+
+def _is_one_line(content: Mapping[str, object]) -> bool:
+    """Whether a mapping is one volume with what belongs to it."""
+    return "ml" in content or {"low_ml", "high_ml"} <= content.keys()
+
+
+def _line(content: Mapping[str, object]) -> str:
+    """``14.1 mL; side left``, or ``8 to 20.1 mL; coverage 0.9``."""
+    rest, words = dict(content), []
+    if {"low_ml", "high_ml"} <= rest.keys():
+        words.append(f"{_text(rest.pop('low_ml'))} to {_text(rest.pop('high_ml'))} mL")
+    if "ml" in rest:
+        words.append(f"{_text(rest.pop('ml'))} mL")
+    meaning = rest.pop("meaning", None)
+    words += [f"{label[:1].lower()}{label[1:]} {text}" for label, text in _rows(rest, "")]
+    return "; ".join([*words, *([str(meaning)] if meaning else [])])
 
 
 def _label(key: str) -> tuple[str, str]:
@@ -78,7 +121,9 @@ def _label(key: str) -> tuple[str, str]:
         return LABELS[key], unit
     words = key.removesuffix(f"_{end}").split("_")
     text = " ".join(_WORDS.get(word, word) for word in words)
-    return text[:1].upper() + text[1:], unit
+    text = re.sub(r"\b(\d+)s\b", r"\1 s", text)
+    text = re.sub(r"\b(\d+)pct\b", r"\1 %", text)
+    return text if words[0] in _WORDS else text[:1].upper() + text[1:], unit
 
 
 def _text(value: object) -> str:
@@ -86,21 +131,17 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        items = [_item(item) for item in value]
-        more = f" and {len(items) - _MOST_ITEMS} more" if len(items) > _MOST_ITEMS else ""
-        return ", ".join(items[:_MOST_ITEMS]) + more
+    if _is_list(value):
+        more = f" and {len(value) - _MOST_ITEMS} more" if len(value) > _MOST_ITEMS else ""
+        return ", ".join(_text(item) for item in value[:_MOST_ITEMS]) + more
     return str(value)
 
 
-def _item(value: object) -> str:
-    """An element of a list; a mapping's pairs stand beside each other."""
-    if isinstance(value, Mapping):
-        return " ".join(f"{label} {text}" for label, text in _rows(value, ""))
-    return _text(value)
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if _is_list(value):
         return all(_is_number(item) for item in value)
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,6 +5,8 @@ Scales are fixed where the unit is known, so that two scans can be compared by e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
@@ -41,10 +43,24 @@ def scan_images(prepared: Prepared, prediction: Prediction) -> list[ViewedImage]
 
 def computed_images(computed: ComputedMaps) -> list[ViewedImage]:
     """The maps that this package has computed."""
+    maps = blank_outside(computed.maps, computed.brain)
     return [
         ViewedImage(name.lower(), name, UNITS[name.lower()], volume, WINDOWS[name], "turbo")
-        for name, volume in zip(PERFUSION_MAPS, computed.maps, strict=True)
+        for name, volume in zip(PERFUSION_MAPS, maps, strict=True)
     ]
+
+
+def blank_outside(maps: Sequence[np.ndarray], brain: np.ndarray) -> list[np.ndarray]:
+    """The maps with NaN outside the tissue, which is where the brain has a CBF.
+
+    So what lies above a threshold of Tmax on the page has the volume of ``perfusion_volumes``.
+
+    Args:
+        maps: CBF first, float, of one shape.
+        brain: bool, of the same shape.
+    """
+    tissue = brain & (maps[0] > 0)
+    return [np.where(tissue, volume, np.float32(np.nan)) for volume in maps]
 
 
 def vessel_image(computed: ComputedMaps) -> ViewedImage:
@@ -57,7 +73,7 @@ def vessel_image(computed: ComputedMaps) -> ViewedImage:
 def _given_images(maps: np.ndarray, brain: np.ndarray) -> list[ViewedImage]:
     """Times have fixed scales; flow and volume have the unit of the software that made them."""
     found = []
-    for name, volume in zip(PERFUSION_MAPS, maps, strict=True):
+    for name, volume in zip(PERFUSION_MAPS, blank_outside(maps, brain), strict=True):
         if name in _IN_SECONDS:
             found.append(ViewedImage(name.lower(), name, "s", volume, WINDOWS[name], "turbo"))
             continue

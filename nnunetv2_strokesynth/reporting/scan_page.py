@@ -55,7 +55,7 @@ class ScanPage(NamedTuple):
         lines: sentences under the warnings; the first is the result.
         warnings: why the result is doubtful; they stand first.
         notes: what was done.
-        numbers: rows of the table.
+        numbers: rows of the main table, and of the folded one.
         pictures: curves, with what they show as their text.
     """
 
@@ -63,7 +63,7 @@ class ScanPage(NamedTuple):
     lines: Sequence[str]
     warnings: Sequence[str]
     notes: Sequence[str]
-    numbers: Sequence[tuple[str, str]]
+    numbers: tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]
     pictures: Sequence[Picture]
 
 
@@ -230,7 +230,7 @@ def _how_to_read(viewed: Viewed) -> str:
     )
     text = (
         "Wheel, the keys up, down, Home and End, or a sideways swipe change the slice; the key o "
-        f"hides the outlines. {sides}. In colours, black is 0 or not computed. The volumes of the "
+        f"hides the outlines. {sides}. In colours, black was not computed. The volumes of the "
         "thresholds are counted on all voxels of the scan, nothing smoothed or removed."
     )
     if viewed.marks:

@@ -68,7 +68,7 @@ def draw_slice(
         sides_known: whether the patient's right is on the left of the image; False where the
             header does not tell.
         window: values at the two ends of the colour map.
-        colour_map: a name of matplotlib's. In any but ``gray``, 0 is black: nothing was computed.
+        colour_map: a name of matplotlib's. NaN is black: nothing was computed.
         aspect: pixel height / pixel width.
         outlines: masks of the same shape; later ones lie on top.
         voxel_numbers: whether the axes count voxels; otherwise they are hidden.
@@ -79,8 +79,6 @@ def draw_slice(
         axes.set(xlabel="x (voxel)", ylabel="y (voxel)")
     else:
         hide_axes(axes)
-    if colour_map != "gray":
-        image = np.ma.masked_equal(image, 0)
     drawn = axes.imshow(
         image,
         cmap=colormaps[colour_map].with_extremes(bad="black"),

@@ -20,7 +20,7 @@ _MARGIN = 0.12  # around the brain, as a part of its size: the skull is seen
 _MOST_VOXELS = 2_000_000
 """Choice: of one image as it is shown; ten of them make a file of 20 MB or so."""
 _STEPS = 500  # of the stored values within the window; the screen shows 256
-_LARGEST = 65535
+_NOTHING = 65535  # is NaN
 
 
 class ViewedImage(NamedTuple):
@@ -33,7 +33,7 @@ class ViewedImage(NamedTuple):
         volume: (Z, Y, X), rows from anterior to posterior, columns from right to left, or as
             stored where the sides are not known.
         window: values at both ends of the colour bar.
-        colour_map: a name of matplotlib's. In any but ``gray``, 0 is black: nothing was computed.
+        colour_map: a name of matplotlib's. NaN is black: nothing was computed.
         note: a few words under the name.
     """
 
@@ -157,12 +157,16 @@ def viewer_json(viewed: Viewed) -> str:
 
 
 def _smaller(volume: np.ndarray, factor: int) -> np.ndarray:
-    """Means over squares of ``factor`` pixels; the last row and column may be cut off."""
+    """Means over squares of ``factor`` pixels, NaN left out; the last row and column may be cut."""
     if factor == 1:
         return volume
     n_slices, height, width = len(volume), volume.shape[1] // factor, volume.shape[2] // factor
     cut = volume[:, : height * factor, : width * factor].astype(np.float32)
-    return cut.reshape(n_slices, height, factor, width, factor).mean(axis=(2, 4))
+    blocks = cut.reshape(n_slices, height, factor, width, factor)
+    known = np.isfinite(blocks)
+    count = known.sum(axis=(2, 4))
+    means = np.where(known, blocks, 0).sum(axis=(2, 4)) / np.maximum(count, 1)
+    return np.where(count > 0, means, np.nan)
 
 
 def _image(image: ViewedImage, shown: np.ndarray) -> dict[str, object]:
@@ -170,10 +174,11 @@ def _image(image: ViewedImage, shown: np.ndarray) -> dict[str, object]:
     low, high = image.window
     high = high if high > low else low + 1.0
     step = (high - low) / _STEPS
-    finite = np.nan_to_num(shown.astype(np.float32), nan=low)
+    finite = np.nan_to_num(shown.astype(np.float32), nan=low, posinf=high, neginf=low)
     # Nothing is stored that lies far below the window: a CT's air is black anyway.
     lowest = min(low, max(float(finite.min()), low - 20 * (high - low)))
-    stored = np.clip(np.rint((finite - lowest) / step), 0, _LARGEST).astype(np.uint16)
+    stored = np.clip(np.rint((finite - lowest) / step), 0, _NOTHING - 1).astype(np.uint16)
+    stored[np.isnan(shown)] = _NOTHING
     planes = np.concatenate([(stored & 255).ravel(), (stored >> 8).ravel()]).astype(np.uint8)
     return {
         "key": image.key,
@@ -183,6 +188,7 @@ def _image(image: ViewedImage, shown: np.ndarray) -> dict[str, object]:
         "colour_map": image.colour_map,
         "lowest": lowest,
         "step": step,
+        "nothing": _NOTHING,
         "data": _base64(gzip.compress(planes.tobytes(), 6, mtime=0)),
     }
 
@@ -197,7 +203,7 @@ def _contour(contour: Contour, viewed: Viewed) -> dict[str, object]:
         "start": contour.start,
         "colour": contour.colour,
         "shown_on": list(contour.shown_on),
-        "voxels": voxels_above(volume, contour.thresholds).tolist(),
+        "voxels": voxels_above(np.nan_to_num(volume, nan=-np.inf), contour.thresholds).tolist(),
     }
 
 

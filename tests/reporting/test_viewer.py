@@ -51,8 +51,17 @@ def test_values_come_back_to_a_step_of_the_window(top):
     (image,) = content["images"]
     found = decode(image, volume.shape)
     assert image["step"] == pytest.approx(top / 500)
-    expected = np.nan_to_num(volume, nan=0.0)
-    np.testing.assert_allclose(found, expected, atol=0.51 * image["step"])
+    assert (found[0, 0, 0] - image["lowest"]) / image["step"] == pytest.approx(image["nothing"])
+    known = np.isfinite(volume)
+    np.testing.assert_allclose(found[known], volume[known], atol=0.51 * image["step"])
+
+
+def test_what_was_not_computed_lies_above_no_threshold():
+    volume = np.full((1, 3, 3), np.nan, np.float32)
+    volume[0, 0] = 0.0, 0.4, 0.9
+    contour = Contour("image", "lesion", "", THRESHOLDS, 49, "#fff")
+    content = json.loads(viewer_json(viewed(volume, contours=[contour])))
+    assert [content["contours"][0]["voxels"][i] for i in (0, 49, 98)] == [[2], [1], [0]]
 
 
 def test_air_does_not_cost_the_window_its_steps():

@@ -26,7 +26,8 @@
     const count = planes.length / 2;
     const values = new Float32Array(count);
     for (let i = 0; i < count; i++) {
-      values[i] = image.lowest + image.step * (planes[i] + 256 * planes[count + i]);
+      const stored = planes[i] + 256 * planes[count + i];
+      values[i] = stored === image.nothing ? NaN : image.lowest + image.step * stored;
     }
     image.values = values;
     image.data = null;
@@ -43,21 +44,18 @@
     return Math.max(0, Math.min(255, Math.round((255 * (value - low)) / (high - low))));
   }
 
-  // In colours, 0 is black: nothing was computed there.
+  // Black where nothing was computed.
   function paint(image, target) {
     const table = scan.colours[image.colour_map];
-    const isGrey = image.colour_map === "gray";
     const size = scan.height * scan.width;
     const first = state.slice * size;
     const pixels = target.getContext("2d").createImageData(scan.width, scan.height);
     for (let i = 0; i < size; i++) {
       const value = image.values[first + i];
-      const is_empty = !isGrey && Math.abs(value) < image.step / 2;
+      pixels.data[4 * i + 3] = 255; // opaque; black until it has a value
+      if (Number.isNaN(value)) continue;
       const colour = 3 * colourIndex(image, value);
-      for (let part = 0; part < 3; part++) {
-        pixels.data[4 * i + part] = is_empty ? 0 : table[colour + part];
-      }
-      pixels.data[4 * i + 3] = 255;
+      for (let part = 0; part < 3; part++) pixels.data[4 * i + part] = table[colour + part];
     }
     target.getContext("2d").putImageData(pixels, 0, 0);
   }
@@ -240,9 +238,8 @@
     const range = withUnit(`${shortNumber(ends[0])} to ${shortNumber(ends[1])}`, unit);
     const words = [`${name}, slice ${state.slice + 1} of ${scan.slices}, ${counted}, ${range}`];
     panel.canvas.setAttribute("aria-label", [...words, ...finding()].join("; "));
-    panel.readout.textContent = state.pointer
-      ? withUnit(shortNumber(valueAt(panel.image, ...state.pointer)), unit)
-      : "";
+    const value = state.pointer ? valueAt(panel.image, ...state.pointer) : NaN;
+    panel.readout.textContent = Number.isNaN(value) ? "" : withUnit(shortNumber(value), unit);
   }
 
   function update() {
