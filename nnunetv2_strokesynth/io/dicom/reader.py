@@ -8,7 +8,7 @@ reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,12 @@ from nnunetv2_strokesynth.io.dicom.choice import (
 )
 from nnunetv2_strokesynth.io.dicom.frames import Frames
 from nnunetv2_strokesynth.io.dicom.pixels import read_pixels
-from nnunetv2_strokesynth.io.dicom.stack import check_is_series, stack_geometry, usual_positions
+from nnunetv2_strokesynth.io.dicom.stack import (
+    Placed,
+    check_is_series,
+    stack_geometry,
+    usual_positions,
+)
 from nnunetv2_strokesynth.io.dicom.tags import (
     SliceHeader,
     Unreadable,
@@ -32,7 +37,6 @@ from nnunetv2_strokesynth.io.dicom.tags import (
 )
 from nnunetv2_strokesynth.io.dicom.times import sort_frames
 from nnunetv2_strokesynth.io.messages import name_some
-from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.io.slice_times import AlignedSlices, SliceReader
 
 _KEPT_IMAGES = 4
@@ -43,14 +47,14 @@ class DicomSeries:
 
     Args:
         frames: the images of each slice, from feet to head, and their times.
-        geometry: where the voxels lie.
-        change: what brings a frame to that geometry; None if the images lie on it.
+        placed: where the voxels lie.
         description: modality, scanner and kernel; nothing about the patient.
         warnings: sentences for the user.
         doubts: those of them that say that images were changed, or may be wrong.
 
     Attributes:
-        images: for each slice its images in order of time.
+        images: for each slice as stored its images in order of time.
+        geometry: where the voxels lie.
         shape_zyx: shape of a frame.
         times_s: (T,) from 0, increasing, steps may differ.
     """
@@ -59,20 +63,19 @@ class DicomSeries:
         self,
         frames: Frames,
         *,
-        geometry: Geometry,
-        change: Callable[[np.ndarray], np.ndarray] | None,
+        placed: Placed,
         description: str,
         warnings: list[str],
         doubts: list[str],
     ):
         self.images = frames.images
-        self.geometry = geometry
-        self.shape_zyx = (len(frames.images), *frames.images[0][0].shape_yx)
+        self.geometry = placed.geometry
+        self.shape_zyx = (placed.n_slices, *frames.images[0][0].shape_yx)
         self.times_s = frames.times_s - frames.times_s[0]
         self.description = description
         self.warnings = [*warnings, *doubts]
         self.doubts = doubts
-        self._change = change
+        self._change = placed.change
         self._slices = AlignedSlices(self._open, frames.image_times_s, frames.times_s)
 
     def __len__(self) -> int:
@@ -156,18 +159,17 @@ def read_ctp_series(
     assert stack is not None  # else there is a problem
     check_is_series(stack)
     stack, rare = usual_positions(stack)
-    geometry, straight, shifts = stack_geometry(stack)
+    placed = stack_geometry(stack)
     frames = sort_frames(stack, frame_s)
     first = chosen.headers[0]
     return DicomSeries(
         frames,
-        geometry=geometry,
-        change=straight,
+        placed=placed,
         description=", ".join(
             filter(None, [first.modality, first.scanner, first.kernel and f"kernel {first.kernel}"])
         ),
         warnings=[*warnings, *said, *chosen.warnings],
-        doubts=[*rare, *shifts, *frames.warnings],
+        doubts=[*rare, *placed.warnings, *frames.warnings],
     )
 
 

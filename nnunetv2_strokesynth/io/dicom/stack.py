@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.io.dicom.even_slices import EvenSlices, widest_distance
 from nnunetv2_strokesynth.io.dicom.tags import SliceHeader
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry
@@ -103,35 +105,55 @@ def check_is_series(stack: Stack) -> None:
         )
 
 
-def stack_geometry(stack: Stack) -> tuple[Geometry, Straightening | None, list[str]]:
+class Placed(NamedTuple):
+    """Where the voxels of a stack lie that are read.
+
+    Attributes:
+        geometry: where.
+        n_slices: how many slices there are.
+        change: what brings a frame as stored to that geometry; None if nothing has to.
+        warnings: sentences for the user, if something has to.
+    """
+
+    geometry: Geometry
+    n_slices: int
+    change: Callable[[np.ndarray], np.ndarray] | None
+    warnings: list[str]
+
+
+def stack_geometry(stack: Stack) -> Placed:
     """Where the voxels lie that are read; the distance between slices is that of their positions.
 
-    Returns:
-        geometry; what brings a frame to it, where slices lie sideways of each other; warnings.
-
     Raises:
-        ValueError: slices are not evenly spaced, or are shifted against each other at random; or
-            a single slice does not say how thick it is.
+        ValueError: slices are not evenly spaced and do not overlap, or are shifted against each
+            other at random; or a single slice does not say how thick it is.
     """
     first = stack.images[0][0]
     assert first.pixel_yx_mm is not None and first.position_xyz_mm is not None
+    (spacing_y, spacing_x), (x_mm, y_mm, z_mm) = first.pixel_yx_mm, first.position_xyz_mm
+    direction = tuple(float(value) for value in stack.direction.ravel())
+    step_mm = _sideways(stack, pixel_mm=min(spacing_y, spacing_x))
+    widest = widest_distance(stack.places_mm) if len(stack.images) > 2 else None
+    if widest is not None and step_mm is None and _is_uneven(stack.places_mm):
+        even = EvenSlices(stack.places_mm, widest)
+        geometry = Geometry((widest, spacing_y, spacing_x), (x_mm, y_mm, z_mm), direction)
+        warning = (
+            f"{stack.name}: slices lie {np.diff(stack.places_mm).min():.2f} to {widest:.2f} mm "
+            f"apart, as where slabs overlap: interpolated to {widest:.2f} mm"
+        )
+        return Placed(geometry, even.n_slices, even, [warning])
     if len(stack.images) > 1:
         spacing_z = _even_distance(stack)
     elif first.thickness_mm is not None and first.thickness_mm > 0:
         spacing_z = first.thickness_mm
     else:
         raise ValueError(f"{stack.name}: one slice position and no SliceThickness (0018|0050)")
-    (spacing_y, spacing_x), (x_mm, y_mm, z_mm) = first.pixel_yx_mm, first.position_xyz_mm
-    geometry = Geometry(
-        (spacing_z, spacing_y, spacing_x),
-        (x_mm, y_mm, z_mm),
-        tuple(float(value) for value in stack.direction.ravel()),
-    )
-    step_mm = _sideways(stack, pixel_mm=min(spacing_y, spacing_x))
+    geometry = Geometry((spacing_z, spacing_y, spacing_x), (x_mm, y_mm, z_mm), direction)
     if step_mm is None:
-        return geometry, None, []
+        return Placed(geometry, len(stack.images), None, [])
     straight = Straightening(step_mm, len(stack.images), geometry)
-    return straight.geometry, straight, [f"{stack.name}: {straight.warning}"]
+    warning = f"{stack.name}: {straight.warning}"
+    return Placed(straight.geometry, len(stack.images), straight, [warning])
 
 
 def _check_images(headers: list[SliceHeader], name: str) -> None:
@@ -175,12 +197,18 @@ def _direction(orientation: tuple[float, ...]) -> np.ndarray:
     return np.stack([row, column, -normal if normal[2] < 0 else normal], axis=1)
 
 
+def _is_uneven(places_mm: np.ndarray) -> bool:
+    distances = np.diff(places_mm)
+    usual = np.median(distances)
+    return bool(np.abs(distances - usual).max() > max(_EVEN_MM, _EVEN_SHARE * usual))
+
+
 def _even_distance(stack: Stack) -> float:
     places = stack.places_mm
     distances = np.diff(places)
     usual = np.median(distances)
-    wrong = np.flatnonzero(np.abs(distances - usual) > max(_EVEN_MM, _EVEN_SHARE * usual))
-    if len(wrong):
+    if _is_uneven(places):
+        wrong = [np.abs(distances - usual).argmax()]
         low, high = places[wrong[0]], places[wrong[0] + 1]
         guess = (
             "a slice is missing there" if high - low > 1.5 * usual else "expected even distances"

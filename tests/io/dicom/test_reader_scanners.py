@@ -92,6 +92,26 @@ def test_overlapping_slabs_and_unequal_counts(tmp_path):
     assert "1 slices have 11 images, 1 slices have 12 images" in " ".join(series.warnings)
 
 
+def test_slabs_that_overlap_off_each_other_s_grid(tmp_path):
+    """Slices at 0, 5, 10, 15 and, half a step later, 12.5, 17.5, 22.5: each HU is its height."""
+    for seed, (heights, late) in enumerate((((0, 5, 10, 15), 0), ((12.5, 17.5, 22.5), 1.5))):
+        hu = np.broadcast_to(np.array(heights)[:, None, None] * 10, (len(heights), Y, X))
+        write_ctp(
+            tmp_path / "s",
+            np.tile(hu.astype(int), (T, 1, 1, 1)),
+            times_s=late + 3.0 * np.arange(T),
+            origin_xyz_mm=(-20.0, -30.0, 40.0 + heights[0]),
+            series_uid=STUDY + ".1",
+            tags_of=lambda t, z, seed=seed: {"0008|0018": f"1.2.{seed}.{t}.{z}"},
+            seed=seed,
+        )
+    series = read_ctp_series(tmp_path / "s")
+    assert series.shape_zyx == (5, Y, X) and series.geometry.spacing_zyx_mm[0] == 5
+    expected = 10 * 5.0 * np.arange(5)
+    np.testing.assert_allclose(voxels(series)[:, :, 2, 3], np.tile(expected, (len(series), 1)))
+    assert "as where slabs overlap: interpolated to 5.00 mm" in " ".join(series.doubts)
+
+
 def test_slabs_one_after_the_other(tmp_path, ctp):
     slab = {"tags_of": lambda t, z: clock_tags("AcquisitionDateTime", 2 * t + 60 * (z > 1))}
     write_ctp(tmp_path / "s", ctp, **slab)
