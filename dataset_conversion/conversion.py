@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
-
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataset_conversion.convert_cases import convert_cases, remove_cases
 from nnunetv2_strokesynth.dataset_conversion.dataset_files import write_dataset_files
@@ -35,6 +34,8 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 from nnunetv2_strokesynth.dataset_conversion.settings import Settings
 from nnunetv2_strokesynth.dataset_conversion.splits import check_folds
 from nnunetv2_strokesynth.dataset_conversion.unoutlined import find_marked
+from nnunetv2_strokesynth.io.folder_lock import only_writer
+from nnunetv2_strokesynth.io.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def convert_data_set(kind: DatasetKind, args: argparse.Namespace) -> Conversion:
     found, problems = find_marked(kind, args)
     scans = kind.select_scans(found, args)
     faults = list(problems)
-    for scan in tqdm(scans, desc="checking", unit="scan"):
+    for scan in progress(scans, desc="checking", unit="scan"):
         faults += [fault_of(scan, problem) for problem in header_problems(scan)]
     if not args.skip_broken:
         raise_problems(faults, _advice(scans, args))
@@ -123,9 +124,17 @@ def unused_options(args: argparse.Namespace) -> list[str]:
 
 
 def _write(conversion: Conversion, kind: DatasetKind, args: argparse.Namespace) -> Conversion:
-    """Write the cases and, after them, the files about the data set."""
-    folder, settings = conversion.folder, conversion.settings
+    """Write the cases and, after them, the files about the data set; nobody else does meanwhile."""
+    folder = conversion.folder
     case_ids = {*(s.case_id for s in conversion.scans), *(f.case_id for f in conversion.skipped)}
+    with only_writer(folder):
+        return _write_alone(conversion, kind, args, case_ids)
+
+
+def _write_alone(
+    conversion: Conversion, kind: DatasetKind, args: argparse.Namespace, case_ids: Set[str]
+) -> Conversion:
+    folder, settings = conversion.folder, conversion.settings
     conversion, broken = _usable(conversion, conversion.skipped, args)
     prepare_folder(folder, case_ids, settings, overwrite=args.overwrite)
     remove_cases(folder, broken, settings, convert=kind.convert)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataset_conversion.case_statistics import CaseStatistics
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import DESCRIPTION_FILE, read_json
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.nifti import require_finite
+from nnunetv2_strokesynth.io.progress import progress
 
 if TYPE_CHECKING:
     from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
@@ -139,7 +139,9 @@ def fingerprint_of(files: TrainingFiles, temporary_folder: Path) -> dict:
     reader = _reader(files)
     cases: list[CaseFingerprint] = []
     with CaseStatistics(files.n_channels, temporary_folder) as statistics:
-        for case_id, (images, label) in tqdm(files.cases.items(), desc="fingerprint", unit="case"):
+        for case_id, (images, label) in progress(
+            files.cases.items(), desc="fingerprint", unit="case"
+        ):
             try:
                 case = read_case(reader, images, label, n_channels=files.n_channels)
             except ValueError as error:

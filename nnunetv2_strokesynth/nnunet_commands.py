@@ -14,6 +14,8 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 EXT_TRAINER = "nnUNet_extTrainer"
 FOLDER_VARIABLES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+# A bar of nnU-Net's redraws itself once a minute in the log file, not ten times a second.
+_QUIET_BARS = {"TQDM_MININTERVAL": "60", "TQDM_MAXINTERVAL": "0"}
 # Without the working directory on the search path, as a console script has it.
 _CALL_ENTRY_POINT = """
 import sys
@@ -101,7 +103,7 @@ def run_command(
     with log_file.open("w", encoding="utf-8") as log:
         result = subprocess.run(
             [*command_words(command[0]), *command[1:]],
-            env={**variables, **shown},
+            env={**_QUIET_BARS, **variables, **shown},
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

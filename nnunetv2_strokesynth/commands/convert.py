@@ -166,8 +166,8 @@ def run(args: argparse.Namespace) -> None:
 def _write_plots(made: Conversion) -> None:
     """Write ``curves/<case>.png`` for every case, and all of them on contact sheets."""
     import numpy as np
-    from tqdm import tqdm
 
+    from nnunetv2_strokesynth.io.progress import progress
     from nnunetv2_strokesynth.reporting.curve_figure import ScanCurve, plot_curve, plot_sheets
 
     scans, folder = [], made.folder / "curves"
@@ -177,7 +177,7 @@ def _write_plots(made: Conversion) -> None:
         # Records of earlier versions have neither voxels nor times.
         voxels, times = record.get("curve_voxels"), record.get("curve_times_s")
         scans.append(ScanCurve(case_id, np.array(record["curve"]), window, voxels, times))
-    for scan in tqdm(scans, desc="curves", unit="plot"):
+    for scan in progress(scans, desc="curves", unit="plot"):
         plot_curve(folder / f"{scan.case_id}.png", scan)
     for path in plot_sheets(folder, scans):
         logger.info("all curves: %s", path)

@@ -215,9 +215,8 @@ def _write(
     corrections: dict[str, Path],
 ) -> Written:
     """The new data set, completely or not at all, with its contact sheets."""
-    from tqdm import tqdm
-
     from nnunetv2_strokesynth.io.output_folder import result_folder
+    from nnunetv2_strokesynth.io.progress import progress
     from nnunetv2_strokesynth.outlining.new_data import OUTLINES_TABLE, is_ours, write_new_data
     from nnunetv2_strokesynth.outlining.outlines import outline_scan
     from nnunetv2_strokesynth.reporting.outline_sheet import write_sheets
@@ -232,7 +231,7 @@ def _write(
     ) as temporary:
         found = (
             (scan, outline_scan(data, run, readers, scan, args.min_agreement))
-            for scan in tqdm(scans.unoutlined, desc="outlines", unit="scan")
+            for scan in progress(scans.unoutlined, desc="outlines", unit="scan")
         )
         written = write_new_data(
             data,

@@ -14,6 +14,8 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nnunetv2_strokesynth.io.json_file import read_json_object
+
 logger = logging.getLogger(__name__)
 
 TABLE = "patients.csv"
@@ -96,7 +98,7 @@ def run_patients(
         result = output / folder.name
         status, error = "done earlier", ""
         logger.info("patient %d of %d: %s", number, len(folders), folder.name)
-        if overwrite or not (result / record).is_file():
+        if overwrite or not _is_done(result / record):
             status, error = _status(one, folder, result)
         row = {"patient": folder.name, "status": status, "error": error}
         rows.append({**_flat(result / record if status != "failed" else None), **row})
@@ -106,6 +108,14 @@ def run_patients(
     for row in failed:
         logger.warning("failed: %s: %s", row["patient"], row["error"])
     return 1 if failed else 0
+
+
+def _is_done(record: Path) -> bool:
+    """Whether a patient has a whole record; a damaged one is made again."""
+    try:
+        return bool(read_json_object(record, way_out=""))
+    except (OSError, ValueError):
+        return False
 
 
 def _status(one: Callable[[Path, Path], object], folder: Path, result: Path) -> tuple[str, str]:
@@ -131,8 +141,8 @@ def _refuse_foreign(output: Path, folders: list[Path]) -> None:
 
 
 def _refuse_other_settings(records: list[Path], settings: dict[str, object]) -> None:
-    for record in records:
-        content = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else settings
+    for record in (record for record in records if _is_done(record)):
+        content = read_json_object(record, way_out="delete it")
         for key, wanted in settings.items():
             if content.get(key) != wanted:
                 raise FileExistsError(

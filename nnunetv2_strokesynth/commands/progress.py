@@ -42,7 +42,7 @@ class _Counted:
 @contextmanager
 def frames_shown() -> Iterator[Callable[[Series], Series]]:
     """Yield a function that makes a series move a bar on the console."""
-    from tqdm import tqdm
+    from nnunetv2_strokesynth.io.progress import progress
 
-    with tqdm(desc="reading frames", unit="frame") as bar:
+    with progress(desc="reading frames", unit="frame") as bar:
         yield lambda series: _Counted(series, bar)

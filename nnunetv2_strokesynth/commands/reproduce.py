@@ -7,7 +7,6 @@ import logging
 import shlex
 from pathlib import Path
 
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
@@ -27,6 +26,7 @@ from nnunetv2_strokesynth.commands.submit_options import (
 )
 from nnunetv2_strokesynth.commands.trained_models import device_option
 from nnunetv2_strokesynth.io.atomic import atomic_file, write_text
+from nnunetv2_strokesynth.io.progress import progress
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     FOLDER_VARIABLES,
@@ -121,7 +121,7 @@ def write_table(plan: Plan, devices: list[str]) -> None:
 def _run_steps(plan: Plan, steps: list[tuple[TableRow, list[Step]]], devices: list[str]) -> None:
     environment = users_environment()
     total = sum(len(commands) for _, commands in steps)
-    with logging_redirect_tqdm(), tqdm(total=total, unit="command", desc="reproduce") as bar:
+    with logging_redirect_tqdm(), progress(total=total, unit="command", desc="reproduce") as bar:
         for row, commands in steps:
             bar.set_postfix_str(row.label)
             for step in commands:

@@ -5,7 +5,6 @@ Only file names and JSON are read: a checkpoint is a pickle and is never opened 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nnunetv2_strokesynth.commands.next_step import Words
+from nnunetv2_strokesynth.io.json_file import read_json_object
 
 CHECKPOINT = "checkpoint_final.pth"
 
@@ -46,7 +46,7 @@ def newest_model(channels: Collection[tuple[str, ...]]) -> Path | None:
 
 def _channels_of(model: Path) -> tuple[str, ...] | None:
     try:
-        content = json.loads((model / "dataset.json").read_text(encoding="utf-8"))
+        content = read_json_object(model / "dataset.json", way_out="copy it again")
         return tuple(content["channel_names"].values())
     except (OSError, ValueError, KeyError, AttributeError):
         return None
@@ -60,7 +60,10 @@ def model_of_predictions(predictions: Path) -> Path | None:
     plans, results = predictions / "plans.json", os.environ.get("nnUNet_results")
     if not (plans.is_file() and results):
         return None
-    dataset = json.loads(plans.read_text(encoding="utf-8")).get("dataset_name", "")
+    try:
+        dataset = str(read_json_object(plans, way_out="predict again").get("dataset_name", ""))
+    except (OSError, ValueError):  # only a hint depends on it
+        return None
     trained = Path(results, dataset).glob(f"*/fold_*/{CHECKPOINT}") if dataset else ()
     models = {path.parents[1] for path in trained}
     return models.pop() if len(models) == 1 else None

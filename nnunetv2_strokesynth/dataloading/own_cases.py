@@ -22,6 +22,7 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import RECORDS, witho
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.io.atomic import (
     TEMPORARY_PREFIX,
+    flush_to_disk,
     holds_json,
     remove_leftovers,
     write_json,
@@ -100,6 +101,7 @@ def _make(job: _Job) -> None:
             raise ValueError(f"{job.case_id}: cannot be preprocessed: {error}") from error
         job.record.unlink(missing_ok=True)
         for source, destination in zip(made, job.files, strict=True):
+            flush_to_disk(source)
             os.replace(source, destination)
     write_json(job.record, made_from)
 

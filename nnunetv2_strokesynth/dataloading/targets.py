@@ -24,7 +24,6 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN, PAPER, SCALE_VERSION, scale_dwi
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
@@ -37,6 +36,7 @@ from nnunetv2_strokesynth.io.atomic import (
     remove_leftovers,
     write_json,
 )
+from nnunetv2_strokesynth.io.progress import progress
 
 TARGETS_RAW_FOLDER = "targetsTr"
 # A target takes seconds. A younger file may be one that another training is writing.
@@ -232,7 +232,7 @@ def prepare_targets(
         return _made_earlier(folder, case_ids, scale)
     maker = _TargetMaker(preprocessed_folder, folder, plans_manager, configuration_manager, scale)
     available = []
-    for case_id in tqdm(case_ids, desc="DWI targets", unit="case"):
+    for case_id in progress(case_ids, desc="DWI targets", unit="case"):
         source = raw_folder / f"{case_id}{file_ending}"
         if source.is_file():
             maker.make(case_id, source, (maps or {}).get(case_id, ()) if scale == BRAIN else ())

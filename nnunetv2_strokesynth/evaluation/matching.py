@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.evaluation.cases import (
     case_files,
     gather,
 )
+from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.io.messages import name_some
 
 SPLITS_FILE = "splits_final.json"
@@ -125,7 +126,7 @@ def _splits(model_folder: Path, gt_folder: Path) -> Iterator[list[dict[str, Any]
         if path.is_file():
             try:
                 split = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} is not JSON: {error}") from error
             if isinstance(split, list) and all(isinstance(entry, dict) for entry in split):
                 yield split
@@ -213,13 +214,20 @@ def find_maps(case_ids: Iterable[str], images: Path | None) -> dict[str, tuple[P
     """
     if images is None or not (images.parent / "dataset.json").is_file():
         return {}
-    description = json.loads((images.parent / "dataset.json").read_text(encoding="utf-8"))
+    path = images.parent / "dataset.json"
+    description = read_json_object(path, way_out="convert the data set again")
     ending = description.get("file_ending", ".nii.gz")
-    channels = [
-        int(number)
-        for number, name in description.get("channel_names", {}).items()
-        if name in PERFUSION_MAPS
-    ]
+    try:
+        channels = [
+            int(number)
+            for number, name in description.get("channel_names", {}).items()
+            if name in PERFUSION_MAPS
+        ]
+    except (AttributeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: channel_names has to be an object of numbers and names ({error!r}); convert "
+            "the data set again"
+        ) from error
     found = {
         case_id: tuple(images / f"{case_id}_{channel:04d}{ending}" for channel in channels)
         for case_id in case_ids

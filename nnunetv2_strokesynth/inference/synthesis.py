@@ -16,7 +16,6 @@ import SimpleITK as sitk
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.ctp.plausibility.channels import check_masked_channels
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle, warn_only
@@ -38,6 +37,7 @@ from nnunetv2_strokesynth.io.orientation import (
     reorientation_to,
     says_nothing,
 )
+from nnunetv2_strokesynth.io.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,9 @@ def synthesize_folder(
         output.mkdir(parents=True, exist_ok=True)
         write_record(output, record)
     written = []
-    for case_id, files in tqdm(scans.items(), desc=outputs[0].replace("_dwi", "-DWI"), unit="scan"):
+    for case_id, files in progress(
+        scans.items(), desc=outputs[0].replace("_dwi", "-DWI"), unit="scan"
+    ):
         paths = {name: output / IMAGE_FOLDERS[name] / f"{case_id}{ending}" for name in wanted}
         written.append(paths[wanted[0]])
         if overwrite or not all(path.is_file() for path in paths.values()):

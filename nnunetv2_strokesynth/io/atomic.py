@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -19,6 +20,22 @@ def _sibling(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-{path.name}")
 
 
+def flush_to_disk(path: Path) -> None:
+    """Wait until the disk has a file's content.
+
+    Without this, a power cut may leave the new name with nothing behind it: the name may reach the
+    disk before the content.
+    """
+    file = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot
+            raise
+    finally:
+        os.close(file)
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling; rename it to ``path`` on success, delete it on failure.
@@ -31,6 +48,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = _sibling(path)
     try:
         yield temporary
+        flush_to_disk(temporary)
         os.replace(temporary, path)
     except OSError as error:
         # A full disk shows in write() or close(), and then Python does not say of which file.
@@ -54,6 +72,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                flush_to_disk(file)
         if path.exists():
             os.replace(path, replaced)
         os.replace(temporary, path)

@@ -75,6 +75,8 @@ def result_folder(
     refuse_existing_folder(folder, overwrite, is_ours, record=record)
     with atomic_folder(Path(folder)) as temporary:
         yield temporary
+        # Another command may have written the folder while this one was at work.
+        refuse_existing_folder(folder, overwrite, is_ours, record=record)
 
 
 def strict_json(content: object) -> object:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar, cast
 
 from tqdm import tqdm
 
+from nnunetv2_strokesynth.io.progress import progress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
 
 
 class WorkerKilledError(OSError):
@@ -71,7 +76,7 @@ def try_cases(
         raise ValueError(f"--workers is {workers}, expected 1 or more")
     # The bar is closed before an error leaves this function, so that the error's message begins on
     # a line of its own.
-    with tqdm(desc=description, unit=unit, total=len(items)) as bar:
+    with progress(desc=description, unit=unit, total=len(items)) as bar:
         attempt = partial(_attempt, bar=bar, tolerated=tolerated)
         if workers == 1 or len(items) < 2:
             outcomes = [attempt(partial(function, item)) for item in items]
@@ -103,17 +108,49 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     outcomes = {}
     with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
-        futures = [pool.submit(function, item) for item in items]
         try:
+            with _without_interrupts():
+                futures = [pool.submit(function, item) for item in items]
             for future in as_completed(futures):
                 outcomes[future] = attempt(future.result)
         except BrokenProcessPool as error:
             raise WorkerKilledError(
                 "a worker process was killed; try again with --workers 1"
             ) from error
+        except KeyboardInterrupt:
+            logger.info("interrupted: what has begun is finished first; again Ctrl-C ends at once")
+            raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            _shut_down(pool)
     return [outcomes[future] for future in futures]
+
+
+def _shut_down(pool: ProcessPoolExecutor) -> None:
+    """Let the workers finish what they have begun; a second Ctrl-C kills them."""
+    try:
+        pool.shutdown(wait=True, cancel_futures=True)
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.kill()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start: they inherit that, and stay silent.
+
+    A worker that is still importing cannot have called ``_leave_interrupts_to_the_parent``, and
+    would end in a traceback. This process gets the signal afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -6,11 +6,12 @@ Checkpoints are never opened: they are pickles, and a report should be safe to m
 from __future__ import annotations
 
 import csv
-import json
 import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
+
+from nnunetv2_strokesynth.io.json_file import read_json_object
 
 # As ``trainers.loss_log`` writes it; that module imports nnU-Net, which a report does not need.
 LOSS_CSV = "loss_terms.csv"
@@ -90,13 +91,7 @@ def _json(path: Path) -> dict:
             f"{path.parent} is no trained nnU-Net model: it has no {path.name}. Expected a folder "
             "like nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected an object")
-    return content
+    return read_json_object(path, way_out="copy the model again from where it was trained")
 
 
 def _newest_checkpoint(folder: Path) -> str:
@@ -126,7 +121,7 @@ def read_model(folder: Path) -> Model:
         by_index = dataset["channel_names"]
         channels = tuple(str(by_index[key]) for key in sorted(by_index, key=int))
         ending = str(dataset["file_ending"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{folder / 'dataset.json'} lacks usable channel_names or file_ending: {error!r}"
         ) from error

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
 SPLITS_FILE = "splits_final.json"
@@ -86,7 +87,7 @@ def find_data_set(number: int, roots: Roots) -> DataSet:
         ValueError: two data sets have the number.
     """
     folder = find_raw_folder(number, roots.raw)
-    content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    content = read_json_object(folder / "dataset.json", way_out="convert the data set again")
     splits = _read_splits(roots.preprocessed / folder.name, folder)
     return DataSet(number, folder.name, roots, content, splits, _read_patients(folder))
 
@@ -114,11 +115,27 @@ def _read_splits(*folders: Path) -> list[dict[str, list[str]]]:
     for folder in folders:
         path = folder / SPLITS_FILE
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return _checked_splits(path)
     raise FileNotFoundError(
         f"{SPLITS_FILE} is neither in {folders[0]} nor in {folders[1]}; nnU-Net would draw folds "
         "that put scans of one patient into training and validation. Convert the data set again."
     )
+
+
+def _checked_splits(path: Path) -> list[dict[str, list[str]]]:
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged or is not JSON ({error}); convert the data set again"
+        ) from error
+    if not isinstance(splits, list) or not all(
+        isinstance(split, dict) and {"train", "val"} <= set(split) for split in splits
+    ):
+        raise ValueError(
+            f"{path}: expected a list of folds, each with train and val; convert the data set again"
+        )
+    return splits
 
 
 def _read_patients(raw: Path) -> dict[str, str]:

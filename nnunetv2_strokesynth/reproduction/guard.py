@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.papers.shared.paper_table import PLANS, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
@@ -63,10 +63,7 @@ def read_settings(out: Path) -> dict:
     path = out / SETTINGS_FILE
     if not path.is_file():
         return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); choose another -o") from error
+    return read_json_object(path, way_out="choose another -o")
 
 
 def check_settings(plan: Plan, stored: dict) -> None:
@@ -149,8 +146,8 @@ def _base_features(model: Path, configuration: str) -> str | None:
     path = model / "plans.json"
     if not path.is_file():
         return None
-    plans = json.loads(path.read_text(encoding="utf-8"))
-    value = plans["configurations"].get(configuration, {}).get(BASE_FEATURES)
+    plans = read_json_object(path, way_out="train the model again")
+    value = plans.get("configurations", {}).get(configuration, {}).get(BASE_FEATURES)
     return None if value is None else str(value)
 
 

@@ -12,8 +12,8 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import distributed as dist
 from torch import nn
-from tqdm import tqdm
 
+from nnunetv2_strokesynth.io.progress import progress
 from nnunetv2_strokesynth.trainers.nnunet_host import NNUNetHost
 
 # Added to the lesion's logit: -1.5 asks for a probability of 0.82, 5 for one of 0.007.
@@ -113,7 +113,7 @@ class ThresholdCalibration(NNUNetHost):
             self.inference_allowed_mirroring_axes,
         )
         scans = self.dataset_class(self.preprocessed_dataset_folder, case_ids)
-        for case_id in tqdm(scans.identifiers, desc="threshold calibration", unit="scan"):
+        for case_id in progress(scans.identifiers, desc="threshold calibration", unit="scan"):
             image, labels, *_ = scans.load_case(case_id)
             logits = predictor.predict_sliding_window_return_logits(torch.from_numpy(image[:]))
             margin = (logits[1] - logits[0]).float().cpu().numpy()

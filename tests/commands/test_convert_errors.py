@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_strokesynth.cli import main
+from nnunetv2_strokesynth.io.folder_lock import only_writer
 
 
 @pytest.fixture
@@ -280,3 +281,16 @@ def test_help_shows_an_example(capsys):
             main(arguments)
         assert stopped.value.code == 0
         assert "strokesynth convert isles2018 /data/ISLES2018" in capsys.readouterr().out
+
+
+def test_a_second_conversion_into_the_same_data_set_stops(scans, nnunet_raw, capsys):
+    for number in (1, 2):
+        scans.add(number)
+    words = ["convert", "isles2018", str(scans.root), "--folds", "2", "--workers", "1"]
+    with only_writer(nnunet_raw / "Dataset018_ISLES2018"):
+        assert main(words) == 2
+    line = capsys.readouterr().err.strip()
+    assert "Dataset018_ISLES2018 is being written by another command" in line and "\n" not in line
+    assert not list(nnunet_raw.iterdir())
+    assert main(words) == 0
+    assert [path.name for path in nnunet_raw.iterdir()] == ["Dataset018_ISLES2018"]

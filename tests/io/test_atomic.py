@@ -1,6 +1,8 @@
 """Files and folders are complete or absent."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -47,3 +49,32 @@ def test_folder_is_renamed_or_removed(tmp_path):
 def test_json_round_trip(tmp_path):
     write_json(tmp_path / "x.json", {"µ": [1, None]})
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"µ": [1, None]}
+
+
+def test_the_disk_has_the_content_before_the_name(tmp_path, monkeypatch):
+    """A power cut leaves the old file or the new one, never a name with nothing behind it."""
+    calls = []
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("flush"))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("rename"), replace(a, b)))
+    with atomic_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert calls == ["flush", "rename"]
+    calls.clear()
+    with atomic_folder(tmp_path / "case") as temporary:
+        for name in ("one", "two"):
+            (temporary / name).write_text(name)
+    assert calls == ["flush", "flush", "rename"]
+
+
+def test_a_disk_that_fails_at_last_leaves_nothing(tmp_path, monkeypatch):
+    def fails(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with (
+        pytest.raises(OSError, match=r"Input/output error.*a\.txt"),
+        atomic_file(tmp_path / "a.txt") as temporary,
+    ):
+        temporary.write_text("whole")
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,9 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -52,3 +55,29 @@ def _kill_itself(_: int) -> None:
 def test_no_workers():
     with pytest.raises(ValueError, match="--workers is 0"):
         map_cases(math.sqrt, SQUARES, workers=0, description="roots")
+
+
+INTERRUPTED = """
+import sys, time
+from nnunetv2_strokesynth.io.process_pool import map_cases
+if __name__ == "__main__":
+    print("begins", flush=True)
+    try:
+        map_cases(time.sleep, [0.3] * 6, workers=2, description="sleeps")
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.5])
+def test_ctrl_c_ends_without_a_traceback(after_s, tmp_path):
+    """In the first moments, too, when the workers are still importing."""
+    program = tmp_path / "program.py"
+    program.write_text(INTERRUPTED)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, program], start_new_session=True, **pipes) as child:
+        assert child.stdout.readline() == "begins\n"
+        time.sleep(after_s)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+        _, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stderr) == (130, "")

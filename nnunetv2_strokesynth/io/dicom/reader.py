@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from nnunetv2_strokesynth.io.dicom.choice import (
     Choice,
@@ -37,6 +36,7 @@ from nnunetv2_strokesynth.io.dicom.tags import (
 )
 from nnunetv2_strokesynth.io.dicom.times import sort_frames
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.progress import progress
 from nnunetv2_strokesynth.io.slice_times import AlignedSlices, SliceReader
 
 _KEPT_IMAGES = 4
@@ -178,7 +178,7 @@ def _read_headers(folder: Path) -> tuple[list[SliceHeader], list[str]]:
     found: dict[tuple[str | Path, str], SliceHeader] = {}
     n_ignored, n_copies = 0, 0
     unreadable: list[Unreadable] = []
-    for path in tqdm(list(walk_files(folder)), desc="reading headers", unit="file"):
+    for path in progress(list(walk_files(folder)), desc="reading headers", unit="file"):
         try:
             images = read_images(path) if is_dicom(path) else []
         except Unreadable as error:
