@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from warm_commands import WarmCommands
 
 from nnunetv2_strokesynth.nnunet_commands import (
     command_path,
@@ -57,6 +58,7 @@ class Pipeline(NamedTuple):
 
     out: Path
     console: str
+    warm: WarmCommands
 
     @property
     def raw(self) -> Path:
@@ -74,13 +76,7 @@ class Pipeline(NamedTuple):
         self, *command: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess:
         """Run a console script with nnU-Net's folders set to this run's."""
-        result = subprocess.run(
-            [command_path(command[0]), *command[1:]],
-            env=environment(self.out, **variables),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = self.warm.run(list(command), environment(self.out, **variables))
         if check and result.returncode:
             pytest.fail(f"{' '.join(command)}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
         return result
@@ -101,13 +97,21 @@ def shared_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pipeline(shared_folder) -> Pipeline:
+def warm(tmp_path_factory) -> WarmCommands:
+    """Runs console scripts in a process that has imported nnU-Net already."""
+    commands = WarmCommands(tmp_path_factory.mktemp("warm") / "log.txt")
+    yield commands
+    commands.close()
+
+
+@pytest.fixture(scope="session")
+def pipeline(shared_folder, warm) -> Pipeline:
     """Phantom, conversion, planning, two folds, prediction: `strokesynth demo`, small."""
     out, console = shared_folder / "demo", shared_folder / "demo.txt"
     with FileLock(shared_folder / "demo.lock"):
         if not console.is_file():
             console.write_text(_run_demo(out))
-    return Pipeline(out, console.read_text())
+    return Pipeline(out, console.read_text(), warm)
 
 
 def _run_demo(out: Path) -> str:

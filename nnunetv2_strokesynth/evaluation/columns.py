@@ -62,6 +62,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("relative_volume_error", "RVE", "", 1, 2, "low", "segmentation"),
     Column("hausdorff_penalised_mm", "HD, 1e8 mm if missed", "1e6 mm", 1e-6, 2, "low", "challenge"),
     Column("assd_of_means_mm", "ASSD, mean of directions", "mm", 1, 2, "low", "challenge"),
+    Column("assd_penalised_mm", "ASSD, 1e8 mm if missed", "1e6 mm", 1e-6, 2, "low", "challenge"),
     Column("hausdorff95_mm", "HD95", "mm", 1, 2, "low", "challenge"),
     Column("absolute_volume_difference_ml", "AVD", "mL", 1, 2, "low", "challenge"),
     Column("volume_difference_ml", "Volume pred. - true", "mL", 1, 2, "", "challenge"),

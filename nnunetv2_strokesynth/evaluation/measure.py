@@ -56,6 +56,7 @@ def segmentation_metrics(
     overlap = metrics.overlap_counts(lesion_gt, lesion_pred)
     distances = metrics.surface_distances(lesion_gt, lesion_pred, spacing_mm)
     hausdorff = metrics.hausdorff_from(distances)
+    assd_of_means = metrics.assd_of_means_from(distances)
     lesions = metrics.lesion_counts(lesion_gt, lesion_pred)
     matched = lesion_counts_isles2024(lesion_gt, lesion_pred)
     pair = (lesion_gt, lesion_pred, spacing_mm)
@@ -68,9 +69,10 @@ def segmentation_metrics(
         "recall": metrics.recall_from(overlap),
         "dice": metrics.dice_from(overlap),
         "hausdorff_mm": hausdorff,
-        "hausdorff_penalised_mm": metrics.penalised_hausdorff_from(overlap, hausdorff),
+        "hausdorff_penalised_mm": metrics.penalised_from(overlap, hausdorff),
         "assd_mm": metrics.assd_from(distances),
-        "assd_of_means_mm": metrics.assd_of_means_from(distances),
+        "assd_of_means_mm": assd_of_means,
+        "assd_penalised_mm": metrics.penalised_from(overlap, assd_of_means),
         "relative_volume_error": metrics.relative_volume_error(*pair),
         "hausdorff95_mm": metrics.hausdorff_from(distances, 95.0),
         "absolute_volume_difference_ml": metrics.absolute_volume_difference_ml(*pair),

@@ -155,17 +155,17 @@ def hausdorff_from(distances: SurfaceDistances, percentile: float = 100.0) -> fl
     return float(max(np.percentile(directed, percentile) for directed in distances))
 
 
-def penalised_hausdorff_from(overlap: Overlap, hausdorff: float) -> float:
-    """The Hausdorff distance, or ``MISSED_MM`` where exactly one mask is empty.
+def penalised_from(overlap: Overlap, distance_mm: float) -> float:
+    """A distance between the surfaces, or ``MISSED_MM`` where exactly one mask is empty.
 
     NaN if both are empty. A mean over cases then counts every missed lesion, and every lesion that
-    was predicted where there is none, while ``hausdorff_from`` leaves these cases out.
+    was predicted where there is none, while the distance itself leaves these cases out.
 
     Source: the leaderboard of ISLES 2018. The penalty is inferred from it (Clerigues et al. 2019,
     Table 2): 9.7 +- 29.6 million over 62 scans are six times 1e8.
     """
     empty_gt, empty_pred = overlap.tp + overlap.fn == 0, overlap.tp + overlap.fp == 0
-    return MISSED_MM if empty_gt != empty_pred else hausdorff
+    return MISSED_MM if empty_gt != empty_pred else distance_mm
 
 
 def assd_from(distances: SurfaceDistances) -> float:

@@ -23,7 +23,10 @@ from nnunetv2_strokesynth.papers.clerigues2019.trainers import (  # noqa: F401
     Clerigues2019Trainer_Baseline,
     Clerigues2019Trainer_Baseline64,
     Clerigues2019Trainer_RT,
+    Clerigues2019Trainer_RT16,
+    Clerigues2019Trainer_RT32,
     Clerigues2019Trainer_RT48,
+    Clerigues2019Trainer_RT96,
     Clerigues2019Trainer_RTSM,
 )
 from nnunetv2_strokesynth.papers.gomez2023.mri_subsets import SUBSET_TRAINERS

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,22 +118,6 @@ def test_every_page_with_commands_is_read():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The address of a process that has imported nnU-Net."""
-    folder = Path(tempfile.mkdtemp(prefix="warm"))  # a socket's path must be short
-    address = folder / "socket"
-    log = (tmp_path_factory.mktemp("warm") / "log.txt").open("w")
-    command = [sys.executable, warm_commands.__file__, str(address)]
-    process = subprocess.Popen(command, env=os.environ | _SHORT, stdout=log, stderr=log)
-    while not address.exists():
-        assert process.poll() is None, Path(log.name).read_text()
-    yield address
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
 def phantom2024(shared_folder):
     """Five patients and a test patient in ISLES 2024's layout."""
     from filelock import FileLock
@@ -190,11 +173,11 @@ def _script(session: tuple[str, ...], folder: Path, address: Path) -> str:
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session[0])
-def test_the_commands_of_a_page_run(session, reader, server, pipeline):
+def test_the_commands_of_a_page_run(session, reader, warm, pipeline):
     environment = {**os.environ, **_SHORT, "CLIENT": warm_commands.CLIENT}
     if session == ("docs/start/one-scan.md",):  # uses a model that the reader has
         environment["nnUNet_results"] = str(pipeline.out / "nnUNet_results")
-    script = _script(session, reader, server)
+    script = _script(session, reader, warm.address)
     finished = subprocess.run(
         ["bash", "-c", script],
         cwd=reader,

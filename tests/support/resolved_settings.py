@@ -58,14 +58,16 @@ MAX_FLAT_EPOCHS = 60
 
 
 def exported_trainers() -> dict[str, type[nnUNetTrainer]]:
-    """The classes that nnU-Net finds, by name.
-
-    Without those of Gomez' figures that differ in their inputs alone, see ``test_mri_subsets.py``.
-    """
+    """The classes that nnU-Net finds, by name."""
     found = {
         name: value for name, value in vars(strokesynth_trainers).items() if inspect.isclass(value)
     }
-    return {name: found[name] for name in sorted(found.keys() - SUBSET_TRAINERS.keys())}
+    return dict(sorted(found.items()))
+
+
+def variants() -> dict[str, str]:
+    """The trainers of Gomez' figures that differ in their inputs alone, and what they vary."""
+    return {name: trainer.__bases__[0].__name__ for name, trainer in SUBSET_TRAINERS.items()}
 
 
 def plain(value: Any) -> Any:
@@ -293,7 +295,7 @@ def main() -> None:
             os.environ[name] = str(Path(folder) / name)
             Path(os.environ[name]).mkdir()
         found = {name: resolved_settings(cls) for name, cls in exported_trainers().items()}
-    STORED.write_text(as_text(grouped(found)))
+    STORED.write_text(as_text(grouped(found, variants())))
 
 
 if __name__ == "__main__":

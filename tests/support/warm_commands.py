@@ -1,16 +1,22 @@
 """Console scripts without their start-up: a process that has imported nnU-Net forks for each one.
 
-A command of nnU-Net spends most of a test in its imports. The server imports once; ``client`` hands
+A command of nnU-Net spends most of a test in its imports. The server imports once; ``CLIENT`` hands
 it a command line, the environment, the folder and its own output, and ends with its exit code. What
-runs is the console script's own function.
+runs is the console script's own function. The curves of a training are not drawn: that takes longer
+than a short training, and the demo of ``conftest.py`` draws them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 CLIENT = """
 import array, json, os, socket, sys
@@ -22,6 +28,47 @@ link.sendmsg([len(call).to_bytes(4, "big")],
 link.sendall(call)
 sys.exit(link.recv(1)[0])
 """
+
+
+class WarmCommands:
+    """The server's owner. It starts with the first command.
+
+    Args:
+        log: file for what the server itself prints.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._folder: Path | None = None
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def address(self) -> Path:
+        """The socket; starts the server."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="warm"))  # a socket's path must be short
+            with self._log.open("w") as log:
+                command = [sys.executable, __file__, str(self._folder / "socket")]
+                self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        address = self._folder / "socket"
+        while not address.exists():
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.05)
+        return address
+
+    def run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess:
+        """As ``subprocess.run``, with what the command printed as text."""
+        client = [sys.executable, "-S", "-E", "-c", CLIENT, str(self.address)]
+        return subprocess.run(
+            [*client, *command], env=variables, capture_output=True, text=True, check=False
+        )
+
+    def close(self) -> None:
+        """Ends the server, if there is one."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            shutil.rmtree(self._folder)
 
 
 def serve(address: str) -> None:
@@ -70,6 +117,12 @@ def _import_once() -> None:
         "nnunetv2_strokesynth.cli",
     ):
         __import__(module)
+    from nnunetv2.training.logging.nnunet_logger import LocalLogger
+
+    from nnunetv2_strokesynth.trainers import stroke_trainer
+
+    stroke_trainer.plot_terms = lambda folder, history: None
+    LocalLogger.plot_progress_png = lambda self, output_folder: None
 
 
 def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:

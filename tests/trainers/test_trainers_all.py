@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import get_trainer_from_args, run_training
@@ -17,7 +18,7 @@ from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_strokesynth.nnunet_ext import strokesynth_trainers
-from nnunetv2_strokesynth.papers.abulnaga2018.pspnet import dilated_resnet50
+from nnunetv2_strokesynth.papers.abulnaga2018 import pspnet
 from nnunetv2_strokesynth.papers.gomez2023.mri_subsets import SUBSET_TRAINERS
 from nnunetv2_strokesynth.trainers import stroke_trainer
 
@@ -75,15 +76,40 @@ def learned_weights(tmp_path, monkeypatch):
     path = tmp_path / "resnet50.pth"
 
     def provide():
-        torch.save(dilated_resnet50().state_dict(), path)
+        torch.save(pspnet.dilated_resnet50().state_dict(), path)
         monkeypatch.setenv("strokesynth_pretrained", str(path))
 
     return provide
 
 
+def _shallow_resnet(weights: None, **options) -> torchvision.models.ResNet:
+    """One block in each stage, of which ResNet-50 has 3, 4, 6 and 3."""
+    return torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1], **options)
+
+
+@pytest.fixture
+def small_pspnet(name, monkeypatch):
+    """The PSPNet's width cannot be set as that of the other networks.
+
+    One of its trainers is trained at its real size.
+    """
+    if name != "Abulnaga2018Trainer_Pretrained":
+        monkeypatch.setattr(pspnet, "resnet50", _shallow_resnet)
+        monkeypatch.setattr(pspnet, "_REDUCED_FEATURES", 16)
+
+
+def _smallest_fold(pipeline, number: int) -> int:
+    """The fold whose validation scans have the fewest voxels, since they take the most time."""
+    (folder,) = pipeline.preprocessed.parent.glob(f"Dataset{number:03d}_*")
+    splits = json.loads((folder / "splits_final.json").read_text())
+    cases = [split["val"] for split in splits if "test" not in split]
+    size = {path.stem: path.stat().st_size for path in folder.glob("nnUNetPlans_2d/*.b2nd")}
+    return min(range(len(cases)), key=lambda fold: sum(size[case_id] for case_id in cases[fold]))
+
+
 @pytest.mark.parametrize("name", TRAINERS)
 def test_trains_resumes_validates_and_predicts(
-    name, nnunet_folders, data_sets, short_run, learned_weights
+    name, nnunet_folders, data_sets, short_run, learned_weights, small_pspnet
 ):
     trainer_class = getattr(strokesynth_trainers, name)
     if getattr(trainer_class, "starts_pretrained", False):
@@ -92,12 +118,13 @@ def test_trains_resumes_validates_and_predicts(
     assert trainer_class.__module__.startswith(folders)
     dataset = str(data_sets[getattr(trainer_class, "preset", "wang2020")])
     configuration = getattr(trainer_class, "configuration", "2d")
+    number = _smallest_fold(nnunet_folders, int(dataset))
     n_stages = max(1, len(getattr(trainer_class, "stages", "1")))
     train = functools.partial(
         run_training,
         dataset,
         configuration,
-        0,
+        number,
         name,
         device=torch.device("cpu"),
         val_with_best=False,
@@ -110,7 +137,9 @@ def test_trains_resumes_validates_and_predicts(
                 train()
         train(continue_training=True)
 
-        trainer = get_trainer_from_args(dataset, configuration, 0, name, device=torch.device("cpu"))
+        trainer = get_trainer_from_args(
+            dataset, configuration, number, name, device=torch.device("cpu")
+        )
     trainer.initialize()
     fresh = {key: value.clone() for key, value in trainer.network.state_dict().items()}
     fold = Path(trainer.output_folder)
@@ -131,7 +160,7 @@ def test_trains_resumes_validates_and_predicts(
         use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False, use_gaussian=False
     )
     predictor.initialize_from_trained_model_folder(
-        trainer.output_folder_base, ("0",), "checkpoint_final.pth"
+        trainer.output_folder_base, (str(number),), "checkpoint_final.pth"
     )
     patch_size = trainer.configuration_manager.patch_size
     image = torch.randn(trainer.num_input_channels, 1, *patch_size)

@@ -6,6 +6,8 @@ import pytest
 from grouped_settings import as_text, expanded, grouped
 from resolved_settings import STORED, exported_trainers, resolved_settings
 
+from nnunetv2_strokesynth.papers.gomez2023.mri_subsets import SUBSET_TRAINERS
+
 MISSING = "(nothing)"
 
 
@@ -22,7 +24,9 @@ STORED_SETTINGS = expanded(json.loads(STORED.read_text()))
 
 
 def test_the_exported_trainers_are_those_that_are_stored():
+    """Also those made in a loop: a trainer that is not stored could change unseen."""
     assert list(exported_trainers()) == sorted(STORED_SETTINGS)
+    assert set(SUBSET_TRAINERS) <= set(STORED_SETTINGS)
 
 
 @pytest.mark.parametrize("name", exported_trainers())
@@ -39,4 +43,7 @@ def test_settings_are_those_that_are_stored(name, nnunet_variables):
 def test_groups_and_settings_are_two_ways_to_write_the_same():
     settings = {"A": {"x": 1, "y": [2]}, "B": {"x": 1, "y": None}, "C": {"x": 3, "y": [2]}}
     assert expanded(json.loads(as_text(grouped(settings)))) == settings
+    stored = json.loads(as_text(grouped(settings, variant_of={"C": "A"})))
+    assert expanded(stored) == settings
+    assert stored["variants"] == {"C": {"as": "A", "but": {"x": 3}}}
     assert differences(settings["A"], settings["B"]) == ["y: [2] -> null"]

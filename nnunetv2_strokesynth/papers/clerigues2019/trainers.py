@@ -224,8 +224,29 @@ class Clerigues2019Trainer_Baseline64(Clerigues2019Trainer_Baseline):
     patch_side = 64
 
 
+class Clerigues2019Trainer_RT16(Clerigues2019Trainer_RT):
+    """Section 3.1, Single + RT on the smallest patches that the paper tried, 16 pixels."""
+
+    configuration = "2d_patch16"
+    patch_side = 16
+
+
+class Clerigues2019Trainer_RT32(Clerigues2019Trainer_RT):
+    """Section 3.1, Single + RT on patches of 32 pixels."""
+
+    configuration = "2d_patch32"
+    patch_side = 32
+
+
 class Clerigues2019Trainer_RT48(Clerigues2019Trainer_RT):
-    """Beside Table 1: Single + RT on the baseline's patches of 48 pixels."""
+    """Section 3.1, Single + RT on the baseline's patches of 48 pixels."""
 
     configuration = "2d_patch48"
     patch_side = 48
+
+
+class Clerigues2019Trainer_RT96(Clerigues2019Trainer_RT):
+    """Section 3.1, Single + RT on the largest patches that the paper tried, 96 pixels."""
+
+    configuration = "2d_patch96"
+    patch_side = 96

@@ -26,6 +26,7 @@ ROW_COLUMNS: Mapping[str, tuple[str, int]] = {
 }
 # Of the challenge's leaderboard: in millions, since a missed lesion counts with 1e8 mm.
 PENALISED = "hausdorff_penalised_mm"
+PENALISED_ASSD = "assd_penalised_mm"
 
 ISLES2018_TEST = "ISLES 2018 test set, 62 scans, hidden truth"
 
