@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from dicom_files import write_ctp
+from enhanced_ct import write_enhanced
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +94,36 @@ def test_a_series_or_one_error(series, tmp_path, found):
     assert locale.setlocale(locale.LC_ALL) == before
     if {damage[0] for damage in found} <= {"copy", "litter"}:
         np.testing.assert_array_equal(frames, ctp)
+
+
+in_file = st.integers(0, 12_000)
+of_one_file = st.lists(
+    st.one_of(
+        st.tuples(st.just("bytes"), st.just(0), in_file, st.binary(min_size=1, max_size=8)),
+        st.tuples(st.just("cut"), st.just(0), in_file),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=CASES // 2,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(of_one_file, st.booleans())
+def test_an_enhanced_file_or_one_error(tmp_path, found, legacy):
+    ctp = np.random.default_rng(0).integers(-50, 90, SHAPE)
+    path = write_enhanced(tmp_path / "own" / "a", ctp, times_s=range(SHAPE[0]), legacy=legacy)
+    for damage in found:
+        apply(damage, [path])
+    try:
+        read = read_ctp_series(path.parent)
+        frames = np.stack(list(read))
+    except (ValueError, OSError) as error:
+        assert str(error).strip()
+        return
+    assert frames.shape == (len(read.times_s), *read.shape_zyx)
+    assert np.isfinite(frames).all()
