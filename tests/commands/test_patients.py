@@ -74,6 +74,11 @@ def test_folder_of_patients(patients, tmp_path, caplog, capsys):
     np.testing.assert_allclose(*(np.asarray(one.dataobj) for one in cbf), rtol=1e-3, atol=1e-3)
     record = json.loads((out / "bert" / "maps.json").read_text())
     assert record["motion_largest_mm"] < 0.5 and not record["motion_corrected"]
+    # Results in a patient's own folder are never read back.
+    shutil.copytree(out / "anna", patients / "anna" / "my maps")
+    assert not find_study(patients / "anna").files and not patient_folders(patients / "anna")
+    with pytest.raises(ValueError, match="holds results of strokesynth"):
+        find_study(out / "anna")
     # Resumed: what is there stays, what failed is tried again.
     before = (out / "anna" / "maps.json").stat().st_mtime_ns
     shutil.rmtree(patients / "cora")
@@ -95,17 +100,6 @@ def test_what_is_refused(patients, tmp_path, capsys):
     (out / "mine.txt").write_text("x")
     assert maps(patients, "-o", out) == 2
     assert "holds mine.txt" in capsys.readouterr().err
-
-
-def test_results_are_never_read_back(head, tmp_path):
-    """Maps that were written into the patient's folder are no input of the next command."""
-    patient = tmp_path / "anna"
-    save(patient, head.series)
-    out = patient / "my maps"
-    assert maps(patient, "-o", out) == 0
-    assert not find_study(patient).files and patient_folders(patient) == []
-    with pytest.raises(ValueError, match="holds results of strokesynth"):
-        find_study(out)
 
 
 def test_tilted_gantry_as_nifti(tmp_path):
