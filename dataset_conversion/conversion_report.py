@@ -25,6 +25,7 @@ COLUMNS = (
     "window_rule",
     "maps",
     "map_background",
+    "map_method",
     "unusable_voxels",
     "brain_mask",
     "lesion_volume_ml",

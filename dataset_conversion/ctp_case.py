@@ -146,7 +146,8 @@ def _maps(
     )
     found = f"artery at {computed.row['aif_voxels_xyz'].split(';')[0]} (x y z)"
     said = f"CBF, CBV, MTT and Tmax were computed from the series, {found}"
-    return np.stack(computed.maps), {"maps": "computed"}, [said, *times.notes, *computed.warnings]
+    of_maps = {"maps": "computed", "map_method": computed.row["method"]}
+    return np.stack(computed.maps), of_maps, [said, *times.notes, *computed.warnings]
 
 
 def _read(job: CaseJob, placed: PlacedScan, name: str) -> np.ndarray:

@@ -34,6 +34,8 @@ COMMANDS: dict[str, str] = {
     "evaluate": "metrics per case, summary tables, figures; compares two folders of predictions",
     "tune": "choose threshold and minimum lesion size on the cross-validation's probabilities",
     "postprocess": "apply what `strokesynth tune` chose to predicted probabilities",
+    "calibrate": "measure how far a model's volumes are off on its cross-validation, for the "
+    "interval of `predict`",
     "report": "one self-contained HTML page about a trained model: failures, tables, curves, "
     "pictures",
     "reproduce": "run a paper's table row by row; ours beside the published figures",

@@ -47,10 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--method",
-        choices=("svd", "tikhonov"),
-        default="svd",
-        help="deconvolution: the truncated block-circulant SVD as it is (default), or Tikhonov's "
-        "filter, corrected for what it adds to MTT and Tmax, for thresholds in seconds",
+        choices=("bayes", "svd", "tikhonov"),
+        default="bayes",
+        help="how curves become maps: a Bayesian fit of residues, with Tmax by Tikhonov's filter "
+        "(default; for thresholds), the truncated block-circulant SVD as it is (what networks "
+        "read), or Tikhonov's filter corrected for a single transit time",
     )
     add("--overwrite", action="store_true", help="replace maps that this command wrote")
 
@@ -100,15 +101,16 @@ def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
             method=args.method,
             correct_motion=not args.no_motion_correction,
             watch=watch,
+            second_artery=True,
         )
     said = check_unusable(series_unusable(unusable_voxels(study.map_series)), computed.brain)
     doubts = settle(check_computed(computed, study.geometry.spacing_zyx_mm))
     notes = [*study.notes, *notes]
     computed = computed._replace(warnings=[*notes, *computed.warnings, *said, *doubts])
     with result_folder(output, **guard) as folder:
-        write_maps(folder, computed, source, study.reference, study.nifti)
+        record = write_maps(folder, computed, source, study.reference, study.nifti)
         _write_picture(folder, computed, source, study.reference)
-        _write_page(folder, computed, source, study.reference)
+        _write_page(folder, computed, source, study.reference, record)
     _report(output, computed)
 
 
@@ -128,7 +130,13 @@ def _write_picture(
     save_png(figure, folder / PICTURE, dpi=_DPI)
 
 
-def _write_page(folder: Path, computed: ComputedMaps, source: Path, reference: Reference) -> None:
+def _write_page(
+    folder: Path,
+    computed: ComputedMaps,
+    source: Path,
+    reference: Reference,
+    record: dict[str, object],
+) -> None:
     from nnunetv2_strokesynth.io.atomic import write_text
     from nnunetv2_strokesynth.reporting.scan_page import maps_page
 
@@ -137,7 +145,7 @@ def _write_page(folder: Path, computed: ComputedMaps, source: Path, reference: R
         computed,
         reference.grid.geometry.spacing_zyx_mm,
         sides_known=reference.stored.known,
-        result={"orientation": reference.stored.order, **computed.row},
+        result=record,
     )
     write_text(folder / PAGE, page)
 

@@ -128,12 +128,15 @@ def _predict(
 ) -> None:
     """Compute what one scan lacks, predict, and write everything at once."""
     from nnunetv2_strokesynth.inference import patient, patient_result
+    from nnunetv2_strokesynth.inference.calibration import read_calibration
     from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
     from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
+    from nnunetv2_strokesynth.inference.predictor import checked_folds
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
 
     refuse_existing_folder(output, **_guard(args))
+    calibration = read_calibration(args.model)
     order = study.reference.stored.order
     study.notes.extend(
         orientation_notes(predictor.dataset_json, args.model, scan=study.series_name, order=order)
@@ -157,7 +160,8 @@ def _predict(
             logger.info("%s", note)
     logger.info("predicting the lesion ...")
     spacing = study.geometry.spacing_zyx_mm
-    prediction = patient.predict_patient(predictor, prepared.made.channels, spacing)
+    folds = checked_folds(args.model, args.folds, args.checkpoint)
+    prediction = patient.predict_patient(predictor, prepared.made.channels, spacing, folds=folds)
     if prediction.caution:
         note = f"no pseudo-DWI: {prediction.caution}"
         prepared.notes.append(note)
@@ -167,12 +171,23 @@ def _predict(
     for warning in prepared.warnings[: len(prepared.warnings) - known]:
         logger.warning("warning: %s", warning)
     about = _about(args, study)
-    result = patient_result.describe_result(about, study, prepared, prediction)
+    result = patient_result.describe_result(
+        about, study, prepared, prediction, calibration=calibration
+    )
     with result_folder(output, **_guard(args)) as folder:
         patient_result.write_images(folder, prepared, prediction, study.reference)
         _write_page(folder, args, study, prepared, prediction, result)
         write_json(folder / patient_result.RESULT_FILE, result)
-    logger.info("lesion: %.1f mL; see %s", result["lesion_ml"], output / "report.html")
+    logger.info("lesion: %s; see %s", _volume(result), output / "report.html")
+
+
+def _volume(result: dict) -> str:
+    """``12.3 mL (90 % interval 8.0 to 20.1 mL)``."""
+    text, interval = f"{result['lesion_ml']:.1f} mL", result["lesion_interval"]
+    if interval is None:
+        return text
+    ends = f"{interval['low_ml']:.1f} to {interval['high_ml']:.1f} mL"
+    return f"{text} ({interval['coverage']:.0%} interval {ends})"
 
 
 def _about(args: argparse.Namespace, study: Study) -> dict[str, object]:
@@ -209,8 +224,7 @@ def _write_page(
     voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
     missed = near_miss(prediction.lesion, prediction.probability, voxel_ml)
     lines = [
-        f"Predicted lesion: {result['lesion_ml']:.1f} mL of {result['brain_ml']:.0f} mL brain in "
-        "the scan",
+        f"Predicted lesion: {_volume(result)} of {result['brain_ml']:.0f} mL brain in the scan",
         *([missed.sentence] if missed else []),
         f"Model: {model}",
         result["disclaimer"],

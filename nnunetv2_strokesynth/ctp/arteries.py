@@ -16,6 +16,8 @@ from nnunetv2_strokesynth.ctp.bolus_shape import Shapes, describe_voxels, shapes
 _N_VOXELS = 6
 _RIM_MM = 5.0
 _STRONG_PERCENTILE = 97.0
+_OTHER_VESSEL_MM = 15.0
+"""Choice: two voxels of the middle cerebral artery of one side lie closer."""
 LEAST_SIGNIFICANCE = 8.0
 """Choice: of the height over its noise. The highest of a million voxels of noise reaches 6.5."""
 _LEAST_SHARE = 0.12
@@ -68,6 +70,7 @@ def find_aif(
     pixel_mm: float,
     frame_s: float,
     n_voxels: int = _N_VOXELS,
+    allowed: np.ndarray | None = None,
 ) -> Vessel:
     """An artery picked from the data, for the arterial input function (AIF).
 
@@ -84,19 +87,26 @@ def find_aif(
         pixel_mm: in-plane voxel size.
         frame_s: time between frames.
         n_voxels: of which the AIF is the mean, at most.
+        allowed: (Z, Y, X) bool, where the artery is looked for; None for the whole brain.
 
     Returns:
         The vessel. Where nothing stands out of the noise it is the best that there is, and its
         ``significance`` is below ``LEAST_SIGNIFICANCE``.
 
     Raises:
-        ValueError: the mask is empty.
+        ValueError: the mask is empty, or nothing of it is allowed.
     """
     if not brain.any():
         raise ValueError("the brain mask is empty; there is no artery to pick")
     steps = max(1, round(_RIM_MM / pixel_mm))
     inner = np.stack([ndimage.binary_erosion(plane, iterations=steps) for plane in brain])
-    rows = np.flatnonzero((inner if inner.any() else brain)[brain])
+    if allowed is not None:
+        inner, searched = inner & allowed, brain & allowed
+        if not searched.any():
+            raise ValueError("no voxel of the brain is left in which to look for an artery")
+    else:
+        searched = brain
+    rows = np.flatnonzero((inner if inner.any() else searched)[brain])
     (height, half_rise_s, _, _, like_bolus), significance = describe_voxels(
         curves, brain, pixel_mm=pixel_mm, frame_s=frame_s
     )
@@ -109,6 +119,18 @@ def find_aif(
     rows = rows[early]
     rows = rows[np.argsort(height[rows], kind="stable")[-n_voxels:]]
     return _mean_of(curves[rows], _voxels(brain, rows), significance[rows])
+
+
+def away_from(vessel: Vessel, shape_zyx: tuple[int, ...], pixel_mm: float) -> np.ndarray:
+    """Where another vessel may be: more than 15 mm in plane from each voxel of this one.
+
+    All slices count, because vessels run through them. bool (Z, Y, X).
+    """
+    y, x = np.ogrid[: shape_zyx[1], : shape_zyx[2]]
+    far = np.ones(shape_zyx[1:], bool)
+    for _, y_of, x_of in vessel.voxels:
+        far &= (y - y_of) ** 2 + (x - x_of) ** 2 > (_OTHER_VESSEL_MM / pixel_mm) ** 2
+    return np.broadcast_to(far, shape_zyx)
 
 
 def find_vof(

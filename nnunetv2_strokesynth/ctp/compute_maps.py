@@ -10,6 +10,7 @@ import numpy as np
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.ctp.arteries import (
     Vessel,
+    away_from,
     find_aif,
     find_vof,
     partial_volume_scale,
@@ -27,12 +28,8 @@ from nnunetv2_strokesynth.ctp.brain_mask import (
     rim_of_brain,
     tissue_of_brain,
 )
-from nnunetv2_strokesynth.ctp.deconvolution import (
-    DEFAULT_METHOD,
-    METHODS,
-    PerfusionMaps,
-    perfusion_maps,
-)
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.maps_by import FOR_NETWORKS, maps_by
 from nnunetv2_strokesynth.ctp.motion import Motion
 from nnunetv2_strokesynth.ctp.plausibility.densities import check_densities
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle
@@ -53,6 +50,20 @@ from nnunetv2_strokesynth.io.series import Series
 _CHUNK = 32768
 
 
+class SecondArtery(NamedTuple):
+    """The maps by another artery: how much depends on the choice.
+
+    Attributes:
+        voxel_xyz: its first voxel, as the user knows it.
+        peak_hu: of its curve.
+        maps: as ``threshold_maps`` of ``ComputedMaps``.
+    """
+
+    voxel_xyz: str
+    peak_hu: float
+    maps: PerfusionMaps
+
+
 class ComputedMaps(NamedTuple):
     """What ``compute_maps`` finds. Volumes are (Z, Y, X); T frames at even steps.
 
@@ -69,6 +80,9 @@ class ComputedMaps(NamedTuple):
         tissue_hu: (T,) mean enhancement where there are maps.
         highest_hu: maximum over time, float32.
         baseline_frames: those without contrast.
+        threshold_maps: the maps that thresholds are applied to: ``maps``, or those of a method
+            that was asked for beside it.
+        second: such maps by another artery; None if they were not asked for, or there is none.
         motion: what was taken out of the series before; None if it was not looked for.
     """
 
@@ -83,6 +97,8 @@ class ComputedMaps(NamedTuple):
     tissue_hu: np.ndarray
     highest_hu: np.ndarray
     baseline_frames: slice
+    threshold_maps: PerfusionMaps
+    second: SecondArtery | None = None
     motion: Motion | None = None
 
 
@@ -95,8 +111,10 @@ def compute_maps(
     aif_at: tuple[int, int, int] | None = None,
     vof_at: tuple[int, int, int] | None = None,
     scale_aif: bool = True,
-    method: str = DEFAULT_METHOD,
+    method: str = FOR_NETWORKS,
+    threshold_method: str | None = None,
     stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None = None,
+    second_artery: bool = False,
 ) -> ComputedMaps:
     """Brain mask, AIF, VOF, CBF, CBV, MTT and Tmax of a CTP series.
 
@@ -115,9 +133,12 @@ def compute_maps(
         scale_aif: whether the AIF is corrected for partial volume by the VOF, see
             ``partial_volume_scale``. On the phantom this brings CBV near the truth, and CBF and CBV
             of different scans nearer to each other (see docs/explanation/perfusion-maps.md).
-        method: of the deconvolution, one of ``METHODS``.
+        method: one of ``maps_by.METHOD_NAMES``.
+        threshold_method: of further maps, to apply thresholds to; None for no others.
         stored_voxel: from a voxel x, y, z of the series to the indices that the user knows, for
             ``row`` and messages; None if they are the same.
+        second_artery: whether the maps are computed by another artery, too: the one that is found
+            15 mm or more from the first.
 
     Raises:
         KeyError: no such method.
@@ -142,14 +163,19 @@ def compute_maps(
         frame_s=frame_s,
         stored_voxel=stored_voxel,
     )
-    if scale_aif and passage.vof is not None:
-        vessels = (passage.aif.curve, passage.vof.curve)
-        scale = partial_volume_scale(*vessels, baseline=passage.baseline, frame_s=frame_s)
-        passage = passage._replace(scale=scale)
+    second = _second_passage(passage, regions[0], pixel_mm) if second_artery else None
+    if scale_aif:
+        passage, second = _scaled(passage), second and _scaled(second)
     del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
-    computed, tissue_hu = _deconvolved(curves, np.flatnonzero(tissue[brain]), passage, method)
+    rows = np.flatnonzero(tissue[brain])
+    computed, tissue_hu = _deconvolved(curves, rows, passage, method)
+    others = {}
+    for name, of in (("threshold", threshold_method and passage), ("second", second)):
+        if of:
+            found = _deconvolved(curves, rows, of, threshold_method or method)[0]
+            others[name] = _cleared([into_volume(values, tissue) for values in found])
     del curves
     maps, said = _sound([into_volume(values, tissue) for values in computed], brain)
     return ComputedMaps(
@@ -159,11 +185,17 @@ def compute_maps(
         passage.vof,
         _mean_of(even, passage.baseline),
         [*list_warnings(passage, times), *said],
-        {**_row(passage, series, brain, spacing_zyx_mm), "method": method},
+        {
+            **_row(passage, series, brain, spacing_zyx_mm),
+            "method": method,
+            "threshold_method": threshold_method or method,
+        },
         frame_s * np.arange(len(even)),
         tissue_hu,
         highest_hu,
         passage.baseline,
+        others.get("threshold", maps),
+        _second(second, others["second"]) if second else None,
     )
 
 
@@ -227,6 +259,38 @@ def _find_vessels(
     return passage._replace(vof=vof)
 
 
+def _second_passage(
+    passage: Passage, region: tuple[np.ndarray, np.ndarray], pixel_mm: float
+) -> Passage | None:
+    """The same bolus as seen by another artery; None where no other can be an artery."""
+    curves, brain = region
+    allowed = away_from(passage.aif, brain.shape, pixel_mm)
+    voxels = {"pixel_mm": pixel_mm, "frame_s": passage.frame_s}
+    try:
+        aif = find_aif(curves, brain, **voxels, allowed=allowed)
+        other = passage._replace(
+            aif=aif, given=(False, passage.given[1]), baseline=lower_baseline(aif.curve)
+        )
+        check_bolus(other)
+    except ValueError:
+        return None
+    return other
+
+
+def _scaled(passage: Passage) -> Passage:
+    """The passage with the artery's correction for partial volume, where there is a vein."""
+    if passage.vof is None:
+        return passage
+    vessels = (passage.aif.curve, passage.vof.curve)
+    scale = partial_volume_scale(*vessels, baseline=passage.baseline, frame_s=passage.frame_s)
+    return passage._replace(scale=scale)
+
+
+def _second(passage: Passage, maps: PerfusionMaps) -> SecondArtery:
+    peak_hu = float(passage.enhancement(passage.aif).max())
+    return SecondArtery(passage.names_of(passage.aif)[0], peak_hu, maps)
+
+
 def _deconvolved(
     curves: np.ndarray, rows: np.ndarray, passage: Passage, method: str
 ) -> tuple[PerfusionMaps, np.ndarray]:
@@ -238,11 +302,18 @@ def _deconvolved(
         part = slice(start, start + _CHUNK)
         enhancement = over_baseline(curves[rows[part]], passage.baseline)
         total += enhancement.sum(axis=0, dtype=np.float64)
-        options = METHODS[method]._asdict()
-        computed = perfusion_maps(enhancement, arterial, passage.frame_s, **options)
+        computed = maps_by(
+            method, enhancement, arterial, passage.frame_s, baseline=passage.baseline
+        )
         for values, new in zip(maps, computed, strict=True):
             values[part] = new
     return maps, (total / len(rows)).astype(np.float32)
+
+
+def _cleared(volumes: list[np.ndarray]) -> PerfusionMaps:
+    """The maps without impossible values."""
+    named = zip(PERFUSION_MAPS, volumes, strict=True)
+    return PerfusionMaps(*(clear_unusable(*pair)[0] for pair in named))
 
 
 def _sound(volumes: list[np.ndarray], brain: np.ndarray) -> tuple[PerfusionMaps, list[str]]:

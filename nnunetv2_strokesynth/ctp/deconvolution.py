@@ -21,6 +21,8 @@ from scipy import fft
 BRAIN_DENSITY_G_PER_ML = 1.05
 # k_H = (1 - arterial haematocrit) / (1 - capillary haematocrit), as contrast stays in the plasma.
 HAEMATOCRIT_FACTOR = (1 - 0.45) / (1 - 0.25)
+TO_VOLUME = HAEMATOCRIT_FACTOR / BRAIN_DENSITY_G_PER_ML
+"""From the ratio of tissue's and artery's enhancement to mL of blood in a g of tissue."""
 SECONDS_100G = 6000.0
 """mL/100 g/min in one mL/g/s."""
 SVD_THRESHOLD = 0.15
@@ -41,9 +43,8 @@ METHODS = {
     "svd": Method(threshold=SVD_THRESHOLD),
     "tikhonov": Method(threshold=0.15, tikhonov=True, reference_mtt_s=3.5),
 }
-"""Of ``compute_maps``; the first is its default. The numbers were chosen on the phantom's seeds 21
+"""The deconvolutions of ``maps_by.METHOD_NAMES``. The numbers were chosen on the phantom's seeds 21
 and 77, see docs/explanation/perfusion-maps.md."""
-DEFAULT_METHOD = next(iter(METHODS))
 
 
 class PerfusionMaps(NamedTuple):
@@ -203,8 +204,7 @@ def perfusion_maps(
     area = float(aif.sum())
     if not area > 0:
         raise ValueError("the arterial input function has no positive area; pick another artery")
-    to_volume = HAEMATOCRIT_FACTOR / BRAIN_DENSITY_G_PER_ML
-    cbv = np.maximum(100 * to_volume * tissue.sum(axis=1) / area, 0).astype(np.float32)
+    cbv = np.maximum(100 * TO_VOLUME * tissue.sum(axis=1) / area, 0).astype(np.float32)
     cbf, tmax = np.empty_like(cbv), np.empty_like(cbv)
     method = deconvolve_causal if delay_sensitive else deconvolve
     method = deconvolve_tikhonov if tikhonov else method
@@ -215,7 +215,7 @@ def perfusion_maps(
     for start in range(0, len(tissue), _CHUNK):
         part = slice(start, start + _CHUNK)
         height, late_s = _peak(invert(tissue[part]), dt_s)
-        cbf[part] = np.maximum(SECONDS_100G * to_volume * height / known.flow, 0)
+        cbf[part] = np.maximum(SECONDS_100G * TO_VOLUME * height / known.flow, 0)
         tmax[part] = np.maximum(late_s - known.tmax_s, 0)
     mtt = np.divide(60 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
     return PerfusionMaps(cbf, cbv, mtt, tmax)

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER, measure_scan, provenance
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
 from nnunetv2_strokesynth.ctp.unusable_voxels import Unusable, clear_unusable
 from nnunetv2_strokesynth.io.atomic import write_json
@@ -72,8 +73,8 @@ def on_reference(found: Unusable, placed: Placement) -> Unusable:
 
 def write_maps(
     folder: Path, computed: ComputedMaps, source: Path, reference: Reference, nifti: Path | None
-) -> None:
-    """Write maps, mask, plain CT and record into an existing folder.
+) -> dict[str, object]:
+    """Write maps, mask, plain CT and record into an existing folder; returns the record.
 
     Args:
         folder: where ``FILES`` are written.
@@ -92,14 +93,31 @@ def write_maps(
             write_volume(folder / f"{name}.nii.gz", stored, reference.stored.geometry)
         else:
             _write_volume(folder / f"{name}.nii.gz", stored, header)
-    record = {
+    record = _record(computed, source, reference)
+    write_json(folder / RECORD, record)
+    return record
+
+
+def _record(computed: ComputedMaps, source: Path, reference: Reference) -> dict[str, object]:
+    numbers = measure_scan(
+        computed.threshold_maps,
+        computed.baseline_hu,
+        computed.brain,
+        spacing_zyx_mm=reference.grid.geometry.spacing_zyx_mm,
+        known=reference.stored.known,
+    )
+    return {
+        **provenance(),
         "source": str(source),
         "orientation": reference.stored.order,
         "units": {**UNITS, "baseline_ct": "HU"},
         **computed.row,
+        "frame_times_s": [round(float(time), 3) for time in computed.times_s],
+        "perfusion": numbers.record(),
+        "other_artery": numbers.by_other_artery(computed.second),
         "warnings": computed.warnings,
+        "disclaimer": DISCLAIMER,
     }
-    write_json(folder / RECORD, record)
 
 
 def _volume_header(source: Path) -> nibabel.Nifti1Header:

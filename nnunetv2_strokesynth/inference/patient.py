@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +19,14 @@ from nnunetv2_strokesynth.channels import (
     Preset,
 )
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.ctp.input_channels import (
     CtpChannels,
     CtpImages,
     make_channels,
 )
 from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
+from nnunetv2_strokesynth.ctp.maps_by import FOR_THRESHOLDS
 from nnunetv2_strokesynth.ctp.plausibility.brain import check_prediction
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle
 from nnunetv2_strokesynth.ctp.unusable_voxels import (
@@ -35,6 +38,7 @@ from nnunetv2_strokesynth.ctp.unusable_voxels import (
 )
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord
 from nnunetv2_strokesynth.inference.heads import attach_head
+from nnunetv2_strokesynth.inference.lesion import predict_lesion
 from nnunetv2_strokesynth.inference.predictor import (
     has_generator,
     learned_from_dwi,
@@ -76,6 +80,7 @@ class Prediction(NamedTuple):
         pseudo_dwi: float32; None for a network that has not learned from a DWI.
         record: what the pseudo-DWI is.
         caution: why there is no pseudo-DWI although there is a generator; else empty.
+        fold_voxels: fold -> voxels of lesion by it alone; empty for a single fold.
     """
 
     lesion: np.ndarray
@@ -83,6 +88,19 @@ class Prediction(NamedTuple):
     pseudo_dwi: np.ndarray | None
     record: PseudoDwiRecord = PseudoDwiRecord()
     caution: str = ""
+    fold_voxels: Mapping[str, int] = MappingProxyType({})
+
+
+def maps_are_given(prepared: Prepared) -> bool:
+    """Whether the maps come from files, although a CT may have been computed."""
+    return all(name in prepared.images.files for name in PERFUSION_MAPS)
+
+
+def threshold_maps(prepared: Prepared) -> PerfusionMaps:
+    """The maps that thresholds are applied to; the network may have read others."""
+    if prepared.computed is None or maps_are_given(prepared):
+        return PerfusionMaps(*prepared.images.maps)
+    return prepared.computed.threshold_maps
 
 
 def model_preset(dataset_json: dict, model: Path) -> Preset:
@@ -146,7 +164,9 @@ def prepare(
             brain=brain,
             aif_at=aif_at,
             vof_at=vof_at,
+            threshold_method=FOR_THRESHOLDS,
             correct_motion=correct_motion,
+            second_artery=True,
             watch=watch,
         )
         notes = [*notes, *_what_was_computed(missing), *computed.warnings]
@@ -180,22 +200,12 @@ def prepare(
     return Prepared(images, made, computed, [*warnings, *notes], warnings)
 
 
-def predict(
-    lesion_model: nnUNetPredictor, channels: np.ndarray, spacing: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lesion and probability of channels (C, Z, Y, X), as ``nnUNetv2_predict`` makes them.
-
-    Returns:
-        (Z, Y, X) bool and float32.
-    """
-    labels, probabilities = lesion_model.predict_single_npy_array(
-        channels, {"spacing": list(spacing)}, save_or_return_probabilities=True
-    )
-    return labels == 1, np.asarray(probabilities[1], dtype=np.float32)
-
-
 def predict_patient(
-    predictor: nnUNetPredictor, channels: Sequence[np.ndarray], spacing: Sequence[float]
+    predictor: nnUNetPredictor,
+    channels: Sequence[np.ndarray],
+    spacing: Sequence[float],
+    *,
+    folds: Sequence[str] = (),
 ) -> Prediction:
     """Lesion, probability and pseudo-DWI of a patient by one trained model.
 
@@ -204,17 +214,19 @@ def predict_patient(
             if the model has one.
         channels: C of (Z, Y, X).
         spacing: voxel sizes (z, y, x) in mm.
+        folds: names of the predictor's networks, in their order.
     """
     stacked = np.stack(channels)
-    lesion, probability = predict(predictor, stacked, spacing)
+    lesion, probability, fold_voxels = predict_lesion(predictor, stacked, spacing, folds=folds)
+    found = Prediction(lesion, probability, None, fold_voxels=fold_voxels)
     if not has_generator(predictor):
-        return Prediction(lesion, probability, None)
+        return found
     record = pseudo_dwi_record(predictor)
     if not learned_from_dwi(predictor):
-        return Prediction(lesion, probability, None, record, record.caution)
+        return found._replace(record=record, caution=record.caution)
     attach_head(predictor)
     pseudo_dwi = synthesize_channels(predictor, stacked, {"spacing": list(spacing)})[0]
-    return Prediction(lesion, probability, pseudo_dwi, record)
+    return found._replace(pseudo_dwi=pseudo_dwi, record=record)
 
 
 def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:

@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_strokesynth.channels import CT, PERFUSION_MAPS
+from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER, provenance
+from nnunetv2_strokesynth.inference.calibration import Calibration
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
+from nnunetv2_strokesynth.inference.result_numbers import (
+    answer_masks,
+    describe_answers,
+    describe_sensitivity,
+    interval_of,
+    measure_patient,
+)
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.io.nifti import write_volume
 from nnunetv2_strokesynth.io.placement import Reference
@@ -18,23 +27,35 @@ OUTPUTS = frozenset(
     "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.html "
     "report.png report.pdf".split()
 ) | {RESULT_FILE}
-DISCLAIMER = "Research only. Not a medical device; not for diagnosis or treatment."
 
 
 def describe_result(
-    about: dict[str, object], study: Study, prepared: Prepared, prediction: Prediction
+    about: dict[str, object],
+    study: Study,
+    prepared: Prepared,
+    prediction: Prediction,
+    *,
+    calibration: Calibration | None = None,
 ) -> dict[str, object]:
     """Content of ``result.json``; nothing in it comes from tags that name a patient.
 
     Args:
         about: what was asked for; it comes first.
         study, prepared, prediction: of the patient.
+        calibration: of the model; without one there is no interval.
     """
-    stored = study.reference.stored
-    voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
+    stored, spacing = study.reference.stored, study.geometry.spacing_zyx_mm
+    voxel_ml = float(np.prod(spacing)) / 1000
+    lesion_ml = float(prediction.lesion.sum()) * voxel_ml
+    numbers = measure_patient(prepared, spacing, known=study.orientation_known)
+    masks = answer_masks(numbers, prediction, calibration)
+    times_s = study.times_s
     return {
+        **provenance(),
         **about,
-        "lesion_ml": round(float(prediction.lesion.sum()) * voxel_ml, 3),
+        "lesion_ml": round(lesion_ml, 3),
+        "lesion_interval": interval_of(lesion_ml, calibration, str(about.get("checkpoint"))),
+        "lesion_side": numbers.side(prediction.lesion),
         "brain_ml": round(float(prepared.made.mask.sum()) * voxel_ml, 1),
         "highest_probability": round(float(prediction.probability.max()), 4),
         "shape_zyx": list(stored.shape_zyx),
@@ -42,6 +63,10 @@ def describe_result(
         "orientation": stored.order,
         "given": sorted(study.files),
         "maps": prepared.computed.row if prepared.computed else "given",
+        "frame_times_s": None if times_s is None else [round(float(t), 3) for t in times_s],
+        "perfusion": numbers.record(),
+        **describe_answers(numbers, masks, calibration),
+        "sensitivity": describe_sensitivity(numbers, prepared, prediction),
         **prepared.made.row,
         "warnings": list(prepared.warnings),
         "notes": list(prepared.notes),

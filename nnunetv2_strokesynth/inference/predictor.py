@@ -47,7 +47,7 @@ def load_predictor(
         FileNotFoundError: no model folder, or a fold without the checkpoint.
         ValueError: nnU-Net cannot load the model.
     """
-    folds = _checked_folds(model_folder, folds, checkpoint)
+    folds = checked_folds(model_folder, folds, checkpoint)
     # An editable install does not tell nnU-Net where our trainers are.
     os.environ[EXT_TRAINER] = users_environment()[EXT_TRAINER]
     try:
@@ -64,7 +64,7 @@ def load_predictor(
     return predictor
 
 
-def _checked_folds(
+def checked_folds(
     model_folder: Path, folds: Sequence[str] | None, checkpoint: str
 ) -> tuple[str, ...]:
     """The folds to load; raises ``FileNotFoundError`` if the model or a checkpoint is missing."""

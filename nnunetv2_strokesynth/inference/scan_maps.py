@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps, compute_maps
-from nnunetv2_strokesynth.ctp.deconvolution import DEFAULT_METHOD
+from nnunetv2_strokesynth.ctp.maps_by import FOR_NETWORKS
 from nnunetv2_strokesynth.ctp.motion import WithoutMotion, measure_motion
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.io.series import Series
@@ -22,8 +22,10 @@ def maps_of_study(
     aif_at: Voxel | None = None,
     vof_at: Voxel | None = None,
     scale_aif: bool = True,
-    method: str = DEFAULT_METHOD,
+    method: str = FOR_NETWORKS,
+    threshold_method: str | None = None,
     correct_motion: bool = True,
+    second_artery: bool = False,
     watch: Callable[[Series], Series] = lambda series: series,
 ) -> ComputedMaps:
     """``compute_maps`` of a study without motion; vessels are named as the user knows them.
@@ -32,7 +34,7 @@ def maps_of_study(
         study: the images.
         brain: (Z, Y, X) bool, in the order in which the scan is read; None to find the brain.
         aif_at, vof_at: voxels (x, y, z) of artery and vein, as the series stores them.
-        scale_aif, method: see ``compute_maps``.
+        scale_aif, method, threshold_method, second_artery: see ``compute_maps``.
         correct_motion: whether frames are brought to where the head lay in the first ones.
         watch: function that is given the series and returns it, to show how far reading is.
 
@@ -62,7 +64,9 @@ def maps_of_study(
         vof_at=None if vof_at is None else study.reference.read_voxel(vof_at),
         scale_aif=scale_aif,
         method=method,
+        threshold_method=threshold_method,
         stored_voxel=study.reference.stored_voxel,
+        second_artery=second_artery,
     )
     if motion is None:
         return computed

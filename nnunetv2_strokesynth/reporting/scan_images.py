@@ -42,8 +42,8 @@ def scan_images(prepared: Prepared, prediction: Prediction) -> list[ViewedImage]
 
 
 def computed_images(computed: ComputedMaps) -> list[ViewedImage]:
-    """The maps that this package has computed."""
-    maps = blank_outside(computed.maps, computed.brain)
+    """The maps that this package has computed; those that thresholds are applied to."""
+    maps = blank_outside(computed.threshold_maps, computed.brain)
     return [
         ViewedImage(name.lower(), name, UNITS[name.lower()], volume, WINDOWS[name], "turbo")
         for name, volume in zip(PERFUSION_MAPS, maps, strict=True)

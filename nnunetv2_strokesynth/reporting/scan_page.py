@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
+from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
-from nnunetv2_strokesynth.inference.patient_result import DISCLAIMER
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.reporting.near_miss import near_miss
 from nnunetv2_strokesynth.reporting.page import Picture, environment, picture, render_page

@@ -1,13 +1,16 @@
 """``strokesynth maps`` from a file to a folder, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from schema_check import check_schema
 
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.commands.maps import PAGE, PICTURE
+from nnunetv2_strokesynth.ctp import map_files
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.map_files import FILES
 from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
@@ -60,7 +63,7 @@ def test_writes_maps_in_the_geometry_of_the_series(head, ctp, tmp_path):
     out = tmp_path / "a" / "maps"
     assert maps(ctp, "-o", out) == 0
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, PICTURE, PAGE])
-    expected = compute_maps(np.rint(head.series), **head.inputs)
+    expected = compute_maps(np.rint(head.series), **head.inputs, method="bayes")
     series = nibabel.load(ctp)
     for name in VOLUMES:
         image = nibabel.load(out / name)
@@ -79,6 +82,14 @@ def test_writes_maps_in_the_geometry_of_the_series(head, ctp, tmp_path):
     assert written["warnings"] == expected.warnings and written["units"]["cbf"] == "mL/100 g/min"
     assert {name: written[name] for name in expected.row} == expected.row
     assert not list(tmp_path.rglob(".tmp-*"))
+    check_schema(written, Path(map_files.__file__).with_name("maps.schema.json"))
+    late = (expected.maps.tmax > 6) & (expected.maps.cbf > 0)
+    voxel_ml = 2.5 * 2.5 * 5 / 1000
+    assert written["perfusion"]["tmax_above_6s_ml"] == pytest.approx(
+        late.sum() * voxel_ml, abs=0.06
+    )
+    assert written["frame_times_s"] == pytest.approx(head.inputs["times_s"])
+    assert "perfusion" in written and "other_artery" in written
 
 
 def test_chosen_vessels_and_mask_are_used(head, ctp, tmp_path):
@@ -94,7 +105,7 @@ def test_chosen_vessels_and_mask_are_used(head, ctp, tmp_path):
     assert second["aif_voxels_xyz"] != first["aif_voxels_xyz"]
     assert second["vof_voxels_xyz"] == "32 51 1"
     assert (first["frame_s"], second["frame_s"]) == (1.0, 2.0)
-    assert first["method"] == "svd" and second["method"] == "tikhonov"
+    assert first["method"] == "bayes" and second["method"] == "tikhonov"
     assert first["aif_scale"] > 1.3 and second["aif_scale"] == 1.0
     found = np.asarray(nibabel.load(chosen / "brain_mask.nii.gz").dataobj)
     np.testing.assert_array_equal(found.T, mask)

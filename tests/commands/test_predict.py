@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_files import write_ctp
+from schema_check import check_schema
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
+from nnunetv2_strokesynth.inference import patient_result
 from nnunetv2_strokesynth.io.nifti import read_volume
 
+SCHEMA = Path(patient_result.__file__).with_name("result.schema.json")
 FILES = {"lesion", "probability", "pseudo_dwi", "brain_mask"}
 
 
@@ -79,6 +83,10 @@ def test_files_and_numbers(given):
     image = sitk.ReadImage(str(given / "lesion.nii.gz"))
     volume_ml = read(given, "lesion").sum() * np.prod(image.GetSpacing()) / 1000
     assert result["lesion_ml"] == pytest.approx(volume_ml, abs=1e-3)
+    check_schema(result, SCHEMA)
+    assert result["lesion_interval"] is None  # of a model without calibration
+    assert [row["fold"] for row in result["sensitivity"]["folds"]] == ["0", "1"]
+    assert result["answers"]["segmenter"]["ml"] == pytest.approx(volume_ml, abs=0.06)
     assert result["maps"] == "given"
     assert result["given"] == ["CBF", "CBV", "CT", "MTT", "Tmax"]
     assert any("digital phantom, not on patients" in warning for warning in result["warnings"])
@@ -92,6 +100,8 @@ def test_files_and_numbers(given):
 def test_dicom_series_alone(computed, case):
     result = json.loads((computed / "result.json").read_text())
     assert result["given"] == [] and result["maps"]["aif_source"] == "automatic"
+    check_schema(result, SCHEMA)
+    assert result["maps"]["threshold_method"] == "bayes" and result["maps"]["method"] == "svd"
     assert any("computed from the series" in note for note in result["notes"])
     assert {path.name for path in (computed / "inputs").iterdir()} == {
         f"{name}.nii.gz" for name in ("ct", "cbf", "cbv", "mtt", "tmax")
