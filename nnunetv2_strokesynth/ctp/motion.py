@@ -10,7 +10,6 @@ motion in the plane is looked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -103,8 +102,7 @@ def measure_motion(series: Series, spacing_zyx_mm: tuple[float, float, float]) -
     in_plane = len(reference) < _LEAST_SLICES or len(reference) * spacing[0] < _LEAST_SLAB_MM
     register = _Registration(reference, head, spacing, in_plane)
     found = [register(frame) for frame in coarse]
-    edge = register.edge_xyz_mm
-    moved = np.array([_most_moved(transform, edge) for transform in found])
+    moved = np.array([register.most_moved_mm(transform) for transform in found])
     still = moved.max() < LEAST_MM
     return Motion(
         np.array([float(np.linalg.norm(one.GetTranslation())) for one in found]),
@@ -156,9 +154,8 @@ class _Registration:
     ):
         self._head, self._spacing = head, spacing
         positions = np.argwhere(head)[:, ::-1] * np.array(spacing[::-1])
-        low, high = positions.min(axis=0), positions.max(axis=0)
-        self.edge_xyz_mm = np.array(list(product(*zip(low, high, strict=True))))
         self._centre = positions.mean(axis=0)
+        self._from_centre = positions - self._centre
         self._used = _IN_PLANE if in_plane else tuple(range(6))
         self._levels = [self._derivatives(_blurred(reference, blur), positions) for blur in _BLURS]
         self._before = np.eye(4)
@@ -185,11 +182,17 @@ class _Registration:
                 found = found @ np.linalg.inv(step)
                 if np.abs(step - np.eye(4)).max() < _LAST_STEP:
                     break
-        too_far = _most_moved(self._transform(found), self.edge_xyz_mm) > _FARTHEST_MM
+        too_far = self.most_moved_mm(self._transform(found)) > _FARTHEST_MM
         if too_far or self._distance(images[-1], found) >= self._distance(images[-1], rest):
             return self._transform(rest)
         self._before = found
         return self._transform(found)
+
+    def most_moved_mm(self, transform: sitk.Euler3DTransform) -> float:
+        """How far the point of the head moves that moves most."""
+        change = np.reshape(transform.GetMatrix(), (3, 3)) - np.eye(3)
+        moved = self._from_centre @ change.T + np.array(transform.GetTranslation())
+        return float(np.linalg.norm(moved, axis=1).max())
 
     def _step(
         self, image: sitk.Image, found: np.ndarray, reference: np.ndarray, by_motion: np.ndarray
@@ -269,11 +272,6 @@ def _resampled(image: sitk.Image, transform: sitk.Euler3DTransform) -> np.ndarra
 
 def _blurred(volume: np.ndarray, sigma_px: float) -> np.ndarray:
     return ndimage.gaussian_filter(volume, (0, sigma_px, sigma_px)) if sigma_px else volume
-
-
-def _most_moved(transform: sitk.Euler3DTransform, points_mm: np.ndarray) -> float:
-    moved = np.array([transform.TransformPoint(point.tolist()) for point in points_mm])
-    return float(np.linalg.norm(moved - points_mm, axis=1).max())
 
 
 def _angle_deg(transform: sitk.Euler3DTransform) -> float:
