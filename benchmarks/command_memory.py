@@ -2,12 +2,13 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.command_memory FOLDER [--size 2024] [--only NAME ...]
 
-Simulated scans: 256 x 256 pixels and 2 to 8 slices, or one patient of 512 x 512 x 80 voxels and 50
-frames (``benchmarks.full_size``, which measures his conversion). Every command runs in processes of
-its own; every 50 ms their proportional set sizes (memory that two share counts half for each) are
-added up. The network is a narrow one, so that a CPU can train and predict in seconds: what it adds
-on a GPU is measured by ``benchmarks.gpu_memory``. Linux only. ``FOLDER/memory.json`` is renewed
-after each command.
+Simulated scans: 256 x 256 pixels and up to 8 slices (phantoms of 64 x 64, each voxel repeated: what
+a command takes hardly depends on what is in the image), or one patient of 512 x 512 x 80 voxels and
+50 frames (``benchmarks.full_size``, which measures his conversion). Every command runs in processes
+of its own; every 50 ms their proportional set sizes (memory that two share counts half for each)
+are added up. The network is a narrow one, so that a CPU can train and predict in seconds: what it
+adds on a GPU is measured by ``benchmarks.gpu_memory``. Linux only. ``FOLDER/memory.json`` is
+renewed after each command.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import nibabel
+import numpy as np
 
 from benchmarks import full_size
 from nnunetv2_strokesynth.io.atomic import write_json
@@ -36,6 +41,7 @@ NARROW = {
     "OMP_NUM_THREADS": "1",
 }
 TRAINER = "StrokeSynthTrainer"
+SMALL, REPEATS = "--cases 4 --test-cases 1 --size 64 --max-slices 8 --workers 1", 4
 
 
 class Run(NamedTuple):
@@ -99,14 +105,12 @@ def peak_mb(command: list[str], folder: Path, *, log: Path) -> tuple[float, floa
 def runs_2018(root: Path) -> list[Run]:
     """From phantoms to a page, in the order in which they need each other."""
     scans, model = (
-        root / "phantom",
+        root / "scans",
         root / f"nnUNet_results/Dataset018_X/{TRAINER}__nnUNetPlans__2d",
     )
     raw = root / "nnUNet_raw/Dataset018_X"
-    small = "--cases 6 --test-cases 1 --size 256 --max-slices 8 --workers 1"
     predict = f"-m {model} -device cpu"
     return [
-        Run("phantom", f"strokesynth phantom {scans} {small}"),
         Run("maps", f"strokesynth maps {scans}/TESTING/case_1/*4DPWI*/*.nii -o {root}/maps "
             "--overwrite"),
         Run(
@@ -146,6 +150,28 @@ def runs_2024(root: Path) -> list[Run]:
     ]  # fmt: skip
 
 
+def enlarge(source: Path, target: Path, repeats: int) -> None:
+    """Copy a phantom with each voxel repeated along x and y; ``target`` comes last.
+
+    Args:
+        source: folder with NIfTI files; what else is in it is copied as it is.
+        target: where it goes.
+        repeats: how often along each axis.
+    """
+    parts = target.with_name(f"{target.name}_parts")
+    shutil.copytree(source, parts)
+    for path in parts.rglob("*.nii"):
+        image = nibabel.load(path)
+        array = np.asarray(image.dataobj).repeat(repeats, axis=0).repeat(repeats, axis=1)
+        affine = image.affine @ np.diag([1 / repeats, 1 / repeats, 1, 1])
+        large = nibabel.Nifti1Image(array, affine, image.header)
+        large.header.set_zooms([zoom / repeats if k < 2 else zoom
+                                for k, zoom in enumerate(image.header.get_zooms())])  # fmt: skip
+        del image  # it may lie in the file that is replaced
+        nibabel.save(large, path)
+    parts.rename(target)
+
+
 def prepared(root: Path, size: str) -> list[Run]:
     """The scans, and what is run on them."""
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
@@ -154,6 +180,10 @@ def prepared(root: Path, size: str) -> list[Run]:
         if not (root / "patient" / "raw_data").is_dir():
             full_size.write_patient(root / "patient", full_size.FULL)
         return runs_2024(root)
+    if not (root / "scans").is_dir():
+        words = ["strokesynth", "phantom", str(root / "small"), *SMALL.split()]
+        peak_mb(words, root, log=root / "logs" / "phantom.txt")
+        enlarge(root / "small", root / "scans", REPEATS)
     return runs_2018(root)
 
 

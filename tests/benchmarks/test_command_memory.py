@@ -2,9 +2,11 @@
 
 import sys
 
+import nibabel
+import numpy as np
 import pytest
 
-from benchmarks.command_memory import peak_mb, runs_2018
+from benchmarks.command_memory import enlarge, peak_mb, runs_2018
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -30,8 +32,21 @@ def test_a_command_that_fails_is_told(tmp_path):
 
 
 def test_stars_become_the_path_that_is_there(tmp_path):
-    (tmp_path / "phantom/TESTING/case_1/x.4DPWI.y").mkdir(parents=True)
-    series = tmp_path / "phantom/TESTING/case_1/x.4DPWI.y/x.nii"
+    (tmp_path / "scans/TESTING/case_1/x.4DPWI.y").mkdir(parents=True)
+    series = tmp_path / "scans/TESTING/case_1/x.4DPWI.y/x.nii"
     series.touch()
     maps = next(run for run in runs_2018(tmp_path) if run.name == "maps")
     assert maps.words[2] == str(series)
+
+
+def test_enlarged_scans_cover_the_same_millimetres(tmp_path):
+    affine = np.diag([-2.0, -2.0, 5.0, 1.0])
+    small = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    (tmp_path / "a" / "case").mkdir(parents=True)
+    (tmp_path / "a" / "case" / "note.json").touch()
+    nibabel.save(nibabel.Nifti1Image(small, affine), tmp_path / "a" / "case" / "x.nii")
+    enlarge(tmp_path / "a", tmp_path / "b", 4)
+    large = nibabel.load(tmp_path / "b" / "case" / "x.nii")
+    assert large.shape == (8, 12, 4) and large.header.get_zooms() == (0.5, 0.5, 5.0)
+    assert np.array_equal(np.asarray(large.dataobj)[::4, ::4], small)
+    assert (tmp_path / "b" / "case" / "note.json").is_file()
