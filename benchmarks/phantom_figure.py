@@ -23,7 +23,6 @@ from nnunetv2_strokesynth.phantom.dataset import simulate_scan
 from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
 from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.vendors import VENDORS
-from nnunetv2_strokesynth.reporting.scan_images import blank_outside
 from nnunetv2_strokesynth.reporting.slice_image import draw_slice
 
 _DURATION_S = 50.0
@@ -42,7 +41,8 @@ class _Panel(NamedTuple):
 def _panels(case: Case, timetable: Timetable) -> dict[str, _Panel]:
     """Title -> panel; the slice with most lesion."""
     k = int(np.argmax(case.lesion.sum(axis=(1, 2))))
-    cbf, cbv, mtt, tmax = blank_outside([volume[k] for volume in case.maps], case.maps.cbf[k] > 0)
+    tissue = case.maps.cbf[k] > 0
+    cbf, cbv, mtt, tmax = (np.where(tissue, volume[k], np.nan) for volume in case.maps)
     series = case.ctp[:, k]
     early, late = (timetable.frame_at(case.bolus.peak_s + after_s) for after_s in (0, 8))
     # The map software's flow has a factor of its own: shown over the scan's median.

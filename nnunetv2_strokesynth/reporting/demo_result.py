@@ -22,7 +22,6 @@ from nnunetv2_strokesynth.evaluation.threshold_baseline import (
 )
 from nnunetv2_strokesynth.evaluation.volumes import read_image
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, save_rows
-from nnunetv2_strokesynth.reporting.scan_images import blank_outside
 from nnunetv2_strokesynth.reporting.slice_image import widest_lesion_slice
 
 PRESET = "wang2020"
@@ -177,8 +176,8 @@ def _shown_slice(scans: DemoScans, case_id: str, shown: _Shown, z: int) -> np.nd
     """A slice of a channel; of a map it is NaN where nothing was computed."""
     if shown.name not in PERFUSION_MAPS:
         return scans.channel(case_id, shown.name)[z]
-    maps = [scans.channel(case_id, name)[z] for name in PERFUSION_MAPS]
-    return blank_outside(maps, maps[0] > 0)[PERFUSION_MAPS.index(shown.name)]
+    image, flow = (scans.channel(case_id, name)[z] for name in (shown.name, "CBF"))
+    return np.where(flow > 0, image, np.nan)
 
 
 def _dwi_panels(scans: DemoScans, case_id: str, z: int, scale: str) -> list[Panel]:

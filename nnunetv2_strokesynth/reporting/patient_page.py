@@ -176,7 +176,7 @@ def _draw_widest(
     for axis, image in zip(axes, [*images, last], strict=False):
         drawn = draw_slice(
             axis,
-            view.of(image.volume[index]),
+            view.of(image.part(index)),
             sides_known=view.known,
             window=image.window,
             colour_map=image.colour_map,

@@ -124,7 +124,7 @@ def _draw_map(axes: Axes, computed: ComputedMaps, shown: ViewedImage, reference:
     axes.set_facecolor("black")
     image = draw_slice(
         axes,
-        shown.volume[middle],
+        shown.part(middle),
         sides_known=reference.stored.known,
         window=shown.window,
         colour_map=shown.colour_map,

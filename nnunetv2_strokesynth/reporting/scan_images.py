@@ -43,24 +43,32 @@ def scan_images(prepared: Prepared, prediction: Prediction) -> list[ViewedImage]
 
 def computed_images(computed: ComputedMaps) -> list[ViewedImage]:
     """The maps that this package has computed; those that thresholds are applied to."""
-    maps = blank_outside(computed.threshold_maps, computed.brain)
+    maps = computed.threshold_maps
+    tissue = tissue_of(maps, computed.brain)
     return [
-        ViewedImage(name.lower(), name, UNITS[name.lower()], volume, WINDOWS[name], "turbo")
+        ViewedImage(
+            name.lower(),
+            name,
+            UNITS[name.lower()],
+            volume,
+            WINDOWS[name],
+            "turbo",
+            inside=tissue,
+        )
         for name, volume in zip(PERFUSION_MAPS, maps, strict=True)
     ]
 
 
-def blank_outside(maps: Sequence[np.ndarray], brain: np.ndarray) -> list[np.ndarray]:
-    """The maps with NaN outside the tissue, which is where the brain has a CBF.
+def tissue_of(maps: Sequence[np.ndarray], brain: np.ndarray) -> np.ndarray:
+    """Bool (Z, Y, X): where the brain has a CBF; elsewhere nothing was computed.
 
     So what lies above a threshold of Tmax on the page has the volume of ``perfusion_volumes``.
 
     Args:
-        maps: CBF first, float, of one shape.
+        maps: CBF first.
         brain: bool, of the same shape.
     """
-    tissue = brain & (maps[0] > 0)
-    return [np.where(tissue, volume, np.float32(np.nan)) for volume in maps]
+    return brain & (maps[0] > 0)
 
 
 def vessel_image(computed: ComputedMaps) -> ViewedImage:
@@ -72,13 +80,14 @@ def vessel_image(computed: ComputedMaps) -> ViewedImage:
 
 def _given_images(maps: np.ndarray, brain: np.ndarray) -> list[ViewedImage]:
     """Times have fixed scales; flow and volume have the unit of the software that made them."""
-    found = []
-    for name, volume in zip(PERFUSION_MAPS, blank_outside(maps, brain), strict=True):
-        if name in _IN_SECONDS:
-            found.append(ViewedImage(name.lower(), name, "s", volume, WINDOWS[name], "turbo"))
-            continue
-        values = volume[brain & (volume > 0)]
-        top = float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0
-        image = ViewedImage(name.lower(), name, "", volume, (0.0, top), "turbo", _NO_UNIT)
-        found.append(image)
+    found, tissue = [], tissue_of(maps, brain)
+    for name, volume in zip(PERFUSION_MAPS, maps, strict=True):
+        unit, window, note = "s", WINDOWS[name], ""
+        if name not in _IN_SECONDS:
+            values = volume[tissue & (volume > 0)]
+            top = float(np.percentile(values, _SHOWN_PERCENTILE)) if values.size else 1.0
+            unit, window, note = "", (0.0, top), _NO_UNIT
+        found.append(
+            ViewedImage(name.lower(), name, unit, volume, window, "turbo", note, inside=tissue)
+        )
     return found

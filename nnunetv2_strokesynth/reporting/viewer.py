@@ -35,6 +35,7 @@ class ViewedImage(NamedTuple):
         window: values at both ends of the colour bar.
         colour_map: a name of matplotlib's. NaN is black: nothing was computed.
         note: a few words under the name.
+        inside: bool (Z, Y, X), where the image was computed; None for everywhere.
     """
 
     key: str
@@ -44,6 +45,17 @@ class ViewedImage(NamedTuple):
     window: tuple[float, float]
     colour_map: str = "gray"
     note: str = ""
+    inside: np.ndarray | None = None
+
+    def part(self, where: int | tuple[slice, slice, slice]) -> np.ndarray:
+        """A slice, or a cut through all of them, float; NaN where nothing was computed.
+
+        So there is no second copy of a whole volume.
+        """
+        values = self.volume[where]
+        if self.inside is None:
+            return values
+        return np.where(self.inside[where], values, np.float32(np.nan))
 
 
 class Contour(NamedTuple):
@@ -98,17 +110,19 @@ class Viewed(NamedTuple):
     marks: Sequence[Mark] = ()
 
 
-def voxels_above(volume: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def voxels_above(image: ViewedImage, thresholds: np.ndarray) -> np.ndarray:
     """How many voxels of each slice lie above each threshold, (N, Z) int.
 
     Args:
-        volume: (Z, Y, X).
+        image: NaN lies above none.
         thresholds: (N,), rising.
     """
-    counts = np.zeros((len(thresholds) + 1, len(volume)), dtype=np.int64)
-    for index, image in enumerate(volume):
+    n_slices = len(image.volume)
+    counts = np.zeros((len(thresholds) + 1, n_slices), dtype=np.int64)
+    for index in range(n_slices):
+        values = np.nan_to_num(image.part(index).ravel(), nan=-np.inf)
         # A voxel lies above as many thresholds as are smaller than it.
-        number = np.searchsorted(thresholds.astype(volume.dtype), image.ravel(), side="left")
+        number = np.searchsorted(thresholds.astype(values.dtype), values, side="left")
         counts[:, index] = np.bincount(number, minlength=len(thresholds) + 1)
     return counts[::-1].cumsum(axis=0)[::-1][1:]
 
@@ -136,9 +150,8 @@ def viewer_json(viewed: Viewed) -> str:
     """The JSON that ``viewer.js`` reads; it holds no character that HTML could take for a tag."""
     factor, (rows, columns) = reduction(viewed), crop(viewed.brain)
     _, y_mm, x_mm = viewed.spacing_zyx_mm
-    images = [
-        _image(image, _smaller(image.volume[:, rows, columns], factor)) for image in viewed.images
-    ]
+    cut = (slice(None), rows, columns)
+    images = [_image(image, _smaller(image.part(cut), factor)) for image in viewed.images]
     n_slices, height, width = _smaller(viewed.brain[:, rows, columns], factor).shape
     content = {
         "slices": n_slices,
@@ -194,7 +207,7 @@ def _image(image: ViewedImage, shown: np.ndarray) -> dict[str, object]:
 
 
 def _contour(contour: Contour, viewed: Viewed) -> dict[str, object]:
-    volume = next(image.volume for image in viewed.images if image.key == contour.key)
+    image = next(image for image in viewed.images if image.key == contour.key)
     return {
         "key": contour.key,
         "label": contour.label,
@@ -203,7 +216,7 @@ def _contour(contour: Contour, viewed: Viewed) -> dict[str, object]:
         "start": contour.start,
         "colour": contour.colour,
         "shown_on": list(contour.shown_on),
-        "voxels": voxels_above(np.nan_to_num(volume, nan=-np.inf), contour.thresholds).tolist(),
+        "voxels": voxels_above(image, contour.thresholds).tolist(),
     }
 
 

@@ -37,7 +37,7 @@ def decode(image, shape):
 def test_voxels_above_each_threshold_are_numpy_s():
     volume = np.random.default_rng(0).uniform(size=(3, 9, 7)).astype(np.float32)
     volume[0, 0, :3] = np.float32(0.3), 0.5, 1.0  # a voxel on a threshold does not lie above it
-    counts = voxels_above(volume, THRESHOLDS)
+    counts = voxels_above(ViewedImage("image", "", "", volume, (0, 1)), THRESHOLDS)
     for threshold, found in zip(THRESHOLDS, counts, strict=True):
         expected = (volume > np.float32(threshold)).sum(axis=(1, 2))
         np.testing.assert_array_equal(found, expected)
