@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "strokesynth outline -d 18 -o 118"
 STOCK, SHORTENED_STOCK = "nnUNetTrainer", "StrokeSynthTrainer_Stock"
-DEFAULT_AGREEMENT = 0.7
+DEFAULT_AGREEMENT = 0.7  # docs/how-to/few-outlines.md has what was measured
 
 logger = logging.getLogger(__name__)
 
