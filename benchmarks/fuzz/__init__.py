@@ -1,0 +1,1 @@
+"""The commands that read what others have written, on inputs that are damaged at random."""
