@@ -136,10 +136,15 @@ def _panels(shown: CasePanels) -> dict[str, Panel]:
     cbf = found["CBF"].image
     brain = cbf[cbf > 0] if cbf is not None else np.empty(0)
     top = float(np.percentile(brain, 98)) if brain.size else 1.0
+    maps = {}
+    for name, window in (("CBF", (0.0, top)), ("Tmax", TMAX_WINDOW_S)):
+        image = found[name].image
+        if image is not None and cbf is not None:  # black where nothing was computed
+            image = np.where(cbf > 0, image, np.nan)
+        maps[name] = found[name]._replace(image=image, window=window, colour_map="turbo")
     return {
         "CT": found["CT"],
-        "CBF": found["CBF"]._replace(window=(0.0, top), colour_map="turbo"),
-        "Tmax": found["Tmax"]._replace(window=TMAX_WINDOW_S, colour_map="turbo"),
+        **maps,
         PSEUDO_DWI: found[PSEUDO_DWI],
         DWI: found[DWI],
         OUTLINES: found[DWI],
