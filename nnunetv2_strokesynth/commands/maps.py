@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nnunetv2_strokesynth.channels import DWI, PRESETS
 from nnunetv2_strokesynth.commands.next_step import Words, say_next
 from nnunetv2_strokesynth.commands.patients import (
+    add_dicom_option,
     add_scan_options,
     refuse_options_of_one_scan,
     run_patients,
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default; for thresholds), the truncated block-circulant SVD as it is (what networks "
         "read), or Tikhonov's filter corrected for a single transit time",
     )
+    add_dicom_option(parser)
     add("--overwrite", action="store_true", help="replace maps that this command wrote")
 
 
@@ -79,9 +81,10 @@ def run(args: argparse.Namespace) -> int | None:
 def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
     """The maps of one scan."""
     from nnunetv2_strokesynth.ctp.check_computed import check_computed
-    from nnunetv2_strokesynth.ctp.map_files import RECORD, write_maps
+    from nnunetv2_strokesynth.ctp.map_files import RECORD, measure_computed, write_maps
     from nnunetv2_strokesynth.ctp.plausibility.finding import settle
     from nnunetv2_strokesynth.ctp.unusable_voxels import check_unusable, series_unusable
+    from nnunetv2_strokesynth.inference.dicom_result import check_dicom_possible, write_dicom
     from nnunetv2_strokesynth.inference.scan_maps import maps_of_study
     from nnunetv2_strokesynth.inference.study import brain_of_file, find_study
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
@@ -90,6 +93,8 @@ def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
     guard = {"overwrite": args.overwrite, "is_ours": _is_ours, "record": RECORD}
     refuse_existing_folder(output, **guard)
     study = find_study(source, series_uid=args.series, frame_s=args.frame_s, series_only=True)
+    if args.dicom:
+        check_dicom_possible(study)
     brain, notes = brain_of_file(args.brain_mask, study)
     with frames_shown() as watch:
         computed = maps_of_study(
@@ -110,6 +115,9 @@ def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
     with result_folder(output, **guard) as folder:
         record = write_maps(folder, computed, source, study.reference, study.nifti)
         _write_picture(folder, computed, source, study.reference)
+        if args.dicom:
+            numbers = measure_computed(computed, study.reference)
+            write_dicom(folder, study, numbers, picture=folder / PICTURE)
         _write_page(folder, computed, source, study.reference, record)
     _report(output, computed)
 
@@ -117,7 +125,7 @@ def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
 def _is_ours(name: str) -> bool:
     from nnunetv2_strokesynth.ctp.map_files import FILES
 
-    return name in FILES or name in (PICTURE, PAGE)
+    return name in FILES or name in (PICTURE, PAGE, "dicom")
 
 
 def _write_picture(

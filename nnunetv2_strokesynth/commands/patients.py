@@ -55,6 +55,16 @@ def add_scan_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dicom_option(parser: argparse.ArgumentParser) -> None:
+    """``--dicom``, which is off because what it writes names the patient."""
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="of a DICOM study: also write the masks (DICOM-SEG) and the picture (secondary "
+        "capture), linked to the study, with the patient's name and identifiers in them",
+    )
+
+
 def refuse_options_of_one_scan(args: argparse.Namespace, folders: list[Path]) -> None:
     """``ValueError`` where an option names a thing of one scan and there are several."""
     named = ["--" + name.replace("_", "-") for name in _ONE_SCAN if getattr(args, name) is not None]

@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.commands.model_options import (
 )
 from nnunetv2_strokesynth.commands.next_step import open_page, say_next
 from nnunetv2_strokesynth.commands.patients import (
+    add_dicom_option,
     add_scan_options,
     refuse_options_of_one_scan,
     run_patients,
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add("-o", dest="output", type=Path, required=True, help="output folder")
     add_scan_options(parser)
+    add_dicom_option(parser)
     add("--pdf", action="store_true", help="the picture as PDF, too")
     add("--overwrite", action="store_true", help="replace what this command wrote to the folder")
     add_submit_options(parser, unit="patient of a folder")
@@ -129,13 +131,17 @@ def _predict(
     """Compute what one scan lacks, predict, and write everything at once."""
     from nnunetv2_strokesynth.inference import patient, patient_result
     from nnunetv2_strokesynth.inference.calibration import read_calibration
+    from nnunetv2_strokesynth.inference.dicom_result import check_dicom_possible, write_dicom
     from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
     from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
     from nnunetv2_strokesynth.inference.predictor import checked_folds
+    from nnunetv2_strokesynth.inference.result_numbers import measure_patient
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
 
     refuse_existing_folder(output, **_guard(args))
+    if args.dicom:
+        check_dicom_possible(study)
     calibration = read_calibration(args.model)
     order = study.reference.stored.order
     study.notes.extend(
@@ -171,12 +177,16 @@ def _predict(
     for warning in prepared.warnings[: len(prepared.warnings) - known]:
         logger.warning("warning: %s", warning)
     about = _about(args, study)
+    numbers = measure_patient(prepared, spacing, known=study.orientation_known)
     result = patient_result.describe_result(
-        about, study, prepared, prediction, calibration=calibration
+        about, study, prepared, prediction, numbers=numbers, calibration=calibration
     )
     with result_folder(output, **_guard(args)) as folder:
         patient_result.write_images(folder, prepared, prediction, study.reference)
         _write_page(folder, args, study, prepared, prediction, result)
+        if args.dicom:
+            picture = folder / "report.png"
+            write_dicom(folder, study, numbers, picture=picture, lesion=prediction.lesion)
         write_json(folder / patient_result.RESULT_FILE, result)
     logger.info("lesion: %s; see %s", _volume(result), output / "report.html")
 

@@ -11,7 +11,12 @@ import numpy as np
 
 from nnunetv2_strokesynth.ctp.background import clear_background, name_backgrounds
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
-from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER, measure_scan, provenance
+from nnunetv2_strokesynth.ctp.scan_numbers import (
+    DISCLAIMER,
+    ScanNumbers,
+    measure_scan,
+    provenance,
+)
 from nnunetv2_strokesynth.ctp.time_steps import TIME_UNITS
 from nnunetv2_strokesynth.ctp.unusable_voxels import Unusable, clear_unusable
 from nnunetv2_strokesynth.io.atomic import write_json
@@ -98,14 +103,19 @@ def write_maps(
     return record
 
 
-def _record(computed: ComputedMaps, source: Path, reference: Reference) -> dict[str, object]:
-    numbers = measure_scan(
+def measure_computed(computed: ComputedMaps, reference: Reference) -> ScanNumbers:
+    """Midline and perfusion volumes of computed maps."""
+    return measure_scan(
         computed.threshold_maps,
         computed.baseline_hu,
         computed.brain,
         spacing_zyx_mm=reference.grid.geometry.spacing_zyx_mm,
         known=reference.stored.known,
     )
+
+
+def _record(computed: ComputedMaps, source: Path, reference: Reference) -> dict[str, object]:
+    numbers = measure_computed(computed, reference)
     return {
         **provenance(),
         "source": str(source),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_strokesynth.channels import CT, PERFUSION_MAPS
-from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER, provenance
+from nnunetv2_strokesynth.ctp.scan_numbers import DISCLAIMER, ScanNumbers, provenance
 from nnunetv2_strokesynth.inference.calibration import Calibration
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.inference.result_numbers import (
@@ -15,7 +15,6 @@ from nnunetv2_strokesynth.inference.result_numbers import (
     describe_answers,
     describe_sensitivity,
     interval_of,
-    measure_patient,
 )
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.io.nifti import write_volume
@@ -25,7 +24,7 @@ RESULT_FILE = "result.json"
 # Files and folders in the output folder.
 OUTPUTS = frozenset(
     "lesion.nii.gz probability.nii.gz pseudo_dwi.nii.gz brain_mask.nii.gz inputs report.html "
-    "report.png report.pdf".split()
+    "report.png report.pdf dicom".split()
 ) | {RESULT_FILE}
 
 
@@ -35,6 +34,7 @@ def describe_result(
     prepared: Prepared,
     prediction: Prediction,
     *,
+    numbers: ScanNumbers,
     calibration: Calibration | None = None,
 ) -> dict[str, object]:
     """Content of ``result.json``; nothing in it comes from tags that name a patient.
@@ -42,12 +42,12 @@ def describe_result(
     Args:
         about: what was asked for; it comes first.
         study, prepared, prediction: of the patient.
+        numbers: of the scan, see ``measure_patient``.
         calibration: of the model; without one there is no interval.
     """
     stored, spacing = study.reference.stored, study.geometry.spacing_zyx_mm
     voxel_ml = float(np.prod(spacing)) / 1000
     lesion_ml = float(prediction.lesion.sum()) * voxel_ml
-    numbers = measure_patient(prepared, spacing, known=study.orientation_known)
     masks = answer_masks(numbers, prediction, calibration)
     times_s = study.times_s
     return {

@@ -78,6 +78,7 @@ class Study(NamedTuple):
         cta_files: files whose names say that they are a CT angiography; only some models read one.
         doubts: those of the notes that say that images were changed, or may be wrong.
         description: of a DICOM series, scanner and kernel; nothing about the patient.
+        dicom: the files of a DICOM series' first frame; empty for NIfTI.
     """
 
     source: Path
@@ -91,6 +92,7 @@ class Study(NamedTuple):
     nifti: Path | None = None
     cta_files: tuple[Path, ...] = ()
     description: str = ""
+    dicom: tuple[Path, ...] = ()
     doubts: tuple[str, ...] = ()
 
     @property
@@ -292,6 +294,7 @@ def _dicom_study(source: Path, series_uid: str | None, frame_s: float | None) ->
         ordered,
         str(source),
         *known,
+        dicom=tuple(series.files[0]),
         description=series.description,
         doubts=tuple(series.doubts),
     )

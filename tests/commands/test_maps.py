@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from dicom_files import write_ctp
 from schema_check import check_schema
 
 from nnunetv2_strokesynth import cli
@@ -195,3 +196,38 @@ def test_time_step_lies_with_its_axis(tmp_path):
     header["pixdim"][5] = 2.5
     path.write_bytes(header.binaryblock + bytes(content[348:]))
     assert frame_s_of(path) == 2.5
+
+
+def test_dicom_results_name_the_study_and_lie_where_the_maps_do(head, tmp_path):
+    """Tmax > 6 s of the DICOM-SEG is that of the map, by position; nothing else is sent on."""
+    hd = pytest.importorskip("highdicom")
+    series = np.rint(head.series).astype(int)
+    write_ctp(
+        tmp_path / "ct",
+        series,
+        times_s=head.inputs["times_s"],
+        spacing_zyx_mm=head.inputs["spacing_zyx_mm"],
+        tags={"0010|0020": "42", "0020|0052": "1.2.3.4"},
+    )
+    out = tmp_path / "maps"
+    assert maps(tmp_path / "ct", "-o", out, "--dicom", "--no-motion-correction") == 0
+    assert sorted(path.name for path in (out / "dicom").iterdir()) == [
+        "page.dcm",
+        "segmentation.dcm",
+    ]
+    found = hd.seg.segread(out / "dicom" / "segmentation.dcm")
+    assert found.PatientID == "42"
+    volume = found.get_volume(combine_segments=False)
+    ml = abs(np.linalg.det(volume.affine[:3, :3])) / 1000 * volume.array[..., 0].sum()
+    perfusion = record(out)["perfusion"]
+    assert perfusion["tmax_above_6s_ml"] == pytest.approx(ml, abs=0.06) and ml > 0
+    image = nibabel.load(out / "tmax.nii.gz")
+    to_nifti = np.linalg.inv(image.affine) @ np.diag([-1, -1, 1, 1]) @ volume.affine
+    at = np.argwhere(volume.array[..., 0]) @ to_nifti[:3, :3].T + to_nifti[:3, 3]
+    assert (np.asarray(image.dataobj)[tuple(np.rint(at).astype(int).T)] > 6).all()
+
+
+def test_dicom_results_need_a_dicom_study(ctp, tmp_path, capsys):
+    assert maps(ctp, "-o", tmp_path / "out", "--dicom") == 2
+    assert "is no DICOM series" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
