@@ -7,6 +7,7 @@ They carry the patient's identifiers, which highdicom copies from the images. hi
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,10 @@ _SERIES_NUMBERS = (9001, 9002)
 """Choice: above those of the scanner's own series."""
 INFARCT, ISCHAEMIA = ("55641003", "Infarct"), ("52674009", "Ischemia")
 """SNOMED CT codes and meanings."""
+
+
+# It announces every module of attributes that it copies.
+logging.getLogger("highdicom").setLevel(logging.WARNING)
 
 
 class Segment(NamedTuple):
