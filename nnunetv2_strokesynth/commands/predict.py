@@ -138,6 +138,7 @@ def _predict(
     from nnunetv2_strokesynth.inference.result_numbers import measure_patient
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
+    from nnunetv2_strokesynth.reporting.result_table import lesion_volume
 
     refuse_existing_folder(output, **_guard(args))
     if args.dicom:
@@ -188,16 +189,7 @@ def _predict(
             picture = folder / "report.png"
             write_dicom(folder, study, numbers, picture=picture, lesion=prediction.lesion)
         write_json(folder / patient_result.RESULT_FILE, result)
-    logger.info("lesion: %s; see %s", _volume(result), output / "report.html")
-
-
-def _volume(result: dict) -> str:
-    """``12.3 mL (90 % interval 8.0 to 20.1 mL)``."""
-    text, interval = f"{result['lesion_ml']:.1f} mL", result["lesion_interval"]
-    if interval is None:
-        return text
-    ends = f"{interval['low_ml']:.1f} to {interval['high_ml']:.1f} mL"
-    return f"{text} ({interval['coverage']:.0%} interval {ends})"
+    logger.info("lesion: %s; see %s", lesion_volume(result), output / "report.html")
 
 
 def _about(args: argparse.Namespace, study: Study) -> dict[str, object]:
@@ -226,6 +218,7 @@ def _write_page(
     from nnunetv2_strokesynth.io.figure_file import save_pdf, save_png
     from nnunetv2_strokesynth.reporting.near_miss import near_miss
     from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
+    from nnunetv2_strokesynth.reporting.result_table import lesion_volume
     from nnunetv2_strokesynth.reporting.scan_page import prediction_page
 
     title, model = "/".join(study.source.resolve().parts[-2:]), "/".join(args.model.parts[-2:])
@@ -234,7 +227,8 @@ def _write_page(
     voxel_ml = float(np.prod(study.geometry.spacing_zyx_mm)) / 1000
     missed = near_miss(prediction.lesion, prediction.probability, voxel_ml)
     lines = [
-        f"Predicted lesion: {_volume(result)} of {result['brain_ml']:.0f} mL brain in the scan",
+        f"Predicted lesion: {lesion_volume(result)} of {result['brain_ml']:.0f} mL brain in the "
+        "scan",
         *([missed.sentence] if missed else []),
         f"Model: {model}",
         result["disclaimer"],

@@ -65,6 +65,15 @@ _WORDS |= {"rcbf": "rCBF", "hir": "HIR", "ct": "CT", "dwi": "DWI", "n": "number 
 _MOST_ITEMS = 12  # of a list
 
 
+def lesion_volume(result: Mapping[str, object]) -> str:
+    """``12.3 mL``, or ``12.3 mL (90 % interval 8.0 to 20.1 mL)`` of a calibrated model."""
+    text, interval = f"{result['lesion_ml']:.1f} mL", result.get("lesion_interval")
+    if not isinstance(interval, Mapping):
+        return text
+    ends = f"{interval['low_ml']:.1f} to {interval['high_ml']:.1f} mL"
+    return f"{text} ({100 * interval['coverage']:.0f} % interval {ends})"
+
+
 def result_rows(
     result: Mapping[str, object],
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

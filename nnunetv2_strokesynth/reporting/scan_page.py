@@ -23,7 +23,7 @@ from nnunetv2_strokesynth.reporting.near_miss import near_miss
 from nnunetv2_strokesynth.reporting.page import Picture, environment, picture, render_page
 from nnunetv2_strokesynth.reporting.patient_page import draw_bolus
 from nnunetv2_strokesynth.reporting.perfusion_figure import draw_curves
-from nnunetv2_strokesynth.reporting.result_table import result_rows
+from nnunetv2_strokesynth.reporting.result_table import lesion_volume, result_rows
 from nnunetv2_strokesynth.reporting.scan_images import (
     CT_WINDOW_HU,
     computed_images,
@@ -146,8 +146,8 @@ def prediction_page(
     spacing = study.geometry.spacing_zyx_mm
     missed = near_miss(prediction.lesion, prediction.probability, float(np.prod(spacing)) / 1000)
     lines = [
-        f"Predicted lesion: {result['lesion_ml']:.1f} mL of {result['brain_ml']:.0f} mL brain in "
-        "the scan",
+        f"Predicted lesion: {lesion_volume(result)} of {result['brain_ml']:.0f} mL brain in the "
+        "scan",
         *([missed.sentence] if missed else []),
         f"Model: {model}",
     ]

@@ -1,6 +1,6 @@
 """Every number of a result file reaches the page's tables, with its unit."""
 
-from nnunetv2_strokesynth.reporting.result_table import result_rows
+from nnunetv2_strokesynth.reporting.result_table import lesion_volume, result_rows
 
 
 def test_units_come_from_the_last_word_of_a_key():
@@ -55,3 +55,11 @@ def test_what_the_page_shows_elsewhere_is_left_out():
 def test_a_long_list_is_cut_off():
     ((_, text),) = result_rows({"values": list(range(30))})[1]
     assert text.endswith("11 and 18 more")
+
+
+def test_the_volume_has_its_interval_where_there_is_one():
+    assert lesion_volume({"lesion_ml": 12.34}) == "12.3 mL"
+    interval = {"low_ml": 8.0, "high_ml": 20.12, "coverage": 0.9, "n_cases": 40}
+    result = {"lesion_ml": 12.34, "lesion_interval": interval}
+    assert lesion_volume(result) == "12.3 mL (90 % interval 8.0 to 20.1 mL)"
+    assert lesion_volume({"lesion_ml": 0.0, "lesion_interval": None}) == "0.0 mL"
