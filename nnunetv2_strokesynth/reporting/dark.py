@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 _PAPER, _INK, _FAINT = "black", "#e8e8e8", "#777777"
-_DARK_TEXTS = ("black", "k", "0.3", "0.2", "0.4")
+_DARK_TEXTS = ("black", "k", "0.1", "0.2", "0.3", "0.4")
 
 
 def darken(figure: Figure) -> Figure:
