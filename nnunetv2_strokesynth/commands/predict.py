@@ -63,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     """Load the model, then find, compute, predict and write each scan."""
+    from nnunetv2_strokesynth.inference.model_files import check_model_files
+
+    if not is_submitted(args):
+        check_model_files(args.model, args.folds, args.checkpoint)  # before PyTorch is imported
+
     from nnunetv2_strokesynth.inference import patient_result
     from nnunetv2_strokesynth.inference.predictor import load_predictor
     from nnunetv2_strokesynth.inference.study import patient_folders
@@ -133,6 +138,7 @@ def _predict(
     from nnunetv2_strokesynth.inference.calibration import read_calibration
     from nnunetv2_strokesynth.inference.dicom_result import check_dicom_possible, write_dicom
     from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
+    from nnunetv2_strokesynth.inference.model_files import threshold_note
     from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
     from nnunetv2_strokesynth.inference.predictor import checked_folds
     from nnunetv2_strokesynth.inference.result_numbers import measure_patient
@@ -160,6 +166,11 @@ def _predict(
             watch=watch,
         )
     prepared = with_model_doubts(prepared, predictor.dataset_json)
+    uncalibrated = threshold_note(args.model, args.checkpoint)
+    if uncalibrated:
+        prepared = prepared._replace(
+            notes=[uncalibrated, *prepared.notes], warnings=[uncalibrated, *prepared.warnings]
+        )
     for note in prepared.notes:
         if note in prepared.warnings:
             logger.warning("warning: %s", note)

@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Synthesise every scan of the input folder."""
+    from nnunetv2_strokesynth.inference.model_files import check_model_files
+
+    check_model_files(args.model, args.folds, args.checkpoint)  # before PyTorch is imported
+
     from nnunetv2_strokesynth.inference import synthesis
     from nnunetv2_strokesynth.inference.validation_scans import synthesize_validation
 
