@@ -13,6 +13,7 @@ _TYPES = {
     "number": (int, float),
     "integer": int,
     "null": type(None),
+    "boolean": bool,
 }
 
 
@@ -35,7 +36,8 @@ def _check(value: object, schema: dict, where: str) -> None:
     if "type" in schema:
         names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         fits = any(
-            isinstance(value, _TYPES[name]) and not isinstance(value, bool) for name in names
+            isinstance(value, _TYPES[name]) and isinstance(value, bool) == (name == "boolean")
+            for name in names
         )
         assert fits, f"{where}: {value!r} is no {' or '.join(names)}"
     if isinstance(value, (int, float)):
