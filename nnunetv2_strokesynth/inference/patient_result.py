@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.inference.result_numbers import (
     describe_answers,
     describe_sensitivity,
     interval_of,
+    measure_patient,
 )
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.io.nifti import write_volume
@@ -34,7 +35,7 @@ def describe_result(
     prepared: Prepared,
     prediction: Prediction,
     *,
-    numbers: ScanNumbers,
+    numbers: ScanNumbers | None = None,
     calibration: Calibration | None = None,
 ) -> dict[str, object]:
     """Content of ``result.json``; nothing in it comes from tags that name a patient.
@@ -42,12 +43,13 @@ def describe_result(
     Args:
         about: what was asked for; it comes first.
         study, prepared, prediction: of the patient.
-        numbers: of the scan, see ``measure_patient``.
+        numbers: of the scan, see ``measure_patient``; None to measure them.
         calibration: of the model; without one there is no interval.
     """
     stored, spacing = study.reference.stored, study.geometry.spacing_zyx_mm
     voxel_ml = float(np.prod(spacing)) / 1000
     lesion_ml = float(prediction.lesion.sum()) * voxel_ml
+    numbers = numbers or measure_patient(prepared, spacing, known=study.orientation_known)
     masks = answer_masks(numbers, prediction, calibration)
     times_s = study.times_s
     return {
