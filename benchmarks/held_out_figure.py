@@ -37,7 +37,12 @@ from nnunetv2_strokesynth.reporting.case_images import (
     case_panels,
 )
 from nnunetv2_strokesynth.reporting.panels import Panel
-from nnunetv2_strokesynth.reporting.slice_image import draw_slice
+from nnunetv2_strokesynth.reporting.slice_image import (
+    GT_COLOUR,
+    PREDICTION_COLOUR,
+    draw_slice,
+    lesion_outlines,
+)
 
 CHANNELS = ("CT", "CBF", "Tmax")
 OUTLINES = "outlines on the DWI"
@@ -49,7 +54,6 @@ TITLES = {
     DWI: "real DWI\nthe same window",
     OUTLINES: "outlines\non the real DWI",
 }
-TRUTH_COLOUR, PREDICTION_COLOUR = "cyan", "magenta"
 TMAX_WINDOW_S = (0.0, 12.0)
 BAR_MM = 50.0
 MARGIN_PIXELS = 2
@@ -93,7 +97,7 @@ def _row(run: FoldRun, scan: pd.Series, vendor: str) -> FigureRow:
         pseudo_dwi=pseudo_dwi / f"{case_id}.nii.gz",
         dwi=truth / "dwi" / f"{case_id}.nii.gz",
         scale=read_record(pseudo_dwi).scale,
-        has_sides=True,
+        has_sides=True,  # the phantom's x runs to the left, though ISLES 2018's headers do not tell
     )
     label = (
         f"vendor {vendor or '?'}\ntrue {scan['volume_gt_ml']:.0f} mL\n"
@@ -162,15 +166,6 @@ def head_box(image: np.ndarray) -> tuple[slice, slice]:
     return box[0], box[1]
 
 
-def _draw_outlines(axes: Axes, masks: Sequence[np.ndarray]) -> None:
-    styles = ((TRUTH_COLOUR, "solid"), (PREDICTION_COLOUR, "dashed"))
-    for mask, (colour, dashes) in zip(masks, styles, strict=True):
-        if mask.any():
-            axes.contour(
-                mask.astype(float), levels=[0.5], colors=colour, linestyles=dashes, linewidths=1.4
-            )
-
-
 def _draw_bar(axes: Axes, pixel_mm: float, shape: tuple[int, int]) -> None:
     """A scale bar at the bottom left, with its length."""
     length, y = BAR_MM / pixel_mm, shape[0] - 2.5
@@ -182,6 +177,7 @@ def _draw_row(grid: Sequence[Axes], row: FigureRow) -> None:
     panels = _panels(row.shown)
     ct = panels["CT"].image
     box = head_box(ct) if ct is not None else (slice(None), slice(None))
+    outlines = lesion_outlines(row.shown.lesion_gt[box], row.shown.lesion_pred[box])
     for axes, (title, panel) in zip(grid, panels.items(), strict=True):
         if panel.image is None or panel.window is None:
             raise ValueError(f"{row.label}: no image for the column {title}")
@@ -192,9 +188,8 @@ def _draw_row(grid: Sequence[Axes], row: FigureRow) -> None:
             window=panel.window,
             colour_map=panel.colour_map,
             aspect=row.shown.aspect,
+            outlines=outlines if title == OUTLINES else (),
         )
-        if title == OUTLINES:
-            _draw_outlines(axes, (row.shown.lesion_gt[box], row.shown.lesion_pred[box]))
         if title == "CBF":
             top = f"{panel.window[1]:.0f}"
             axes.text(0.98, 0.02, top, color="white", fontsize=7, ha="right", va="bottom",
@@ -216,7 +211,7 @@ def draw_figure(rows: Sequence[FigureRow], sentence: str, *, panel_inches: float
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=8)
     handles = [
-        Line2D([], [], color=TRUTH_COLOUR, lw=1.5, label="true lesion"),
+        Line2D([], [], color=GT_COLOUR, lw=1.5, label="true lesion"),
         Line2D([], [], color=PREDICTION_COLOUR, lw=1.5, ls="dashed", label="predicted lesion"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=2, fontsize=8,

@@ -5,9 +5,7 @@ import pandas as pd
 from matplotlib.colors import same_color
 
 from benchmarks.held_out_figure import (
-    PREDICTION_COLOUR,
     TITLES,
-    TRUTH_COLOUR,
     FigureRow,
     draw_figure,
     evenly_by_volume,
@@ -15,6 +13,7 @@ from benchmarks.held_out_figure import (
 )
 from nnunetv2_strokesynth.reporting.case_images import DWI, PSEUDO_DWI, CasePanels
 from nnunetv2_strokesynth.reporting.panels import Panel
+from nnunetv2_strokesynth.reporting.slice_image import GT_COLOUR, PREDICTION_COLOUR
 
 
 def test_the_scans_are_the_middles_of_equal_groups_by_volume():
@@ -42,7 +41,7 @@ def test_the_figure_has_both_outlines_and_one_window_for_both_dwis():
     assert windows[PSEUDO_DWI] == windows[DWI]
     drawn = [c for c in axes[len(TITLES) - 1].collections if len(c.get_edgecolor())]
     colours = [c.get_edgecolor()[0] for c in drawn]
-    assert same_color(colours[0], TRUTH_COLOUR) and same_color(colours[1], PREDICTION_COLOUR)
+    assert same_color(colours[0], GT_COLOUR) and same_color(colours[1], PREDICTION_COLOUR)
     assert all("50 mm" in {text.get_text() for text in axis.texts} for axis in axes[:: len(TITLES)])
     assert axes[0].images[0].get_array().shape == (16, 14)  # cropped to the head
 
