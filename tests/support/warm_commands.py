@@ -129,6 +129,8 @@ def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
     """The command, in the forked process, which ends with it."""
     os.dup2(descriptors[0], 1)
     os.dup2(descriptors[1], 2)
+    # New streams: the server's own remember that they can seek, which a pipe cannot.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     os.chdir(call["cwd"])
     os.environ.clear()
     os.environ.update(call["env"])
