@@ -1,7 +1,8 @@
 """Every command block of README and docs is run, in the order of its page, or says why not.
 
 The pages' own variables hold. What differs from a reader's shell: ``/data`` is a folder with tiny
-simulated scans, trainings last one epoch of one batch, and nnU-Net's commands use the CPU.
+simulated scans, trainings last one epoch of one batch, nnU-Net's commands use the CPU, and
+`strokesynth outline` outlines for fold 0 alone.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ set -euo pipefail
 warm() {{ {python} -S -E -c "$CLIENT" {server} "$@"; }}
 on_cpu() {{ if [[ " $* " == *" -device "* ]]; then warm "$@"; else warm "$@" -device cpu; fi; }}
 strokesynth() {{
-    case $1 in predict | synthesize) on_cpu strokesynth "$@" ;; *) warm strokesynth "$@" ;; esac
+    case $1 in
+        predict | synthesize) on_cpu strokesynth "$@" ;;
+        outline) on_cpu strokesynth "$@" -tr StrokeSynthTrainer_Stock --folds 0 ;;
+        *) warm strokesynth "$@" ;;
+    esac
 }}
 nnUNetv2_train() {{ on_cpu nnUNetv2_train "$@"; }}
 nnUNetv2_predict() {{ on_cpu nnUNetv2_predict "$@"; }}
@@ -143,6 +148,7 @@ def reader(tmp_path, pipeline, data_sets, phantom2024) -> Path:
     for year in (2017, 2018):
         (data / f"ISLES{year}").symlink_to(pipeline.out / f"ISLES{year}_phantom")
     (data / "ISLES2024").symlink_to(phantom2024)
+    _hide_outlines(data / "ISLES2018", data / "stroke")
     (tmp_path / "demo_out").symlink_to(pipeline.out)
     (series,) = _scan_of_a_frame_a_second(data / "ISLES2018").glob("*4DPWI*/*.nii")
     _compress(series, patient / "ctp.nii.gz")
@@ -153,6 +159,18 @@ def _scan_of_a_frame_a_second(phantom: Path) -> Path:
     """A case folder as the page on one scan has it: vendor A's frames are 1 s apart."""
     cases = json.loads((phantom / "phantom.json").read_text())["cases"]["TRAINING"]
     return phantom / "TRAINING" / next(scan["case"] for scan in cases if scan["vendor"] == "A")
+
+
+def _hide_outlines(phantom: Path, pairs: Path) -> None:
+    """The same scans; two have lost their outline."""
+    pairs.mkdir()
+    (pairs / "phantom.json").symlink_to(phantom / "phantom.json")
+    for case in sorted((phantom / "TRAINING").iterdir()):
+        folder = pairs / "TRAINING" / case.name
+        folder.mkdir(parents=True)
+        for modality in case.iterdir():
+            if not (case.name in ("case_7", "case_10") and ".OT." in modality.name):
+                (folder / modality.name).symlink_to(modality)
 
 
 def _compress(source: Path, target: Path) -> None:

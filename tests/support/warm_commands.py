@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+SCRIPTS: dict[str, Callable] = {}
 CLIENT = """
 import array, json, os, socket, sys
 link = socket.socket(socket.AF_UNIX)
@@ -78,8 +80,8 @@ def serve(address: str) -> None:
 
     from nnunetv2_strokesynth import cli
 
-    scripts = {script.name: script.load for script in entry_points(group="console_scripts")}
-    scripts["strokesynth"] = lambda: cli.main  # also where the package is not installed
+    SCRIPTS.update({script.name: script.load for script in entry_points(group="console_scripts")})
+    SCRIPTS["strokesynth"] = lambda: cli.main  # also where the package is not installed
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
@@ -91,7 +93,7 @@ def serve(address: str) -> None:
             call += link.recv(1 << 16)
         pid = os.fork()
         if pid == 0:
-            _run(scripts, json.loads(call), descriptors)
+            _run(json.loads(call), descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         _, status = os.waitpid(pid, 0)
@@ -123,9 +125,27 @@ def _import_once() -> None:
 
     stroke_trainer.plot_terms = lambda folder, history: None
     LocalLogger.plot_progress_png = lambda self, output_folder: None
+    from nnunetv2_strokesynth.commands import outline
+
+    outline.run_command = _run_forked  # it runs nnU-Net's commands
 
 
-def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
+def _run_forked(
+    command: list[str], variables: dict[str, str], *, log_file: Path, shown: dict[str, str]
+) -> None:
+    """``nnunet_commands.run_command`` without the start-up."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    call = {"argv": command, "cwd": os.getcwd(), "env": variables | shown}
+    with log_file.open("wb") as log:
+        pid = os.fork()
+        if pid == 0:
+            _run(call, [log.fileno()] * 2)
+        _, status = os.waitpid(pid, 0)
+    if status:
+        raise ValueError(f"{command[0]} failed: {log_file.read_text()[-2000:]}")
+
+
+def _run(call: dict, descriptors: list[int]) -> None:
     """The command, in the forked process, which ends with it."""
     os.dup2(descriptors[0], 1)
     os.dup2(descriptors[1], 2)
@@ -137,7 +157,7 @@ def _run(scripts: dict, call: dict, descriptors: list[int]) -> None:
     sys.argv = call["argv"]
     code = 1
     try:
-        code = scripts[sys.argv[0]]()() or 0
+        code = SCRIPTS[sys.argv[0]]()() or 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:
