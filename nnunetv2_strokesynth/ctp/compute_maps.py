@@ -265,9 +265,8 @@ def _second_passage(
     """The same bolus as seen by another artery; None where no other can be an artery."""
     curves, brain = region
     allowed = away_from(passage.aif, brain.shape, pixel_mm)
-    voxels = {"pixel_mm": pixel_mm, "frame_s": passage.frame_s}
     try:
-        aif = find_aif(curves, brain, **voxels, allowed=allowed)
+        aif = find_aif(curves, brain, pixel_mm=pixel_mm, frame_s=passage.frame_s, allowed=allowed)
         other = passage._replace(
             aif=aif, given=(False, passage.given[1]), baseline=lower_baseline(aif.curve)
         )

@@ -110,12 +110,15 @@ def maps_from_series(
         offsets = np.asarray(slice_offset_s)[np.nonzero(brain)[0]]
     frame_s = settings.step_s or float(times[1])
     curves = _evenly(measured, times, offsets, settings.step_s)
-    voxels = {"pixel_mm": pixel_mm, "frame_s": frame_s}
-    aif = find_aif(curves, brain, **voxels, n_voxels=settings.aif_voxels).curve
+    aif = find_aif(
+        curves, brain, pixel_mm=pixel_mm, frame_s=frame_s, n_voxels=settings.aif_voxels
+    ).curve
     baseline = baseline_frames(aif)
     scale = 1.0
     if settings.scale_aif:
-        vof = find_vof(((curves, brain),), aif, baseline=baseline, **voxels)
+        vof = find_vof(
+            ((curves, brain),), aif, baseline=baseline, pixel_mm=pixel_mm, frame_s=frame_s
+        )
         if vof is not None:
             vessels = (aif, vof.curve)
             scale = partial_volume_scale(*vessels, baseline=baseline, frame_s=frame_s)

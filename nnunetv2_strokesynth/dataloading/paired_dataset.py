@@ -83,7 +83,7 @@ class PairedDataset:
         self.dataset = dataset
         self.folder = folder
         self.cases_with_target = frozenset(cases_with_target)
-        self.identifiers = dataset.identifiers
+        self.identifiers: list[str] = dataset.identifiers
 
     def load_case(self, case_id: str) -> tuple[ChannelStack, np.ndarray, np.ndarray | None, dict]:
         """Image with DWI ``(C + 1, Z, Y, X)``, labels, labels of a previous stage, properties.

@@ -17,7 +17,7 @@ LINE_S = 60.0
 logger = logging.getLogger(__name__)
 
 
-class _Lines(tqdm):
+class _Lines(tqdm):  # type: ignore[misc]
     """A bar that is never drawn; once a minute, its numbers become a line of the log."""
 
     def __init__(self, *args: Any, **options: Any):
