@@ -30,7 +30,7 @@ PACKAGES = (
     *("dynamic-network-architectures", "blosc2"),
 )
 # The extras that a user installs: what their packages are called when they are imported.
-EXTRAS = {"demo": ("nilearn",), "cluster": ("submitit",)}
+EXTRAS = {"demo": ("nilearn",), "dicom": ("highdicom",), "cluster": ("submitit",)}
 COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
 PREFIXES = ("strokesynth_", "nnUNet_", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID")
 GB = 1e9

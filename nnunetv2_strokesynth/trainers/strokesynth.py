@@ -39,7 +39,7 @@ class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer
         if SYNTHESIS_KEY in configuration:
             return super()._parts(configuration)
         # A model of an earlier version, which predicts, or one without a generator.
-        tuned = configuration["data_identifier"].endswith(PHYSICAL_SUFFIX)
+        tuned = configuration.get("data_identifier", "").endswith(PHYSICAL_SUFFIX)
         norm = nn.BatchNorm2d if tuned else None
         return NetworkParts(norm, norm, PAPERS_GENERATOR_INPUTS)
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from benchmarks.arena import candidates, data, probabilities, run
-from benchmarks.arena.candidates import recipes, stock_with_our_parts
+from benchmarks.arena.candidates import recipes, segmenters, stock_with_our_parts
 from benchmarks.arena.fold_run import FoldRun, training_seconds
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.run import settings_of
@@ -29,7 +29,7 @@ from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 
 CANDIDATES = [
     name
-    for module in (stock_with_our_parts, recipes)
+    for module in (stock_with_our_parts, recipes, segmenters)
     for name in dir(module)
     if name.startswith("ArenaTrainer_")
 ]
@@ -285,7 +285,8 @@ def test_each_of_our_parts_is_added_alone_or_with_the_others(name):
     """Stock nnU-Net's trainer and the part that the name says, or all three."""
     cls = getattr(stock_with_our_parts, name)
     parts = {"LimitedRotation", "ThresholdCalibration", "FixedIntensities"}
-    found = {base.__name__ for base in cls.__mro__} & parts
+    found = {base.__name__ for base in cls.__mro__} & (parts | {"FramesAsOneVolume"})
     word = name.removeprefix("ArenaTrainer_Stock")
+    word = "FramesAsOneVolume" if word == "FramesAsOne" else word
     assert found == (parts if word == "AllParts" else {word})
     assert issubclass(cls, StrokeSynthTrainer_Stock)

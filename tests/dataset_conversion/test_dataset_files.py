@@ -332,5 +332,6 @@ def test_paths_with_spaces_accents_and_links(three_patients, scans, nnunet_raw, 
 def test_plots_show_each_case(three_patients, convert):
     folder = convert("--plots")
     plots = sorted(path.name for path in (folder / "curves").iterdir())
-    assert plots == [*(f"case_{n:03d}.png" for n in range(1, 5)), "test_001.png"]
+    of_cases = [*(f"case_{n:03d}.png" for n in range(1, 5)), "test_001.png"]
+    assert plots == ["all_scans_1.png", *of_cases]
     assert all((folder / "curves" / name).stat().st_size > 5000 for name in plots)

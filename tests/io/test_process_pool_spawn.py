@@ -95,6 +95,8 @@ def test_what_is_handed_to_the_pool_can_be_imported_by_a_worker(trees):
 
 def test_nothing_that_windows_lacks_and_no_other_pool(trees):
     wrong = {n: w for n, tree in trees.items() if n != POOL and (w := unix_only(tree))}
+    assert wrong.pop("io.folder_lock") == ["fcntl"]
+    assert "msvcrt" in ast.dump(trees["io.folder_lock"])  # the lock of the other system
     assert not wrong
 
 

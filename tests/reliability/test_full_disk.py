@@ -161,7 +161,7 @@ def test_target_on_a_full_disk(small_disk):
     """blosc2 raises a ``RuntimeError`` that names neither the file nor the reason."""
     volume = np.random.default_rng(0).random((1, 16, 64, 64), dtype=np.float32)
     with pytest.raises(OSError, match=r"is the disk full.*case_001\.b2nd"):
-        targets._store(volume, small_disk / "case_001.b2nd", (64, 64))
+        targets.store_volume(volume, small_disk / "case_001.b2nd", (64, 64))
     assert list(small_disk.iterdir()) == []
 
 
@@ -173,7 +173,7 @@ def test_target_that_ends_early(tmp_path, monkeypatch):
 
     monkeypatch.setattr(targets.blosc2, "open", open_other)
     with pytest.raises(OSError, match="is not what was written"):
-        targets._store(volume, tmp_path / "case_001.b2nd", (64, 64))
+        targets.store_volume(volume, tmp_path / "case_001.b2nd", (64, 64))
     assert list(tmp_path.iterdir()) == []
 
 

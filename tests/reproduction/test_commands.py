@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from reproduction_world import write_checkpoint
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.nnunet_commands import trainers_folder
@@ -299,7 +300,7 @@ def test_a_training_without_probabilities_is_validated_again(world, dry_run):
     trainer = "Clerigues2019Trainer_RT"
     folder = world.results / "Dataset018_Ünit" / f"{trainer}__nnUNetPlans__2d_patch64" / "fold_0"
     (folder / "validation").mkdir(parents=True)
-    (folder / "checkpoint_final.pth").touch()
+    write_checkpoint(folder / "checkpoint_final.pth")
     (folder / "validation" / "summary.json").touch()
     train = _commands(dry_run("clerigues2019", "--rows", trainer, "--folds", "0"))[0]
     assert train.endswith(f"-tr {trainer} --val --npz -device cpu")

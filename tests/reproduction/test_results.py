@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from reproduction_world import write_checkpoint
 from scipy import stats
 
 from nnunetv2_strokesynth.cli import main
@@ -240,7 +241,7 @@ def two_tuned_rows(world):
         for fold in range(5):
             validation = model / f"fold_{fold}" / "validation"
             validation.mkdir(parents=True)
-            (model / f"fold_{fold}" / "checkpoint_final.pth").touch()
+            write_checkpoint(model / f"fold_{fold}" / "checkpoint_final.pth")
             (validation / "summary.json").touch()
             for case_id in (f"case_{fold:03d}", f"case_{fold + 5:03d}"):
                 (validation / f"{case_id}.npz").touch()

@@ -18,6 +18,12 @@ DATASET, REAL_DWI = "Dataset018_Ünit", "Dataset019_Ünit_DWI"
 CASES = tuple(f"case_{k:03d}" for k in range(10))
 
 
+def write_checkpoint(path: Path) -> None:
+    """A checkpoint that is whole as far as its size and its ends say."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("checkpoint/data.pkl", "")
+
+
 def _splits() -> list[dict]:
     folds = [
         {"train": [c for c in CASES if c not in CASES[k::5]], "val": list(CASES[k::5])}
@@ -65,9 +71,8 @@ class World:
         for file in names:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).touch()
-            if file.endswith(".pth"):  # whole, as far as the size and the ends say
-                with zipfile.ZipFile(folder / file, "w") as archive:
-                    archive.writestr("checkpoint/data.pkl", "")
+            if file.endswith(".pth"):
+                write_checkpoint(folder / file)
         return folder
 
     def finish(self, trainer: str, folds=range(5), name: str = DATASET) -> None:

@@ -28,7 +28,7 @@ OF_PRODUCT = [cls for cls in TRAINERS if issubclass(cls, PlannedSynthesisTrainer
 
 def test_every_trainer_belongs_to_a_paper_or_to_the_product_or_is_nnunets_own():
     assert {*OF_PAPERS, *OF_PRODUCT, StrokeSynthTrainer_Stock} == set(TRAINERS)
-    assert len(OF_PAPERS) == 112 and len(OF_PRODUCT) == 5
+    assert len(OF_PAPERS) == 115 and len(OF_PRODUCT) == 5
 
 
 @pytest.mark.parametrize("cls", OF_PAPERS)

@@ -8,8 +8,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from nnunetv2_strokesynth.losses.segmentation import SegmentationBatch, SegmentationLoss
-from nnunetv2_strokesynth.trainers.own_normalization import FramesAsOneVolume
-from nnunetv2_strokesynth.trainers.stock import StrokeSynthTrainer_Stock
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer_NoDWI
 
 _SMOOTH = 1e-5  # nnU-Net's
@@ -53,9 +51,3 @@ class ArenaTrainer_SegmenterNoSE(_NoSqueezeExcite):
 
 class ArenaTrainer_SegmenterDiceCENoSE(_NoSqueezeExcite, _DiceAndCrossEntropy):
     """nnU-Net's loss without deep supervision, and no squeeze-and-excitation."""
-
-
-class ArenaTrainer_StockFramesAsOne(FramesAsOneVolume, StrokeSynthTrainer_Stock):
-    """Stock nnU-Net, CTP frames and MIP normalised together."""
-
-    preset = "wang2020"
