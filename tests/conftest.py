@@ -53,6 +53,26 @@ MRI_DATA = (17, "ISLES2017")
 MODEL = "StrokeSynthTrainer__nnUNetPlans__2d"
 
 
+def pytest_collection_modifyitems(items):
+    """Modules with tests of the trained pipeline come first, each module in one piece.
+
+    Two workers begin with a half each: the second need not wait until the first has trained.
+    """
+    first = {item.path for item in items if "pipeline" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in first)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """``-n 2``: a half of the tests for each worker, and whoever is done takes from the other.
+
+    Where tests are handed out in advance, one worker waits for minutes at the end.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
 class Pipeline(NamedTuple):
     """A finished demo run: two folds of one short epoch each."""
 
