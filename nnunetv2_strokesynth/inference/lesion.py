@@ -56,11 +56,14 @@ def predict_lesion(
         )
 
     labels, probabilities = exported(logits)
-    voxels = {
-        fold: int(np.count_nonzero(exported(of)[0] == 1))
-        for fold, of in zip(folds, kept, strict=bool(folds))
-    }
+    named = _named(kept, folds)
+    voxels = {fold: int(np.count_nonzero(exported(of)[0] == 1)) for fold, of in named.items()}
     return labels == 1, np.asarray(probabilities[1], dtype=np.float32), voxels
+
+
+def _named(kept: Sequence[torch.Tensor], folds: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Fold -> its logits; empty if none was kept, as of a single network, or none is named."""
+    return dict(zip(folds, kept, strict=True)) if kept and folds else {}
 
 
 @contextmanager

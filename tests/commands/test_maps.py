@@ -198,7 +198,7 @@ def test_time_step_lies_with_its_axis(tmp_path):
     assert frame_s_of(path) == 2.5
 
 
-def test_dicom_results_name_the_study_and_lie_where_the_maps_do(head, tmp_path):
+def test_dicom_results_name_the_study_and_lie_where_the_maps_do(head, tmp_path, real_figures):
     """Tmax > 6 s of the DICOM-SEG is that of the map, by position; nothing else is sent on."""
     hd = pytest.importorskip("highdicom")
     write_ctp(

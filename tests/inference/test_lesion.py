@@ -1,8 +1,9 @@
 """The logits of each fold, while nnU-Net averages them in place."""
 
+import pytest
 import torch
 
-from nnunetv2_strokesynth.inference.lesion import _kept_logits
+from nnunetv2_strokesynth.inference.lesion import _kept_logits, _named
 
 
 class Averaging:
@@ -35,3 +36,19 @@ def test_a_single_network_is_not_kept():
     with _kept_logits(predictor) as kept:
         predictor.predict(torch.ones(2))
     assert kept == []
+
+
+@pytest.mark.parametrize("n_folds", [1, 2, 3])
+@pytest.mark.parametrize("named", [True, False])
+def test_logits_are_named_by_fold_if_there_are_several(n_folds, named):
+    """However many folds a user names by ``-f``, one included."""
+    folds = [str(fold) for fold in range(n_folds)] if named else []
+    predictor = Averaging(n_folds)
+    with _kept_logits(predictor) as kept:
+        predictor.predict(torch.ones(2))
+    assert list(_named(kept, folds)) == (folds if n_folds > 1 else [])
+
+
+def test_another_number_of_folds_than_of_networks_is_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        _named([torch.ones(2)] * 2, ["0", "1", "2"])

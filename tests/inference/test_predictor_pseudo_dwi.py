@@ -58,7 +58,7 @@ def test_a_damaged_record_is_named(tmp_path, text):
 @pytest.mark.parametrize("learned", ["DWI", "nothing"])
 def test_a_patient_gets_no_pseudo_dwi_of_a_model_that_learned_none(monkeypatch, learned):
     image = np.zeros((1, 2, 2), np.float32)
-    monkeypatch.setattr(patient, "predict", lambda *_: (image > 0, image))
+    monkeypatch.setattr(patient, "predict_lesion", lambda *_, folds: (image > 0, image, {}))
     monkeypatch.setattr(patient, "attach_head", lambda _: None)
     monkeypatch.setattr(patient, "synthesize_channels", lambda *_: image[None] + 0.5)
     predictor = loaded(PseudoDwiRecord.now("brain", learned))
