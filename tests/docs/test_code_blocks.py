@@ -1,8 +1,8 @@
 """Every command block of README and docs is run, in the order of its page, or says why not.
 
 The pages' own variables hold. What differs from a reader's shell: ``/data`` is a folder with tiny
-simulated scans, trainings last one epoch of one batch, nnU-Net's commands use the CPU, and
-`strokesynth outline` outlines for fold 0 alone.
+simulated scans, trainings last one epoch of one batch, nnU-Net's commands use the CPU and predict
+without mirrored copies, and `strokesynth outline` outlines for fold 0 alone.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ strokesynth() {{
     esac
 }}
 nnUNetv2_train() {{ on_cpu nnUNetv2_train "$@"; }}
-nnUNetv2_predict() {{ on_cpu nnUNetv2_predict "$@"; }}
+nnUNetv2_predict() {{ on_cpu nnUNetv2_predict --disable_tta "$@"; }}
 for name in plan_and_preprocess preprocess move_plans_between_datasets ensemble; do
     eval "nnUNetv2_$name() {{ warm nnUNetv2_$name \\"\\$@\\"; }}"
 done
