@@ -190,7 +190,14 @@ def _script(session: tuple[str, ...], folder: Path, address: Path) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session[0])
+# Their trainers run in tests/trainers and tests/papers, their tables in tests/reproduction.
+LONG = {"docs/how-to/other-systems.md", "docs/how-to/reproduce.md"}
+
+
+@pytest.mark.parametrize(
+    "session",
+    [pytest.param(s, id=s[0], marks=[pytest.mark.long] if LONG & set(s) else []) for s in SESSIONS],
+)
 def test_the_commands_of_a_page_run(session, reader, warm, pipeline):
     environment = {**os.environ, **_SHORT, "CLIENT": warm_commands.CLIENT}
     if session == ("docs/start/one-scan.md",):  # uses a model that the reader has

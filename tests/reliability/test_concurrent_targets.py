@@ -7,7 +7,7 @@ import pytest
 from nnunetv2_strokesynth.dataloading.targets import targets_folder
 
 
-@pytest.mark.parametrize("what", ["targets", "cases"])
+@pytest.mark.parametrize("what", [pytest.param("targets", marks=pytest.mark.long), "cases"])
 def test_three_trainings_at_once(what, target_inputs, children, digests, leftovers, tmp_path):
     go = tmp_path / "go"
     together, alone = target_inputs.folder("together"), target_inputs.folder("alone")

@@ -138,6 +138,7 @@ def check_training(fold, leftovers):
     assert leftovers(fold) == []
 
 
+@pytest.mark.long
 def test_training(start_training, children, leftovers, tmp_path):
     """Killed in the middle of a checkpoint, then about when an epoch ends, then left alone."""
     fold, log = tmp_path / FOLD, tmp_path / "train.log"
