@@ -60,25 +60,9 @@ METHODS = {
                     "all channels, batch norm, a larger weight of the lesion in L_g",
                 ),
                 (
-                    "synthesis_lesion_share",
-                    "SynthesisLesionShare",
-                    "all channels, batch norm, half of L_g for the lesion",
-                ),
-                ("l2_lesion", "LesionInL2", "channels, BN, lesion x 4 in L_g alone"),
-                ("l2_lesion_8", "LesionInL2By8", "channels, BN, lesion x 8 in L_g alone"),
-                ("l2_lesion_adam", "LesionInL2Adam", "channels, BN, lesion x 4 in L_g, Adam"),
-                ("l2_lesion_head", "LesionInL2Head", "channels, BN, lesion x 4 in L_g, head"),
-                ("l2_lesion_vote", "LesionInL2Vote", "the same, the head has a vote"),
-                (
                     "l2_lesion_forgetful",
                     "LesionInL2Forgetful",
                     "channels, BN, lesion x 4 in L_g, half of the samples without pseudo-DWI",
-                ),
-                ("l2_lesion_all", "LesionInL2All", "channels, BN, lesion x 4 in L_g, Adam, head"),
-                (
-                    "l2_lesion_adam_forgetful",
-                    "LesionInL2AdamForgetful",
-                    "channels, BN, lesion x 4, Adam, half of the samples without pseudo-DWI",
                 ),
                 (
                     "synthesis_bn_factor",

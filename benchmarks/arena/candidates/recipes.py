@@ -3,8 +3,6 @@
 nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets.
 """
 
-from functools import partial
-
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
@@ -13,9 +11,6 @@ from benchmarks.arena.candidates.synthesis import (
     LesionAwareGenerator,
     LesionAwareLoss,
     SgdAndAdam,
-    VotingNet,
-    l2_of_lesion_and_rest,
-    l2_with_lesion_weight,
 )
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
@@ -97,10 +92,8 @@ class ArenaTrainer_SynthesisAllChannelsBatchNorm(ArenaTrainer_SynthesisAllChanne
     synthesis_norm = nn.BatchNorm2d
 
 
-class ArenaTrainer_SynthesisLesionHead(ArenaTrainer_SynthesisAllChannelsBatchNorm):
-    """The same; a head for the lesion reads the generator's last features, in training only."""
-
-    lesion_head_weight = 0.1
+class _ChangedNetwork(ArenaTrainer_Before):
+    """A network in which something is exchanged once it is built."""
 
     @classmethod
     def build_network_architecture(
@@ -111,7 +104,7 @@ class ArenaTrainer_SynthesisLesionHead(ArenaTrainer_SynthesisAllChannelsBatchNor
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """The networks, with the head."""
+        """The networks, changed."""
         network = super().build_network_architecture(
             plans_manager,
             configuration_manager,
@@ -119,8 +112,23 @@ class ArenaTrainer_SynthesisLesionHead(ArenaTrainer_SynthesisAllChannelsBatchNor
             num_output_channels,
             enable_deep_supervision,
         )
-        network.generator = LesionAwareGenerator(network.generator, num_output_channels)
+        cls._change(network, num_output_channels)
         return network
+
+    @classmethod
+    def _change(cls, network: nn.Module, num_output_channels: int) -> None:
+        """Hook: what is exchanged, in place."""
+        raise NotImplementedError
+
+
+class ArenaTrainer_SynthesisLesionHead(_ChangedNetwork, ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """The same; a head for the lesion reads the generator's last features, in training only."""
+
+    lesion_head_weight = 0.1
+
+    @classmethod
+    def _change(cls, network: nn.Module, num_output_channels: int) -> None:
+        network.generator = LesionAwareGenerator(network.generator, num_output_channels)
 
     def _build_loss(self) -> nn.Module:
         generator = self.unwrapped_network.generator
@@ -154,100 +162,14 @@ class ArenaTrainer_SynthesisLesionWeight(ArenaTrainer_SynthesisAllChannelsBatchN
     foreground_weight = 4.0
 
 
-class ArenaTrainer_SynthesisLesionShare(ArenaTrainer_SynthesisAllChannelsBatchNorm):
-    """All channels, batch norm; the lesion has half of the loss, however small it is."""
+class ArenaTrainer_LesionInL2Forgetful(_ChangedNetwork, ArenaTrainer_SynthesisAllChannelsBatchNorm):
+    """All channels, batch norm, w = 4 in L_g alone; half of the samples without pseudo-DWI."""
 
-    def _build_loss(self) -> nn.Module:
-        loss = super()._build_loss()
-        loss._pixel = l2_of_lesion_and_rest
-        return loss
-
-
-class _LesionWeight(ArenaTrainer_Before):
-    """A weight of the lesion in L_g alone; L_s keeps the paper's."""
-
-    lesion_weight = 4.0
-
-    def _joint_loss(self, segmentation):
-        loss = super()._joint_loss(segmentation)
-        loss._pixel = partial(l2_with_lesion_weight, lesion=self.lesion_weight)
-        return loss
-
-
-class ArenaTrainer_LesionInL2(_LesionWeight, ArenaTrainer_SynthesisAllChannelsBatchNorm):
-    """All channels, batch norm; lesion times 4 in L_g alone."""
-
-
-class ArenaTrainer_LesionInL2By8(ArenaTrainer_LesionInL2):
-    """All channels, batch norm; lesion times 8 in L_g alone."""
-
-    lesion_weight = 8.0
-
-
-class ArenaTrainer_LesionInL2Adam(_SynthesisByAdam, ArenaTrainer_LesionInL2):
-    """All channels, batch norm, AdamW; lesion times 4 in L_g alone."""
-
-
-class ArenaTrainer_LesionInL2Head(_LesionWeight, ArenaTrainer_SynthesisLesionHead):
-    """All channels, batch norm, a head for the lesion; lesion times 4 in L_g alone."""
-
-
-class ArenaTrainer_LesionInL2Vote(ArenaTrainer_LesionInL2Head):
-    """The same; the head has a vote in prediction."""
-
-    lesion_head_weight = 0.3
+    lesion_factor = 4.0 / StrokeSynthTrainer.foreground_weight
 
     @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """The networks, with both votes."""
-        network = super().build_network_architecture(
-            plans_manager,
-            configuration_manager,
-            num_input_channels,
-            num_output_channels,
-            enable_deep_supervision,
-        )
-        network.__class__ = VotingNet
-        return network
-
-
-class ArenaTrainer_LesionInL2Forgetful(ArenaTrainer_LesionInL2):
-    """All channels, batch norm, lesion times 4 in L_g; half of the samples without pseudo-DWI."""
-
-    @classmethod
-    def build_network_architecture(
-        cls,
-        plans_manager: PlansManager,
-        configuration_manager: ConfigurationManager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """The networks, with a segmenter that sometimes does without the image."""
-        network = super().build_network_architecture(
-            plans_manager,
-            configuration_manager,
-            num_input_channels,
-            num_output_channels,
-            enable_deep_supervision,
-        )
+    def _change(cls, network: nn.Module, num_output_channels: int) -> None:
         network.__class__ = ForgetfulNet
-        return network
-
-
-class ArenaTrainer_LesionInL2All(_SynthesisByAdam, ArenaTrainer_LesionInL2Head):
-    """All channels, batch norm, AdamW, a head for the lesion; lesion times 4 in L_g alone."""
-
-
-class ArenaTrainer_LesionInL2AdamForgetful(_SynthesisByAdam, ArenaTrainer_LesionInL2Forgetful):
-    """All channels, batch norm, AdamW, lesion times 4; half of the samples without pseudo-DWI."""
 
 
 class ArenaTrainer_SoftLabels(SoftLabels, StrokeSynthTrainer):

@@ -13,14 +13,9 @@ from torch import nn
 from torch.optim import SGD, AdamW
 
 from nnunetv2_strokesynth.losses.joint import JointLoss
-from nnunetv2_strokesynth.losses.precision import wide
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
-from nnunetv2_strokesynth.losses.synthesis import weighted_l2_per_sample
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
 from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
-
-_ROOT_EPS = 1e-8
-_OUTSIDE = 1.0  # the largest weight outside the lesion (Eq. 9); inside it is larger
 
 
 class LesionAwareGenerator(nn.Module):
@@ -48,20 +43,6 @@ class LesionAwareGenerator(nn.Module):
         features = self.generator.unet(x)
         self.lesion_logits = self.lesion(features)
         return self.generator.output(features)
-
-
-class VotingNet(StrokeSynthNet):
-    """A network whose generator is ``LesionAwareGenerator``: in prediction both have a vote.
-
-    In training each learns by its own L_s; the logits of a prediction are their mean.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor | None, ...]:
-        """As of ``StrokeSynthNet``."""
-        output = super().forward(x)
-        if self.return_heads or torch.is_grad_enabled():
-            return output
-        return (output + self.generator.lesion_logits) / 2
 
 
 class ForgetfulNet(StrokeSynthNet):
@@ -119,30 +100,6 @@ class LesionAwareLoss(nn.Module):
         head = self._head_loss([logits], target)
         self.terms["generator_L_s"] = head.detach()
         return loss + self.weight * head
-
-
-def l2_of_lesion_and_rest(
-    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """The L2 norm of the error per pixel, of lesion and other pixels apart: their sum, (B,).
-
-    However small the lesion is, it has half of the loss. Arguments as of
-    ``weighted_l2_per_sample``; the lesion is where the weight exceeds 1.
-    """
-    squared = (wide(pred) - wide(target)).square().flatten(1)
-    lesion = (weight > _OUTSIDE).flatten(1)
-    total = torch.zeros_like(squared[:, 0])
-    for mask in (lesion, ~lesion):
-        mean = torch.where(mask, squared, 0.0).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
-        total = total + mean.add(_ROOT_EPS).sqrt()
-    return total
-
-
-def l2_with_lesion_weight(
-    pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, *, lesion: float
-) -> torch.Tensor:
-    """``weighted_l2_per_sample`` with a weight of the lesion that L_s does not have, (B,)."""
-    return weighted_l2_per_sample(pred, target, torch.where(weight > _OUTSIDE, lesion, weight))
 
 
 class SgdAndAdam(SGD):
