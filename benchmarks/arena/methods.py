@@ -80,13 +80,10 @@ METHODS = {
         Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),
         Method("strokesynth", OURS, what="our default", synthesises=True),
         Method("no_dwi", f"{OURS}_NoDWI", what="our default without DWI: the segmenter alone"),
-        *(
-            Method(f"segmenter_{name}", f"ArenaTrainer_Segmenter{trainer}", what=f"no_dwi, {what}")
-            for name, trainer, what in (
-                ("dice_ce", "DiceCE", "nnU-Net's loss without deep supervision"),
-                ("no_se", "NoSE", "no squeeze-and-excitation"),
-                ("dice_ce_no_se", "DiceCENoSE", "both"),
-            )
+        Method(
+            "segmenter_dice_ce",
+            "ArenaTrainer_SegmenterDiceCE",
+            what="no_dwi, nnU-Net's loss without deep supervision",
         ),
         Method(
             "stock_frames_as_one",

@@ -4,7 +4,6 @@ nnU-Net finds these trainers through ``nnUNet_extTrainer``, which the arena sets
 """
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from nnunetv2_strokesynth.losses.segmentation import SegmentationBatch, SegmentationLoss
@@ -25,29 +24,8 @@ def _soft_dice(batch: SegmentationBatch) -> torch.Tensor:
     return 1 - ((2 * overlap + _SMOOTH) / (total + _SMOOTH))[1:].mean()
 
 
-class _DiceAndCrossEntropy(StrokeSynthTrainer_NoDWI):
-    def _segmentation_loss(self) -> SegmentationLoss:
-        return SegmentationLoss({"L_ce": _cross_entropy, "L_dice": _soft_dice})
-
-
-class _NoSqueezeExcite(StrokeSynthTrainer_NoDWI):
-    @classmethod
-    def build_network_architecture(cls, *args, **kwargs) -> nn.Module:
-        """The network without its squeeze-and-excitation blocks."""
-        network = super().build_network_architecture(*args, **kwargs)
-        stages = network.segmenter.encoder.stages
-        for index, stage in enumerate(stages):
-            stages[index] = stage[0]
-        return network
-
-
-class ArenaTrainer_SegmenterDiceCE(_DiceAndCrossEntropy):
+class ArenaTrainer_SegmenterDiceCE(StrokeSynthTrainer_NoDWI):
     """nnU-Net's loss, without deep supervision."""
 
-
-class ArenaTrainer_SegmenterNoSE(_NoSqueezeExcite):
-    """Without squeeze-and-excitation."""
-
-
-class ArenaTrainer_SegmenterDiceCENoSE(_NoSqueezeExcite, _DiceAndCrossEntropy):
-    """nnU-Net's loss without deep supervision, and no squeeze-and-excitation."""
+    def _segmentation_loss(self) -> SegmentationLoss:
+        return SegmentationLoss({"L_ce": _cross_entropy, "L_dice": _soft_dice})
