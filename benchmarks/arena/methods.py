@@ -36,7 +36,6 @@ METHODS = {
                 ("synthesis_bn", "SynthesisBatchNorm", "batch norm in the synthesis"),
                 ("limited_rotation", "LimitedRotation", "limited rotation"),
                 ("fixed_intensities", "FixedIntensities", "fixed intensities"),
-                ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
                 ("synthesis_channels", "SynthesisAllChannels", "all channels to the generator"),
                 (
                     "synthesis_channels_bn",
@@ -74,7 +73,10 @@ METHODS = {
                     "SynthesisChannelsLesionFactor",
                     "the same, all channels to the generator",
                 ),
+                ("no_context", "NoContext", "without the contextual term"),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
+                ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
+                ("image_by_dwi_alone", "ImageByDWIAlone", "L_s kept out of the synthesis"),
             )
         ),
         Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),

@@ -67,19 +67,6 @@ class ArenaTrainer_FixedIntensities(FixedIntensities, PlannedSynthesisTrainer):
     """HU and seconds normalised alike in all scans."""
 
 
-class ArenaTrainer_WarmUp(ArenaTrainer_Before):
-    """The synthesis alone for a third of the epochs, then a tenth of the gradient of L_s."""
-
-    synthesis_warmup = 1 / 3
-    segmentation_gradient = 0.1
-
-
-class ArenaTrainer_SpreadContext(ArenaTrainer_Before):
-    """A context encoder whose vectors are kept apart."""
-
-    context_encoder = "spread"
-
-
 class ArenaTrainer_SynthesisAllChannels(ArenaTrainer_Before):
     """The generator sees all channels, the CT and the frames included, beside F_h."""
 
@@ -190,3 +177,28 @@ class ArenaTrainer_SynthesisChannelsLesionFactor(ArenaTrainer_SynthesisAllChanne
     """The same, all channels to the generator."""
 
     lesion_factor = 4.0
+
+
+class ArenaTrainer_NoContext(ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default without the contextual term."""
+
+    gamma = 0.0
+
+
+class ArenaTrainer_SpreadContext(ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; a context encoder whose vectors are kept apart."""
+
+    context_encoder = "spread"
+
+
+class ArenaTrainer_WarmUp(ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; no gradient of L_s in a third of the epochs, then a tenth of it."""
+
+    synthesis_warmup = 1 / 3
+    segmentation_gradient = 0.1
+
+
+class ArenaTrainer_ImageByDWIAlone(ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; no gradient of L_s reaches extractor and generator."""
+
+    segmentation_gradient = 0.0
