@@ -99,6 +99,17 @@ class FoldRun(NamedTuple):
         run_command(words, self.variables, log_file=log_file, shown=shown or {})
 
     @property
+    def first_weights(self) -> Path | None:
+        """The checkpoint that training starts from; None for random weights."""
+        if not self.method.pretrained:
+            return None
+        if not self.settings.pretrained_in:
+            raise ValueError(f"{self.method.name}: --pretrained-in must name an arena")
+        method = self.method._replace(name=self.method.pretrained)
+        other = self._replace(root=Path(self.settings.pretrained_in).resolve(), method=method)
+        return other.model / "checkpoint_final.pth"
+
+    @property
     def recipe(self) -> dict[str, str]:
         """Variables that set the length and the width of a training."""
         return {
@@ -124,6 +135,8 @@ def _train(run: FoldRun) -> None:
     command = ["nnUNetv2_train", str(DATASET_ID), "2d", str(run.fold), *run.options, "--npz"]
     if any(run.model.glob("checkpoint_*.pth")):
         command.append("--c")  # go on with a training that was interrupted
+    elif run.first_weights is not None:
+        command += ["-pretrained_weights", str(run.first_weights)]
     run.call(*command, log="train", shown=run.recipe)
 
 

@@ -6,6 +6,12 @@ METHODS = {
     method.name: method
     for method in (
         Method("stock", f"{OURS}_Stock", what="nnU-Net's own trainer on the 12 channels"),
+        Method(
+            "stock_pretrained",
+            f"{OURS}_Stock",
+            what="the same, starting from the other arena's stock",
+            pretrained="stock",
+        ),
         Method("stock_long", f"{OURS}_Stock", length=2.0, what="the same with twice the epochs"),
         Method("resenc_m", f"{OURS}_Stock", RESENC_PLANS, what="nnU-Net's ResEnc-M plans"),
         Method(

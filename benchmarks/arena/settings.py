@@ -27,6 +27,8 @@ class Settings(NamedTuple):
         batch_size: slices in a batch, the same in all plans.
         epochs: of a training.
         iterations: batches in an epoch.
+        pretrained_in: another arena, whose models the methods that name a first training start
+            from, fold by fold.
     """
 
     cases: int = 94
@@ -40,6 +42,7 @@ class Settings(NamedTuple):
     batch_size: int = 14
     epochs: int = 10
     iterations: int = 100
+    pretrained_in: str = ""
 
     @property
     def scanners(self) -> str:
@@ -72,6 +75,7 @@ class Method(NamedTuple):
         length: factor on the epochs and on the learning rate's schedule.
         what: a few words for ``--help``.
         synthesises: whether it makes a pseudo-DWI, which is then compared with the DWI.
+        pretrained: the method of the other arena whose weights it starts from.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Method(NamedTuple):
     length: float = 1.0
     what: str = ""
     synthesises: bool = False
+    pretrained: str = ""
 
 
 def method_folder(root: Path, method: Method) -> Path:
