@@ -82,7 +82,7 @@ METHODS = {
                 ("no_context", "NoContext", "without the contextual term"),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
                 ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
-                ("image_by_dwi_alone", "ImageByDWIAlone", "L_s kept out of the synthesis"),
+                ("end_to_end", "EndToEnd", "the gradient of L_s reaches the synthesis"),
             )
         ),
         Method("tuned", f"{OURS}_Tuned", what="earlier versions' recipe", synthesises=True),

@@ -198,7 +198,7 @@ class ArenaTrainer_WarmUp(ArenaTrainer_SynthesisChannelsLesionFactor):
     segmentation_gradient = 0.1
 
 
-class ArenaTrainer_ImageByDWIAlone(ArenaTrainer_SynthesisChannelsLesionFactor):
-    """The default; no gradient of L_s reaches extractor and generator."""
+class ArenaTrainer_EndToEnd(ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; the whole gradient of L_s reaches extractor and generator, as in the paper."""
 
-    segmentation_gradient = 0.0
+    segmentation_gradient = 1.0
