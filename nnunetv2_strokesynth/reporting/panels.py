@@ -26,6 +26,8 @@ from nnunetv2_strokesynth.reporting.slice_image import (
     robust_window,
 )
 
+_BAR_HEIGHT = 0.06  # of a colour bar, in heights of a panel
+
 
 class Panel(NamedTuple):
     """One column: title, slice ``(Y, X)`` or None (left blank), window, colour map, unit."""
@@ -94,7 +96,9 @@ def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6
     n_columns = len(rows[0].panels)
     size = (panel_inches * n_columns, panel_inches * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    heights = [1.0] * len(rows) + [_BAR_HEIGHT]
+    grid = figure.subplots(len(heights), n_columns, height_ratios=heights)
+    *grid, bars = np.reshape(grid, (len(heights), n_columns))
     for row_axes, row in zip(grid, rows, strict=True):
         row_axes[0].set_ylabel(row.label, fontsize=8)
         drawn = [_draw(axes, panel, row) for axes, panel in zip(row_axes, row.panels, strict=True)]
@@ -102,11 +106,11 @@ def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6
         axes.set_title(panel.title, fontsize=9)
         windows = {row.panels[index].window for row in rows}
         if len(windows) == 1 and None not in windows and drawn[index] is not None:
-            bar = figure.colorbar(
-                drawn[index], ax=grid[:, index], location="bottom", pad=0.01, aspect=14
-            )
+            bar = figure.colorbar(drawn[index], cax=bars[index], orientation="horizontal")
             bar.ax.tick_params(labelsize=7)
             bar.set_label(panel.unit, fontsize=7)
+        else:
+            bars[index].set_axis_off()
     handles = [
         Line2D([], [], color=GT_COLOUR, lw=2, label="ground truth"),
         Line2D([], [], color=PREDICTION_COLOUR, lw=2, ls="--", label="prediction"),
