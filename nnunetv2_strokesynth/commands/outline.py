@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", dest="new", metavar="ID", type=int, required=True, help="id of the data set to write")
     add("--name", help="its name (default: that of the source and _outlined)")
     add("--reader-id", metavar="ID", type=int, help="id of the readers' data set (default: -o + 1)")
-    add("-c", dest="configuration", default="2d", help="of the readers (default: %(default)s)")
+    add("-c", dest="configuration", default="2d", choices=("2d", "3d_fullres", "3d_lowres"),
+        help="of the readers (default: %(default)s)")  # fmt: skip
     add(
         "-tr",
         dest="trainer",

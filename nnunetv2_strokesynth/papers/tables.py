@@ -29,6 +29,13 @@ REAL_DWI_TRAINERS = frozenset(
 )
 
 
+def _configuration_of(trainer: str) -> str:
+    """That of the rows which this trainer has in the tables; nnU-Net's ``2d`` for any other."""
+    rows = (row for table in TABLES.values() for row in table.rows)
+    found = {row.configuration for row in rows if trainer in (row.trainer, *row.members)}
+    return found.pop() if len(found) == 1 else "2d"
+
+
 def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
     """The table with rows that the paper does not have at its end, one per trainer.
 
@@ -41,7 +48,13 @@ def with_further_rows(table: PaperTable, trainers: list[str]) -> PaperTable:
         if trainer in table.names:
             raise ValueError(f"--also {trainer}: it is a row of {table.name} already")
     further = (
-        TableRow(trainer, trainer, further=True, real_dwi=trainer in REAL_DWI_TRAINERS)
+        TableRow(
+            trainer,
+            trainer,
+            further=True,
+            real_dwi=trainer in REAL_DWI_TRAINERS,
+            configuration=_configuration_of(trainer),
+        )
         for trainer in dict.fromkeys(trainers)
     )
     return replace(table, rows=(*table.rows, *further))

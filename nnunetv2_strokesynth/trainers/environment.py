@@ -24,6 +24,13 @@ OVERRIDES = {
 }
 
 
+def check_overrides() -> None:
+    """Raises ``ValueError`` if a variable that is set is not a whole number of at least 1."""
+    for variable in (*OVERRIDES, BASE_FEATURES):
+        if variable in os.environ:
+            positive_integer(variable)
+
+
 def apply_overrides(trainer: nnUNetTrainer) -> None:
     """Sets the attributes whose variable is set.
 

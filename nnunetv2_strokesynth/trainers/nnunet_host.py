@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from nnunetv2.paths import nnUNet_raw
 from nnunetv2.training.dataloading.nnunet_dataset import (
     infer_dataset_class,
     nnUNetBaseDataset,
 )
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import distributed as dist
 from torch import nn
 from torch._dynamo import OptimizedModule
@@ -26,6 +28,7 @@ from nnunetv2_strokesynth.dataloading.withdrawal import (
     find_withdrawn,
     leaving_out,
 )
+from nnunetv2_strokesynth.trainers.environment import check_overrides
 from nnunetv2_strokesynth.trainers.trained_cases import record_cases
 
 Result = TypeVar("Result")
@@ -33,6 +36,8 @@ Result = TypeVar("Result")
 
 class NNUNetHost(nnUNetTrainer):
     """nnU-Net's trainer with three helpers, and without the cases that were withdrawn.
+
+    What it cannot train on is refused before nnU-Net makes the fold's folder and its log.
 
     A case is withdrawn when it is gone from ``nnUNet_raw``: see ``dataloading.withdrawal``. Without
     such cases, the trainer behaves as nnU-Net's.
@@ -44,6 +49,47 @@ class NNUNetHost(nnUNetTrainer):
     network: nn.Module
     dataset_class: type[nnUNetBaseDataset] | None
     _said_of_withdrawn: frozenset[str] = frozenset()
+
+    def __new__(
+        cls,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  (the same as in __init__)
+    ):
+        """Checks everything before any ``__init__`` makes a folder."""
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"{cls.__name__}: PyTorch finds no CUDA device here; add `-device cpu` (or `mps`) "
+                "to the command, or see `strokesynth info`"
+            )
+        check_overrides()
+        cls.check_suitable(plans, configuration, dataset_json)
+        return super().__new__(cls)
+
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """Hook: raises ``ValueError`` if the trainer cannot train on such a data set.
+
+        Args:
+            plans: nnU-Net's.
+            configuration: the name of one of its configurations.
+            dataset_json: nnU-Net's ``dataset.json``.
+        """
+        del dataset_json
+        planned = plans["configurations"]
+        if configuration not in planned:
+            raise ValueError(
+                f"the plans {plans['plans_name']} of {plans['dataset_name']} have no configuration "
+                f"'{configuration}', but {', '.join(planned)}: give one of these, or plan it with "
+                "`nnUNetv2_plan_and_preprocess`"
+            )
+        cls._check_configuration(PlansManager(plans).get_configuration(configuration))
+
+    @classmethod
+    def _check_configuration(cls, configuration: ConfigurationManager) -> None:
+        """Hook: raises ``ValueError`` if the networks do not fit a configuration of the plans."""
 
     @property
     def unwrapped_network(self) -> nn.Module:

@@ -46,11 +46,18 @@ class OwnNormalization(NNUNetHost):
         """Hook: the plans with another normalisation; the same object if nothing changes."""
         raise NotImplementedError
 
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The channels must be those that the normalisation is made for."""
+        super().check_suitable(plans, configuration, dataset_json)
+        check_channels(dataset_json["channel_names"], cls.preset, cls.__name__)
+
     def initialize(self) -> None:
         """Prepares the cases if they are missing, then initialises as nnU-Net does."""
         if not self.was_initialized:
             # First: the plans of a data set with other channels name nnU-Net's own cases.
-            check_channels(self.dataset_json["channel_names"], self.preset, type(self).__name__)
+            plans = self.plans_manager.plans
+            self.check_suitable(plans, self.configuration_name, self.dataset_json)
             if self._has_own_cases:
                 self._prepare_cases()
         super().initialize()

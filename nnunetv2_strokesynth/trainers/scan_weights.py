@@ -38,8 +38,14 @@ class ScanWeights(StrokeTrainer):
     DWI is as good with a doubtful outline as with a sound one. Without the entry, nothing changes.
     """
 
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """Weights must be numbers above 0."""
+        super().check_suitable(plans, configuration, dataset_json)
+        checked_weights(dataset_json.get(WEIGHTS_KEY, {}))
+
     def initialize(self) -> None:
-        """Checks the weights, then initialises."""
+        """Reads the weights, then initialises."""
         self._scan_weights = checked_weights(self.dataset_json.get(WEIGHTS_KEY, {}))
         super().initialize()
         if self._scan_weights:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.dataloading.soft_labels import (
@@ -23,18 +25,19 @@ class SoftLabels(StrokeTrainer):
     there, are learned as they are. The weight map is that of the label.
     """
 
-    def initialize(self) -> None:
-        """Initialises, with soft labels in L_s.
-
-        Raises:
-            ValueError: the labels have more classes than background and lesion.
-        """
-        n_classes = self.label_manager.num_segmentation_heads
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The labels must be background and lesion."""
+        super().check_suitable(plans, configuration, dataset_json)
+        n_classes = PlansManager(plans).get_label_manager(dataset_json).num_segmentation_heads
         if n_classes != 2:
             raise ValueError(
-                f"{type(self).__name__} learns the probability of a lesion, and dataset.json has "
+                f"{cls.__name__} learns the probability of a lesion, and dataset.json has "
                 f"labels for {n_classes} classes, expected background and lesion"
             )
+
+    def initialize(self) -> None:
+        """Initialises, with soft labels in L_s."""
         super().initialize()
         self.segmentation_loss.soft_labels = True
 

@@ -68,10 +68,31 @@ class StrokeTrainer(NNUNetHost):
             self.initial_lr = self.learning_rate
 
     @classmethod
-    def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The configuration's dimensions, the channels and the labels must be the trainer's."""
+        super().check_suitable(plans, configuration, dataset_json)
+        cls._check_channels(dataset_json["channel_names"])
+        ignore_label = dataset_json["labels"].get("ignore")
+        if ignore_label is not None and not cls.knows_ignore_label:
+            raise ValueError(
+                f"dataset.json names {ignore_label} as the label 'ignore', which "
+                f"{cls.__name__} does not know. StrokeSynthTrainer and its relatives do; or "
+                "train on a data set without it"
+            )
+
+    @classmethod
+    def _check_configuration(cls, configuration: ConfigurationManager) -> None:
         if len(configuration.patch_size) != cls.n_dimensions:
             wanted = {2: "slices: use the configuration 2d", 3: "volumes: use 3d_fullres"}
             raise ValueError(f"{cls.__name__} works on {wanted[cls.n_dimensions]}")
+
+    @classmethod
+    def _check_channels(cls, channel_names: dict[str, str]) -> None:
+        check_channels(channel_names, cls.preset, cls.__name__)
+
+    @classmethod
+    def _check_inputs(cls, configuration: ConfigurationManager, num_input_channels: int) -> None:
+        cls._check_configuration(configuration)
         n_expected = len(PRESETS[cls.preset].names)
         if num_input_channels not in (n_expected, n_expected + 1):  # a CTA may follow
             raise ValueError(
@@ -79,20 +100,11 @@ class StrokeTrainer(NNUNetHost):
                 f"the data set has {num_input_channels}"
             )
 
-    def _check_channels(self) -> None:
-        check_channels(self.dataset_json["channel_names"], self.preset, type(self).__name__)
-
     def initialize(self) -> None:
-        """Checks the channels against the preset, then initialises as nnU-Net does."""
-        self._check_channels()
-        ignore_label = self.label_manager.ignore_label
-        if ignore_label is not None and not self.knows_ignore_label:
-            raise ValueError(
-                f"dataset.json names {ignore_label} as the label 'ignore', which "
-                f"{type(self).__name__} does not know. StrokeSynthTrainer and its relatives do; or "
-                "train on a data set without it"
-            )
+        """Checks the data set, then initialises as nnU-Net does."""
+        self.check_suitable(self.plans_manager.plans, self.configuration_name, self.dataset_json)
         super().initialize()
+        ignore_label = self.label_manager.ignore_label
         if ignore_label is not None:
             self.segmentation_loss.ignore_label = ignore_label
 

@@ -13,6 +13,7 @@ from reproduction_world import write_checkpoint
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.nnunet_commands import trainers_folder
+from nnunetv2_strokesynth.papers.tables import TABLES, with_further_rows
 
 UNET = "StrokeSynthTrainer_SegUNet"
 SYNTH = "StrokeSynthTrainer_SynthL1"
@@ -330,6 +331,15 @@ def test_volumes_must_be_preprocessed_for_a_3d_row(world, capsys):
     words = ["reproduce", "abulnaga2018", "--rows", "Abulnaga2018Trainer_VNet", "--folds", "0"]
     assert main([*words, "-o", str(world.out), "-device", "cpu"]) == 2
     assert "nnUNetv2_plan_and_preprocess -d 18 -c 3d_fullres" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("trainer", "configuration"),
+    [("Abulnaga2018Trainer_VNet", "3d_fullres"), ("Song2018Trainer", "2d"), ("Unknown", "2d")],
+)
+def test_a_further_row_has_the_configuration_of_its_trainer(trainer, configuration):
+    (row,) = (r for r in with_further_rows(TABLES["table3"], [trainer]).rows if r.further)
+    assert row.trainer == trainer and row.configuration == configuration
 
 
 def test_width_of_each_table(dry_run, world):

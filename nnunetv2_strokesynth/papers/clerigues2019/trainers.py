@@ -72,13 +72,18 @@ class Clerigues2019Trainer(StagedTrainer):
     patience = 10
 
     @classmethod
-    def _own_plans(cls, plans: dict, configuration: str) -> dict:
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The configuration must be the trainer's own, which it adds to the plans."""
         if configuration != cls.configuration:
             raise ValueError(
                 f"{cls.__name__} works on patches of {cls.patch_side} x {cls.patch_side} pixels: "
                 f"name the configuration {cls.configuration} in place of {configuration}. It "
                 "needs no planning or preprocessing beyond that of 2d"
             )
+        super().check_suitable(cls._with_patches(plans), configuration, dataset_json)
+
+    @classmethod
+    def _own_plans(cls, plans: dict, configuration: str) -> dict:
         return super()._own_plans(cls._with_patches(plans), configuration)
 
     @classmethod

@@ -71,11 +71,7 @@ class Gomez2023Trainer(PaperTrainer):
                 data set has other labels than background and lesion.
         """
         cls._check_inputs(configuration_manager, num_input_channels)
-        if num_output_channels != 2:
-            raise ValueError(
-                f"{cls.__name__} tells lesion from background, the data set has "
-                f"{num_output_channels} classes. Reduce its labels to background and one lesion."
-            )
+        cls._check_classes(num_output_channels)
         indices = None if cls.inputs is None else PRESETS[cls.preset].index(*cls.inputs)
         segmenter = CrossAttentionUNet(
             num_input_channels if indices is None else len(indices),
@@ -90,6 +86,21 @@ class Gomez2023Trainer(PaperTrainer):
             input_indices=indices,
             return_heads=enable_deep_supervision,
         )
+
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The labels must be background and lesion."""
+        super().check_suitable(plans, configuration, dataset_json)
+        labels = PlansManager(plans).get_label_manager(dataset_json)
+        cls._check_classes(labels.num_segmentation_heads)
+
+    @classmethod
+    def _check_classes(cls, n_classes: int) -> None:
+        if n_classes != 2:
+            raise ValueError(
+                f"{cls.__name__} tells lesion from background, the data set has "
+                f"{n_classes} classes. Reduce its labels to background and one lesion."
+            )
 
     def _build_loss(self) -> nn.Module:
         head_weights = HEAD_WEIGHTS if self.deep_supervision else (1.0,)
@@ -197,11 +208,12 @@ class Gomez2023Trainer_MRI(Gomez2023Trainer):
             num_input_channels = len(PRESETS[cls.preset].names)
         super()._check_inputs(configuration, num_input_channels)
 
-    def _check_channels(self) -> None:
-        if self.inputs is not None:
-            super()._check_channels()
+    @classmethod
+    def _check_channels(cls, channel_names: dict[str, str]) -> None:
+        if cls.inputs is not None:
+            super()._check_channels(channel_names)
             return
-        check_subset(self.dataset_json["channel_names"], self.preset, type(self).__name__)
+        check_subset(channel_names, cls.preset, cls.__name__)
 
 
 class Gomez2023Trainer_MRIUNet(Gomez2023Trainer_MRI):

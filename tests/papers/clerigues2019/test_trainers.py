@@ -47,7 +47,7 @@ def test_configuration_is_2d_in_patches():
 
 def test_other_configurations_are_refused_with_the_right_name():
     with pytest.raises(ValueError, match="name the configuration 2d_patch64 in place of 2d"):
-        own_plans(Clerigues2019Trainer, "2d")
+        Clerigues2019Trainer.check_suitable({}, "2d", {})
 
 
 @pytest.fixture
