@@ -2,7 +2,7 @@
 
 ``strokesynth outline`` writes the readers' mean probability beside each label that it makes, into
 ``probabilitiesTr/``. It goes through the steps that the case went through, as a DWI target does
-(``dataloading.targets``), but is resampled linearly, as nnU-Net resamples probabilities.
+(``dataloading.beside_cases``), but is resampled linearly, as nnU-Net resamples probabilities.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from nnunetv2_strokesynth.dataloading.preprocessed_folders import SOFT_LABELS_SUFFIX
-from nnunetv2_strokesynth.dataloading.targets import (
-    LEFTOVER_AGE_S,
+from nnunetv2_strokesynth.dataloading.beside_cases import (
+    BesideCases,
+    Source,
+    made_earlier,
     on_case_voxels,
-    source_fingerprint,
-    store_volume,
 )
-from nnunetv2_strokesynth.io.atomic import holds_json, remove_leftovers, write_json
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import SOFT_LABELS_SUFFIX
 
 PROBABILITIES_RAW_FOLDER = "probabilitiesTr"
 
@@ -94,28 +92,13 @@ def prepare_soft_labels(
         OSError: a file cannot be written.
     """
     folder = soft_labels_folder(preprocessed_folder)
-    remove_leftovers(folder, LEFTOVER_AGE_S)
     if raw_folder is None:
-        return [case_id for case_id in case_ids if (folder / f"{case_id}.b2nd").is_file()]
-    available = []
-    for case_id in case_ids:
-        source = raw_folder / f"{case_id}{file_ending}"
-        if not source.is_file():
-            continue
-        available.append(case_id)
-        stored, record = folder / f"{case_id}.b2nd", folder / f"{case_id}.json"
-        properties = load_pickle(str(preprocessed_folder / f"{case_id}.pkl"))
-        fingerprint = source_fingerprint(source, properties, configuration_manager.spacing)
-        if stored.is_file() and holds_json(record, fingerprint):
-            continue
-        reader = plans_manager.image_reader_writer_class()
-        probability = reader.read_images([str(source)])[0][0]
-        try:
-            volume = preprocess_soft_label(
-                probability, properties, plans_manager, configuration_manager
-            )
-        except ValueError as error:
-            raise ValueError(f"{case_id}: {source}: {error}") from error
-        store_volume(volume, stored, configuration_manager.patch_size)
-        write_json(record, fingerprint)
-    return available
+        return made_earlier(folder, case_ids)
+
+    def preprocess(source: Source) -> np.ndarray:
+        shared = (source.properties, plans_manager, configuration_manager)
+        return preprocess_soft_label(source.volume, *shared)
+
+    kind = BesideCases(raw_folder, preprocessed_folder, folder, plans_manager,
+                       configuration_manager, file_ending, "soft labels")  # fmt: skip
+    return kind.prepare(case_ids, preprocess)

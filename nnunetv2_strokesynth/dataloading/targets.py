@@ -1,46 +1,34 @@
 """DWI targets in nnU-Net's preprocessed space.
 
-nnU-Net preprocesses images and labels. The DWI that the generator learns from lies beside them in
-``targetsTr/`` and must end up on exactly the same voxels. So it goes through the steps that the
-case went through, which are read from the case's ``.pkl`` and the plans: transpose, crop, resample.
-The results lie in a sibling folder (``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``),
-because nnU-Net takes every ``.b2nd`` file in a preprocessed folder for a case. Each scale of
-``dwi_scaling`` has a folder of its own.
+The DWI that the generator learns from lies beside the images in ``targetsTr/`` and must end up on
+exactly the same voxels (``dataloading.beside_cases``). The results lie in a sibling folder
+(``nnUNetPlans_2d_targets/`` beside ``nnUNetPlans_2d/``). Each scale of ``dwi_scaling`` has a folder
+of its own.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import blosc2
 import numpy as np
-import torch
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
-from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
-from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from nnunetv2_strokesynth.dataloading.beside_cases import (
+    BesideCases,
+    Source,
+    made_earlier,
+    on_case_voxels,
+)
 from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN, PAPER, SCALE_VERSION, scale_dwi
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     BRAIN_TARGETS_SUFFIX,
     TARGETS_SUFFIX,
 )
-from nnunetv2_strokesynth.io.atomic import (
-    atomic_file,
-    holds_json,
-    remove_leftovers,
-    write_json,
-)
-from nnunetv2_strokesynth.io.progress import progress
 
 TARGETS_RAW_FOLDER = "targetsTr"
-# A target takes seconds. A younger file may be one that another training is writing.
-LEFTOVER_AGE_S = 3600.0
 _SUFFIXES = {PAPER: TARGETS_SUFFIX, BRAIN: BRAIN_TARGETS_SUFFIX}
 
 
@@ -48,17 +36,6 @@ def targets_folder(preprocessed_folder: str | Path, scale: str = PAPER) -> Path:
     """The folder of the targets of one preprocessed configuration on one scale."""
     folder = Path(preprocessed_folder)
     return folder.with_name(f"{folder.name}{_SUFFIXES[scale]}")
-
-
-def spacings_mm(
-    properties: dict, plans_manager: PlansManager, configuration_manager: ConfigurationManager
-) -> tuple[list[float], list[float]]:
-    """Voxel spacing of a case before and after nnU-Net's resampling, in its transposed axes."""
-    before = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
-    after = list(configuration_manager.spacing)
-    if len(after) == 2:  # a 2-D configuration keeps the distance between slices
-        after = [before[0], *after]
-    return before, after
 
 
 def preprocess_target(
@@ -84,8 +61,14 @@ def preprocess_target(
         the volume's own range.
 
     Raises:
-        ValueError: the DWI's shape is not that of the case before cropping.
+        ValueError: the DWI's shape is not that of the case before cropping, or it holds values that
+            are no numbers.
     """
+    if not np.isfinite(dwi).all():
+        raise ValueError(
+            "it holds NaN or infinite values; repair it or remove it to train that case without a "
+            "DWI"
+        )
     expected = tuple(properties["shape_before_cropping"])
     found = tuple(dwi.shape[axis] for axis in plans_manager.transpose_forward)
     if found != expected:
@@ -101,96 +84,6 @@ def preprocess_target(
     return np.clip(volume, scaled.min(), scaled.max())
 
 
-def on_case_voxels(
-    volume: np.ndarray,
-    properties: dict,
-    plans_manager: PlansManager,
-    configuration_manager: ConfigurationManager,
-    *,
-    resample: Callable[..., np.ndarray | torch.Tensor],
-) -> np.ndarray:
-    """A raw volume on the voxels of its preprocessed case: transposed, cropped, resampled.
-
-    Args:
-        volume: ``(Z, Y, X)``, float, of the case's shape before cropping.
-        properties: the case's ``.pkl``.
-        resample: one of the functions of nnU-Net's configuration.
-
-    Returns:
-        float32 ``(1, Z', Y', X')``.
-    """
-    crop = (slice(low, high) for low, high in properties["bbox_used_for_cropping"])
-    inside = (slice(None), *crop)
-    cropped = volume.transpose(plans_manager.transpose_forward)[None][inside]
-    old_spacing, new_spacing = spacings_mm(properties, plans_manager, configuration_manager)
-    shape = compute_new_shape(cropped.shape[1:], old_spacing, new_spacing)
-    return np.asarray(resample(cropped, shape, old_spacing, new_spacing), dtype=np.float32)
-
-
-def source_fingerprint(source: Path, properties: dict, spacing: Sequence[float]) -> dict:
-    """What a volume beside a case depends on. If it differs from the record, it is made again."""
-    stat = source.stat()
-    return {
-        "source_bytes": stat.st_size,
-        "source_mtime_ns": stat.st_mtime_ns,
-        "shape_before_cropping": [int(size) for size in properties["shape_before_cropping"]],
-        "bbox": [[int(edge) for edge in edges] for edges in properties["bbox_used_for_cropping"]],
-        "target_spacing_mm": [float(value) for value in spacing],
-    }
-
-
-def _fingerprint(
-    source: Path,
-    properties: dict,
-    spacing: Sequence[float],
-    *,
-    scale: str,
-    maps: Sequence[str],
-) -> dict:
-    return {
-        **_scale_record(scale),
-        "maps": [[Path(path).stat().st_size, Path(path).stat().st_mtime_ns] for path in maps],
-        **source_fingerprint(source, properties, spacing),
-    }
-
-
-def _scale_record(scale: str) -> dict:
-    return {"scale": scale, "scale_version": SCALE_VERSION}
-
-
-def _has_scale(record: Path, scale: str) -> bool:
-    """Whether a record says that its target is on this scale, in this version of it."""
-    try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-        return _scale_record(scale).items() <= content.items()
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _brain_of_maps(reader: BaseReaderWriter, maps: Sequence[str]) -> np.ndarray | None:
-    """Where any perfusion map is not 0, bool ``(Z, Y, X)``; None without maps."""
-    if not maps:
-        return None
-    images, _ = reader.read_images(list(maps))
-    return np.any(np.nan_to_num(images) != 0, axis=0)
-
-
-def store_volume(volume: np.ndarray, path: Path, patch_size: Sequence[int]) -> None:
-    """Write ``(1, Z, Y, X)`` as nnU-Net stores images. Raises ``OSError`` if it cannot."""
-    blocks, chunks = comp_blosc2_params(volume.shape, tuple(patch_size), volume.itemsize)
-    volume = np.ascontiguousarray(volume)
-    with atomic_file(path) as temporary:
-        try:
-            blosc2.asarray(volume, urlpath=str(temporary), chunks=chunks, blocks=blocks)
-            whole = np.array_equal(blosc2.open(str(temporary), mode="r")[:], volume)
-        except RuntimeError as error:  # blosc2 does not say why
-            raise OSError(
-                errno.ENOSPC, f"cannot be written; is the disk full? ({error})", str(path)
-            ) from error
-        if not whole:
-            raise OSError(errno.ENOSPC, "is not what was written; is the disk full?", str(path))
-
-
 def prepare_targets(
     raw_folder: Path | None,
     preprocessed_folder: Path,
@@ -203,9 +96,6 @@ def prepare_targets(
     maps: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Makes the preprocessed DWI of every case that has one, unless it is up to date.
-
-    Several trainings may do this at the same time: each file appears whole or not at all, and they
-    write the same bytes.
 
     Args:
         raw_folder: ``targetsTr/`` of the raw data set; a case without a file there has no target,
@@ -227,22 +117,27 @@ def prepare_targets(
         OSError: a target cannot be written, as on a full disk.
     """
     folder = targets_folder(preprocessed_folder, scale)
-    remove_leftovers(folder, LEFTOVER_AGE_S)
     if raw_folder is None:
-        return _made_earlier(folder, case_ids, scale)
-    maker = _TargetMaker(preprocessed_folder, folder, plans_manager, configuration_manager, scale)
-    available = []
-    for case_id in progress(case_ids, desc="DWI targets", unit="case"):
-        source = raw_folder / f"{case_id}{file_ending}"
-        if source.is_file():
-            maker.make(case_id, source, (maps or {}).get(case_id, ()) if scale == BRAIN else ())
-            available.append(case_id)
-    return available
+        return _of_this_scale(folder, made_earlier(folder, case_ids), scale)
+    brain_maps = (maps or {}) if scale == BRAIN else {}
+
+    def preprocess(source: Source) -> np.ndarray:
+        brain = _brain_of_maps(source.reader, brain_maps.get(source.case_id, ()))
+        shared = (source.volume, source.properties, plans_manager, configuration_manager)
+        return preprocess_target(*shared, scale=scale, brain=brain)
+
+    def made_from(case_id: str) -> dict[str, object]:
+        stats = [Path(path).stat() for path in brain_maps.get(case_id, ())]
+        shown = [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+        return {**_scale_record(scale), "maps": shown}
+
+    kind = BesideCases(raw_folder, preprocessed_folder, folder, plans_manager,
+                       configuration_manager, file_ending, "DWI targets")  # fmt: skip
+    return kind.prepare(case_ids, preprocess, made_from)
 
 
-def _made_earlier(folder: Path, case_ids: Sequence[str], scale: str) -> list[str]:
-    """The cases with a target, where the raw data set is not at hand to make it anew."""
-    available = [case_id for case_id in case_ids if (folder / f"{case_id}.b2nd").is_file()]
+def _of_this_scale(folder: Path, available: list[str], scale: str) -> list[str]:
+    """The targets made earlier. Raises ``ValueError`` if one is on another scale."""
     for case_id in available:
         if not _has_scale(folder / f"{case_id}.json", scale):
             raise ValueError(
@@ -253,40 +148,22 @@ def _made_earlier(folder: Path, case_ids: Sequence[str], scale: str) -> list[str
     return available
 
 
-class _TargetMaker(NamedTuple):
-    """Makes the targets of one configuration on one scale."""
+def _scale_record(scale: str) -> dict[str, object]:
+    return {"scale": scale, "scale_version": SCALE_VERSION}
 
-    preprocessed_folder: Path
-    folder: Path
-    plans_manager: PlansManager
-    configuration_manager: ConfigurationManager
-    scale: str
 
-    def make(self, case_id: str, source: Path, maps: Sequence[str]) -> None:
-        """Makes one target unless it is up to date."""
-        stored, record = self.folder / f"{case_id}.b2nd", self.folder / f"{case_id}.json"
-        properties = load_pickle(str(self.preprocessed_folder / f"{case_id}.pkl"))
-        spacing = self.configuration_manager.spacing
-        fingerprint = _fingerprint(source, properties, spacing, scale=self.scale, maps=maps)
-        if stored.is_file() and holds_json(record, fingerprint):
-            return
-        reader = self.plans_manager.image_reader_writer_class()
-        dwi = reader.read_images([str(source)])[0][0]
-        if not np.isfinite(dwi).all():
-            raise ValueError(
-                f"{case_id}: {source} holds NaN or infinite values; repair it or remove it "
-                f"from {TARGETS_RAW_FOLDER} to train that case without a DWI"
-            )
-        try:
-            volume = preprocess_target(
-                dwi,
-                properties,
-                self.plans_manager,
-                self.configuration_manager,
-                scale=self.scale,
-                brain=_brain_of_maps(reader, maps),
-            )
-        except ValueError as error:
-            raise ValueError(f"{case_id}: {source}: {error}") from error
-        store_volume(volume, stored, self.configuration_manager.patch_size)
-        write_json(record, fingerprint)
+def _has_scale(record: Path, scale: str) -> bool:
+    """Whether a record says that its target is on this scale, in this version of it."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        return _scale_record(scale).items() <= content.items()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _brain_of_maps(reader: BaseReaderWriter, maps: Sequence[str]) -> np.ndarray | None:
+    """Where any perfusion map is not 0, bool ``(Z, Y, X)``; None without maps."""
+    if not maps:
+        return None
+    images, _ = reader.read_images(list(maps))
+    return np.any(np.nan_to_num(images) != 0, axis=0)

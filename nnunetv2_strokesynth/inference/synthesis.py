@@ -19,8 +19,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunetv2_strokesynth.ctp.plausibility.channels import check_masked_channels
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle, warn_only
+from nnunetv2_strokesynth.dataloading.beside_cases import spacings_mm
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import write_record
-from nnunetv2_strokesynth.dataloading.targets import spacings_mm
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.image_folders import IMAGE_FOLDERS
 from nnunetv2_strokesynth.inference.orientation_check import orientation_notes

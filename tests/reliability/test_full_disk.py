@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunetv2_strokesynth.cli import main
-from nnunetv2_strokesynth.dataloading import targets
+from nnunetv2_strokesynth.dataloading import beside_cases
 from nnunetv2_strokesynth.io.image_file import write_image
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -161,7 +161,7 @@ def test_target_on_a_full_disk(small_disk):
     """blosc2 raises a ``RuntimeError`` that names neither the file nor the reason."""
     volume = np.random.default_rng(0).random((1, 16, 64, 64), dtype=np.float32)
     with pytest.raises(OSError, match=r"is the disk full.*case_001\.b2nd"):
-        targets.store_volume(volume, small_disk / "case_001.b2nd", (64, 64))
+        beside_cases.store_volume(volume, small_disk / "case_001.b2nd", (64, 64))
     assert list(small_disk.iterdir()) == []
 
 
@@ -171,9 +171,9 @@ def test_target_that_ends_early(tmp_path, monkeypatch):
     def open_other(path, mode):
         return volume + 1
 
-    monkeypatch.setattr(targets.blosc2, "open", open_other)
+    monkeypatch.setattr(beside_cases.blosc2, "open", open_other)
     with pytest.raises(OSError, match="is not what was written"):
-        targets.store_volume(volume, tmp_path / "case_001.b2nd", (64, 64))
+        beside_cases.store_volume(volume, tmp_path / "case_001.b2nd", (64, 64))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from trainer_world import SIDE, initialised, make_trainer
 
+from nnunetv2_strokesynth.dataloading.beside_cases import store_volume
 from nnunetv2_strokesynth.dataloading.soft_labels import soft_labels_folder
-from nnunetv2_strokesynth.dataloading.targets import store_volume
 from nnunetv2_strokesynth.trainers.soft_labels import SoftLabels
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
 
