@@ -11,6 +11,7 @@ in OUT is not run again. The figures say nothing about the systems; OUT/short_ro
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import shutil
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
-from nnunetv2_strokesynth.io.atomic import write_text
+from nnunetv2_strokesynth.io.atomic import write_json, write_text
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES, users_environment
 
 if TYPE_CHECKING:
@@ -58,6 +59,17 @@ class Run(NamedTuple):
     dataset: int
     folds: str
     rows: tuple[str, ...] = ()
+
+
+class Line(NamedTuple):
+    """What came of one table: the columns of the page, and the rows without a Dice."""
+
+    table: str
+    folds: str
+    measured: str
+    scans: str
+    minutes: float
+    missing: list[str]
 
 
 PHANTOMS = (
@@ -110,13 +122,11 @@ def main() -> int:
     commands = ForkedCommands()
     _make_weights(Path(os.environ["strokesynth_pretrained"]))
     runs = [run for run in RUNS if run.table in args.tables]
-    _make_data(commands, out, {run.dataset for run in runs})
-    lines = [_run_table(commands, out, run) for run in runs]
-    header = ("table", "folds", "rows measured", "scans", "minutes")
-    text = markdown_grid(header, [line[:-1] for line in lines])
-    write_text(out / "short_rows.md", text + "\n")
-    logger.info("\n%s", text)
-    missing = [name for line in lines for name in line[-1]]
+    missing: list[str] = []
+    for run in runs:
+        line = _run_table(commands, out, run)
+        missing += line.missing
+        logger.info("\n%s", write_page(out, line))
     logger.info("%s", f"no figure for {', '.join(missing)}" if missing else "every row is measured")
     return int(bool(missing))
 
@@ -171,8 +181,25 @@ def _show_truth(phantom: Path, raw: Path) -> None:
         shutil.copytree(folder / "labels", raw / "labelsTs", dirs_exist_ok=True)
 
 
-def _run_table(commands: ForkedCommands, out: Path, run: Run) -> tuple:
-    """``strokesynth reproduce`` on some rows: a line for the page, and the rows without a Dice."""
+def write_page(out: Path, line: Line) -> str:
+    """``short_rows.md`` with a new line in place of its table's; the others stay as they were.
+
+    A table that was finished in several runs has the sum of their minutes.
+    """
+    path = out / "short_rows.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    earlier = known.get(line.table, {}).get("minutes", 0.0)
+    known[line.table] = line._replace(minutes=round(earlier + line.minutes, 1))._asdict()
+    write_json(path, known)
+    header = ("table", "folds", "rows measured", "scans", "minutes")
+    in_order = [known[run.table] for run in RUNS if run.table in known]
+    text = markdown_grid(header, [[str(value) for value in one.values()][:-1] for one in in_order])
+    write_text(out / "short_rows.md", text + "\n")
+    return text
+
+
+def _run_table(commands: ForkedCommands, out: Path, run: Run) -> Line:
+    """``strokesynth reproduce`` on some rows."""
     from nnunetv2_strokesynth.cli import main as strokesynth
     from nnunetv2_strokesynth.commands import reproduce
     from nnunetv2_strokesynth.papers.tables import TABLES
@@ -182,7 +209,13 @@ def _run_table(commands: ForkedCommands, out: Path, run: Run) -> tuple:
     rows = run.rows or TABLES[run.table].names
     words = ["reproduce", run.table, "--dataset", str(run.dataset), "--folds", *run.folds.split()]
     words += ["--rows", *rows, *SHORT, "-o", str(folder)]
-    if strokesynth(words):
+    try:  # one table's fault must not keep the others from running
+        _make_data(commands, out, {run.dataset})
+        finished = strokesynth(words) == 0
+    except ValueError as error:
+        logger.error("%s", error)
+        finished = False
+    if not finished:
         logger.error("%s did not finish", run.table)
     minutes = (time.monotonic() - started) / 60
     path = folder / f"{run.table}.csv"
@@ -190,7 +223,7 @@ def _run_table(commands: ForkedCommands, out: Path, run: Run) -> tuple:
     missing = [name for name in rows if name not in scans]
     numbers = " to ".join(str(n) for n in sorted({scans[name] for name in rows if name in scans}))
     counted = f"{len(rows) - len(missing)} of {len(rows)}"
-    return (run.table, run.folds, counted, numbers, f"{minutes:.1f}", missing)
+    return Line(run.table, run.folds, counted, numbers, minutes, missing)
 
 
 def measured_scans(table: pd.DataFrame, name: str) -> dict[str, int]:

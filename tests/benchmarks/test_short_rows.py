@@ -30,3 +30,14 @@ def test_a_row_counts_where_its_dice_was_measured():
     assert short_rows.measured_scans(table, "gomez2023_test") == {}
     table.loc[len(names) - 1] = [0.0, 2]
     assert short_rows.measured_scans(table, "gomez2023_test") == {names[-1]: 2}
+
+
+def test_the_page_keeps_the_tables_of_earlier_runs(tmp_path):
+    line = short_rows.Line("table6", "all", "1 of 2", "2", 1.5, ["StrokeSynthTrainer_Wang2020"])
+    short_rows.write_page(tmp_path, line)
+    short_rows.write_page(tmp_path, line._replace(table="table5", minutes=0.3))
+    text = short_rows.write_page(tmp_path, line._replace(measured="2 of 2", minutes=2.0))
+    found = [[cell.strip() for cell in row.strip("|").split("|")] for row in text.splitlines()[2:]]
+    assert [row[0] for row in found] == ["table5", "table6"]
+    assert found[1] == ["table6", "all", "2 of 2", "2", "3.5"]
+    assert (tmp_path / "short_rows.md").read_text() == text + "\n"
