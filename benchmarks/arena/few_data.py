@@ -17,14 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.arena.data import NAME
-from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
-from nnunetv2_strokesynth.io.atomic import write_json, write_text
-from nnunetv2_strokesynth.outlining.reader_data import (
-    TARGETS,
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     UNOUTLINED_IMAGES,
     UNOUTLINED_TARGETS,
-    link,
 )
+from nnunetv2_strokesynth.dataset_conversion.splits import nnunet_splits, patient_folds
+from nnunetv2_strokesynth.io.atomic import write_json, write_text
+from nnunetv2_strokesynth.outlining.reader_data import TARGETS, link
 from nnunetv2_strokesynth.reproduction.data_set import PATIENTS_FILE, SPLITS_FILE
 
 SEED = 19  # of the order in which patients keep their outlines, and of the folds

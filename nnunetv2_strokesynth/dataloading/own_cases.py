@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +35,11 @@ _LEFTOVER_AGE_S = 3600.0  # a younger file may be a case that another training i
 
 
 class _Job(NamedTuple):
-    """One case to be made."""
+    """One case to be made; without a label its labels are 0, and -1 where no image has a value."""
 
     case_id: str
     images: tuple[str, ...]
-    label: str
+    label: str | None
     folder: Path
     plans_manager: PlansManager
     configuration_manager: ConfigurationManager
@@ -58,7 +59,7 @@ class _Job(NamedTuple):
     @property
     def made_from(self) -> dict:
         """What the case depends on. If it differs from the record, the case is made again."""
-        sources = [os.stat(path) for path in (*self.images, self.label)]
+        sources = [os.stat(path) for path in (*self.images, self.label) if path is not None]
         configuration = self.configuration_manager.configuration
         return {
             "sources": [[stat.st_size, stat.st_mtime_ns] for stat in sources],
@@ -139,14 +140,43 @@ def prepare_cases(
     if raw is None:
         _check_complete(folder, dataset_json["file_ending"])
         return 0
+    shared = (folder, plans_manager, configuration_manager, dataset_json)
+    jobs = [_Job(case_id, *files, *shared) for case_id, files in raw.complete.items()]
+    return _make_missing(jobs, folder, workers=workers, description="own normalisation")
+
+
+def prepare_unoutlined(
+    images: Mapping[str, Sequence[str]],
+    folder: Path,
+    plans_manager: PlansManager,
+    configuration_manager: ConfigurationManager,
+    dataset_json: dict,
+    *,
+    workers: int,
+) -> int:
+    """Makes the preprocessed cases of scans that have no label; see ``prepare_cases``.
+
+    Args:
+        images: case id -> its files in the order of the channels.
+        folder: where the cases are kept.
+        workers: processes.
+
+    Returns:
+        The number of cases made.
+    """
+    shared = (folder, plans_manager, configuration_manager, dataset_json)
+    jobs = [_Job(case_id, tuple(files), None, *shared) for case_id, files in images.items()]
+    return _make_missing(jobs, folder, workers=workers, description="scans without an outline")
+
+
+def _make_missing(jobs: Sequence[_Job], folder: Path, *, workers: int, description: str) -> int:
+    """Makes the cases that are not there as they should be; returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder, _LEFTOVER_AGE_S, and_folders=True)
     remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
-    shared = (folder, plans_manager, configuration_manager, dataset_json)
-    jobs = [_Job(case_id, *files, *shared) for case_id, files in raw.complete.items()]
     missing = [job for job in jobs if not job.is_current()]
     if missing:
-        map_cases(_make, missing, workers=workers, description="own normalisation")
+        map_cases(_make, missing, workers=workers, description=description)
     return len(missing)
 
 

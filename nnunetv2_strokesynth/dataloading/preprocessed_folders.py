@@ -17,6 +17,10 @@ TARGETS_SUFFIX = "_targets"
 # They end alike, so they count as targets everywhere.
 BRAIN_TARGETS_SUFFIX = f"_brain{TARGETS_SUFFIX}"
 SOFT_LABELS_SUFFIX = f"_soft{TARGETS_SUFFIX}"
+# Scans that have a DWI and no outline; their targets lie in folders that begin alike.
+UNOUTLINED_SUFFIX = "_unoutlined"
+# Their folders in the raw data set, which nnU-Net does not read.
+UNOUTLINED_IMAGES, UNOUTLINED_TARGETS = "imagesUn", "targetsUn"
 # A subfolder, since nnU-Net infers the kind of a folder's cases from the endings of all its files.
 RECORDS = "made_from"
 _LABELS = "gt_segmentations"
@@ -30,19 +34,23 @@ class PreprocessedFolders(NamedTuple):
     Attributes:
         physical: ours, with fixed intensities or with CTP frames as one volume.
         targets: ours, with DWI targets and soft labels.
+        unoutlined: ours, of both kinds, with scans that have no label in the raw data set.
         nnunets: all others; ``gt_segmentations`` with copies of the labels is one of them.
     """
 
     physical: dict[Path, set[str]]
     targets: dict[Path, set[str]]
+    unoutlined: dict[Path, set[str]]
     nnunets: dict[Path, set[str]]
 
     @classmethod
     def of(cls, preprocessed: Path, file_ending: str) -> PreprocessedFolders:
         """Looks into all folders of a data set, which may be absent."""
-        found = cls({}, {}, {})
+        found = cls({}, {}, {}, {})
         for folder in sorted(path for path in preprocessed.glob("*") if path.is_dir()):
-            if _is_own(folder):
+            if _is_unoutlined(folder):
+                found.unoutlined[folder] = _cases_in(folder) | names_in(folder, _TARGET_SUFFIXES)
+            elif _is_own(folder):
                 found.physical[folder] = _cases_in(folder)
             elif _is_targets(folder):
                 found.targets[folder] = names_in(folder, _TARGET_SUFFIXES)
@@ -54,8 +62,9 @@ class PreprocessedFolders(NamedTuple):
 
     @property
     def cases(self) -> set[str]:
-        """All cases of which there is anything."""
-        return set().union(*(ids for folders in self for ids in folders.values()))
+        """All cases of which there is anything, without the scans that have no label."""
+        folders = (self.physical, self.targets, self.nnunets)
+        return set().union(*(ids for kind in folders for ids in kind.values()))
 
 
 def names_in(folder: Path, suffixes: Iterable[str]) -> set[str]:
@@ -89,6 +98,14 @@ def without_own_suffix(name: str) -> str:
 def _is_own(folder: Path) -> bool:
     """A folder of nnU-Net's that happens to have such a name holds no records."""
     return folder.name.endswith((PHYSICAL_SUFFIX, FRAMES_SUFFIX)) and (folder / RECORDS).is_dir()
+
+
+def _is_unoutlined(folder: Path) -> bool:
+    """A folder of nnU-Net's that happens to have such a name holds ``.pkl`` files, no records."""
+    _, suffix, rest = folder.name.rpartition(UNOUTLINED_SUFFIX)
+    if not rest:
+        return bool(suffix) and (folder / RECORDS).is_dir()
+    return bool(suffix) and rest.endswith(TARGETS_SUFFIX) and _is_targets(folder)
 
 
 def _is_targets(folder: Path) -> bool:

@@ -61,7 +61,11 @@ def raw_cases(folder: Path | None, dataset_json: dict) -> RawCases | None:
             for case_id, paths in listed.items()
         }
     elif (folder / "imagesTr").is_dir():
-        files = _files_in(folder, description["file_ending"])
+        ending = description["file_ending"]
+        files = {
+            case_id: CaseFiles(images, str(folder / "labelsTr" / f"{case_id}{ending}"))
+            for case_id, images in images_in(folder / "imagesTr", ending).items()
+        }
     else:
         return None
     incomplete = _incomplete(files)
@@ -86,23 +90,18 @@ def _description(folder: Path, otherwise: dict) -> dict:
         raise ValueError(f"{path} cannot be read: {error}; convert the data set again") from error
 
 
-def _files_in(folder: Path, file_ending: str) -> dict[str, CaseFiles]:
-    """Case id -> its images in ``imagesTr`` and the place of its label.
+def images_in(folder: Path, file_ending: str) -> dict[str, tuple[str, ...]]:
+    """Case id -> its images, in the order of the channels.
 
     nnU-Net has a function for this, which starts twelve processes; a training asks several times.
     """
     pattern = re.compile(r"(.+)_\d{4}" + re.escape(file_ending))
     images = defaultdict(list)
-    for entry in os.scandir(folder / "imagesTr"):
+    for entry in os.scandir(folder):
         found = pattern.fullmatch(entry.name)
         if found and entry.is_file():
             images[found[1]].append(entry.path)
-    return {
-        case_id: CaseFiles(
-            tuple(sorted(images[case_id])), str(folder / "labelsTr" / f"{case_id}{file_ending}")
-        )
-        for case_id in sorted(images)
-    }
+    return {case_id: tuple(sorted(images[case_id])) for case_id in sorted(images)}
 
 
 def _incomplete(files: dict[str, CaseFiles]) -> dict[str, str]:

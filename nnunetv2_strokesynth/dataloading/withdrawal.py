@@ -4,8 +4,8 @@ Preprocessed folders are copies of the raw data set, and outlive what is removed
 who withdraws consent would still be trained on. While the raw data set is at hand, it decides.
 
 - Cases and DWIs that are gone there are removed from the folders that our trainers keep in
-  ``nnUNet_preprocessed`` (``*_physical``, ``*_frames``, ``*_targets``), since they are personal
-  data.
+  ``nnUNet_preprocessed`` (``*_physical``, ``*_frames``, ``*_targets``, ``*_unoutlined``), since
+  they are personal data.
 - nnU-Net's own folders are not touched. What they still hold is left out and reported.
 - A split that names a case that is gone is an error: the user must decide about the folds.
 """
@@ -20,6 +20,8 @@ from typing import NamedTuple
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
+    UNOUTLINED_IMAGES,
+    UNOUTLINED_TARGETS,
     PreprocessedFolders,
     names_in,
     remove_cases,
@@ -92,6 +94,7 @@ def find_withdrawn(raw: RawCases, preprocessed: Path, validation: Path) -> Withd
     """
     held = PreprocessedFolders.of(preprocessed, raw.file_ending)
     there = set(raw.complete)
+    unoutlined = _unoutlined_scans(raw)
     predictions = names_in(validation, (raw.file_ending,)) - there
     gone = (held.cases | predictions) - there
     dwis = {case_id for case_id in there if _raw_file(raw, TARGETS_RAW_FOLDER, case_id) is None}
@@ -101,6 +104,9 @@ def find_withdrawn(raw: RawCases, preprocessed: Path, validation: Path) -> Withd
         for folder, ids in held.targets.items()
         if remove_targets(folder, ids & (gone | dwis))
     ]
+    for folder, ids in held.unoutlined.items():
+        if remove_cases(folder, ids - unoutlined) | remove_targets(folder, ids - unoutlined):
+            cleaned.append(folder)
     return Withdrawal(
         raw.folder,
         {case_id: raw.why_gone(case_id) for case_id in sorted(gone)},
@@ -115,6 +121,12 @@ def find_withdrawn(raw: RawCases, preprocessed: Path, validation: Path) -> Withd
         {folder: sorted(ids & gone) for folder, ids in held.nnunets.items() if ids & gone},
         [validation / f"{case_id}{raw.file_ending}" for case_id in sorted(predictions)],
     )
+
+
+def _unoutlined_scans(raw: RawCases) -> set[str]:
+    """The scans without a label whose DWI and images are still there."""
+    images = names_in(raw.folder / UNOUTLINED_IMAGES, (f"_0000{raw.file_ending}",))
+    return images & names_in(raw.folder / UNOUTLINED_TARGETS, (raw.file_ending,))
 
 
 def _raw_file(raw: RawCases, kind: str, case_id: str) -> Path | None:

@@ -136,8 +136,8 @@ class SegmentationLoss(nn.Module):
     Attributes:
         ignore_label: voxels with this label count in no term; None where there is no such label.
         soft_labels: whether ``target`` holds soft labels, which ``SEGMENTATION_TERMS`` read.
-        scan_weights: (B,), positive, how much each sample counts in ``SEGMENTATION_TERMS``; set
-            before each call, None for all alike.
+        scan_weights: (B,), at least 0, how much each sample counts in ``SEGMENTATION_TERMS``; set
+            before each call, None for all alike. Where all are 0, L_s is 0 and its terms are NaN.
         terms: after each call the detached ``L_s``, its summands (``L_wce``, ``L_hgd``) and the
             watched terms, on the device, for logging.
     """
@@ -168,14 +168,15 @@ class SegmentationLoss(nn.Module):
                 they are NaN, the labels count.
         """
         logits = output if torch.is_tensor(output) else output[0]
+        if self.scan_weights is not None and not self.scan_weights.any():
+            return self._nothing_outlined(logits)
         batch = _segmentation_batch(logits, target, self.scan_weights)
         if self.soft_labels:
             batch = _with_soft_labels(batch, target[-2][:, 0])
         if self.ignore_label is not None:
             batch = _without_ignored(batch, self.ignore_label)
-            if not batch.labels.numel():  # nobody has outlined anything in this batch
-                self.terms = dict.fromkeys(("L_s", *self.summands), logits.new_tensor(torch.nan))
-                return 0.0 * logits.sum()
+            if not batch.labels.numel():
+                return self._nothing_outlined(logits)
         values = {name: term(batch) for name, term in self.summands.items()}
         loss = cast(torch.Tensor, sum(values.values()))
         self.terms = {"L_s": loss.detach()}
@@ -183,6 +184,11 @@ class SegmentationLoss(nn.Module):
         with torch.no_grad():
             self.terms |= {name: term(batch) for name, term in self.watched.items()}
         return loss
+
+    def _nothing_outlined(self, logits: torch.Tensor) -> torch.Tensor:
+        """0, with gradients that are 0, for a batch in which nobody has outlined anything."""
+        self.terms = dict.fromkeys(("L_s", *self.summands), logits.new_tensor(torch.nan))
+        return 0.0 * logits.sum()
 
 
 def _with_soft_labels(batch: SegmentationBatch, soft: torch.Tensor) -> SegmentationBatch:

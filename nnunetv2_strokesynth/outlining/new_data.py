@@ -5,6 +5,9 @@ readers of one fold have seen what the other validates on. So each fold has a co
 a name of its own, ``case_004_f0`` for fold 0, with its own label. The images of the copies are hard
 links. ``splits_final.json`` names a copy in its fold alone, for training, and never for validation,
 so that nnU-Net's stock commands and trainers cope.
+
+A scan whose outline a fold does not use stays without one, in ``imagesUn`` and ``targetsUn``, and
+``dataset.json`` says which folds may learn from its DWI (``dataloading.unoutlined_pairs``).
 """
 
 from __future__ import annotations
@@ -17,29 +20,32 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
+    UNOUTLINED_IMAGES,
+    UNOUTLINED_TARGETS,
+)
+from nnunetv2_strokesynth.dataloading.unoutlined_pairs import PAIRS_KEY
 from nnunetv2_strokesynth.evaluation.volumes import Volume
 from nnunetv2_strokesynth.io.atomic import write_json, write_text
 from nnunetv2_strokesynth.io.nifti import Geometry, strip_suffix, write_volume
 from nnunetv2_strokesynth.outlining.outlines import (
     CORRECTED,
+    EMPTY,
+    UNSURE,
     USED,
     Proposal,
     ScanOutlines,
     is_held_out,
     read_correction,
 )
-from nnunetv2_strokesynth.outlining.reader_data import (
-    TARGETS,
-    UNOUTLINED_IMAGES,
-    UNOUTLINED_TARGETS,
-    link,
-)
+from nnunetv2_strokesynth.outlining.reader_data import TARGETS, link
 from nnunetv2_strokesynth.reproduction.data_set import PATIENTS_FILE, SPLITS_FILE, DataSet
 
 OUTLINES_TABLE = "outlines.csv"
 PROBABILITIES, SUGGESTIONS = "probabilitiesTr", "outlines"
 WEIGHTS_KEY, MACHINE_KEY, CORRECTED_KEY = "scan_weights", "machine_outlines", "corrected_outlines"
-OUR_FOLDERS = ("imagesTr", "labelsTr", TARGETS, "imagesTs", PROBABILITIES, SUGGESTIONS)
+LINKED = ("imagesTr", "labelsTr", TARGETS, "imagesTs")
+OUR_FOLDERS = (*LINKED, UNOUTLINED_IMAGES, UNOUTLINED_TARGETS, PROBABILITIES, SUGGESTIONS)
 OUR_FILES = ("dataset.json", SPLITS_FILE, PATIENTS_FILE, OUTLINES_TABLE)
 
 
@@ -50,11 +56,13 @@ class Written(NamedTuple):
         proposals: of every scan and fold.
         overall: scan -> agreement of all readers.
         corrected: scans with a person's outline.
+        pairs: scan -> the folds that learn from its DWI without an outline.
     """
 
     proposals: list[Proposal]
     overall: dict[str, float]
     corrected: list[str]
+    pairs: dict[str, list[int]]
 
 
 def is_ours(name: str) -> bool:
@@ -85,7 +93,7 @@ def write_new_data(
         ValueError: a person's mask does not fit its scan.
         OSError: a file cannot be written.
     """
-    written = Written([], {}, [])
+    written = Written([], {}, [], {})
     _link_all(data, folder)
     for scan, made in scans:
         drawn = read_correction(corrections[scan], made.dwi) if scan in corrections else None
@@ -110,6 +118,7 @@ def write_new_data(
         "outlined_from": data.name,
         MACHINE_KEY: machine,
         CORRECTED_KEY: written.corrected,
+        PAIRS_KEY: written.pairs,
         WEIGHTS_KEY: {case_id: entry["agreement"] for case_id, entry in machine.items()},
     }
     write_json(folder / "dataset.json", content)
@@ -142,7 +151,7 @@ def _used(written: Written) -> Iterator[Proposal]:
 
 def _link_all(data: DataSet, folder: Path) -> None:
     """The outlined scans and the test scans as they are."""
-    for inner in OUR_FOLDERS[:4]:
+    for inner in LINKED:
         (folder / inner).mkdir(parents=True, exist_ok=True)
         source = data.raw / inner
         for path in sorted(source.iterdir()) if source.is_dir() else ():
@@ -176,16 +185,32 @@ def _write_scan(
             _write(folder / "labelsTr" / f"{proposal.case_id}{ending}", consensus.outline, made.dwi)
             path = folder / PROBABILITIES / f"{proposal.case_id}{ending}"
             _write(path, consensus.probability, made.dwi)
+    pairs = [] if drawn is not None else _folds_of_pair(made)
+    if pairs:
+        written.pairs[scan] = pairs
+        _link_scan(data, folder, scan, scan, into=(UNOUTLINED_IMAGES, UNOUTLINED_TARGETS))
 
 
-def _link_scan(data: DataSet, folder: Path, scan: str, case_id: str) -> None:
-    """Images and DWI of a scan under another name."""
+def _folds_of_pair(made: ScanOutlines) -> list[int]:
+    """The folds that use no outline of a scan and may see its DWI all the same."""
+    return [one.fold for one, _ in made.proposals if one.verdict in (UNSURE, EMPTY)]
+
+
+def _link_scan(
+    data: DataSet,
+    folder: Path,
+    scan: str,
+    case_id: str,
+    into: tuple[str, str] = ("imagesTr", TARGETS),
+) -> None:
+    """Images and DWI of a scan, under another name."""
+    images, targets = into
     ending = data.file_ending
     for channel in range(len(data.content["channel_names"])):
         image = f"_{channel:04d}{ending}"
         source = data.raw / UNOUTLINED_IMAGES / f"{scan}{image}"
-        link(source, folder / "imagesTr" / f"{case_id}{image}")
-    link(data.raw / UNOUTLINED_TARGETS / f"{scan}{ending}", folder / TARGETS / (case_id + ending))
+        link(source, folder / images / f"{case_id}{image}")
+    link(data.raw / UNOUTLINED_TARGETS / f"{scan}{ending}", folder / targets / (case_id + ending))
 
 
 def _write(path: Path, volume: np.ndarray, like: Volume) -> None:
@@ -216,7 +241,7 @@ def _write_report(data: DataSet, folder: Path, written: Written) -> None:
     kept = [
         {**row, "outline": "person" if row["split"] == "train" else ""}
         for row in rows
-        if row["split"] != "unoutlined"
+        if row["split"] != "unoutlined" or row["case_id"] in written.pairs
     ]
     for one in _used(written):
         own = {"case_id": one.case_id, "split": "train", "lesion_volume_ml": f"{one.volume_ml:.3f}"}

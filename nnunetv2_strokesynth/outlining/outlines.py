@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import UNOUTLINED_TARGETS
 from nnunetv2_strokesynth.evaluation.cases import label_beside
 from nnunetv2_strokesynth.evaluation.metrics import dice
 from nnunetv2_strokesynth.evaluation.volumes import (
@@ -22,7 +23,7 @@ from nnunetv2_strokesynth.evaluation.volumes import (
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import nifti_files, strip_suffix
 from nnunetv2_strokesynth.outlining.consensus import Consensus, consensus_of
-from nnunetv2_strokesynth.outlining.reader_data import UNOUTLINED_TARGETS, Scans
+from nnunetv2_strokesynth.outlining.reader_data import Scans
 from nnunetv2_strokesynth.outlining.readers import Readers, has_not_seen, held_out_scans
 from nnunetv2_strokesynth.outlining.steps import ReaderRun
 from nnunetv2_strokesynth.reproduction.data_set import DataSet

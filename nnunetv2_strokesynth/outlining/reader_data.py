@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.channels import DWI
+from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
+    UNOUTLINED_IMAGES,
+    UNOUTLINED_TARGETS,
+)
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.outlining.readers import Reader
@@ -21,7 +25,7 @@ from nnunetv2_strokesynth.reproduction.data_set import SPLITS_FILE, DataSet
 
 RECORD = "readers.json"
 PREDICTIONS = "predictions"
-TARGETS, UNOUTLINED_TARGETS, UNOUTLINED_IMAGES = "targetsTr", "targetsUn", "imagesUn"
+TARGETS = "targetsTr"
 
 
 class Scans(NamedTuple):

@@ -151,13 +151,17 @@ class NNUNetHost(nnUNetTrainer):
         record = partial(
             record_cases,
             Path(self.output_folder),
-            train.identifiers,
+            [*train.identifiers, *self._further_cases()],
             val.identifiers,
             epoch=self.current_epoch,
         )
         for sentence in self._on_first_rank(record):
             self.print_to_log_file(f"WARNING: {sentence}")
         return train, val
+
+    def _further_cases(self) -> list[str]:
+        """Hook: cases beside those of the split from which the training learns."""
+        return []
 
     def _check_orders(self) -> list[str]:
         return check_orders(raw_cases(self._raw_folder(), self.dataset_json), self.dataset_json)

@@ -17,16 +17,17 @@ from nnunetv2_strokesynth.trainers.own_normalization import FixedIntensities, Fr
 from nnunetv2_strokesynth.trainers.planned_synthesis import NetworkParts, PlannedSynthesisTrainer
 from nnunetv2_strokesynth.trainers.scan_weights import ScanWeights
 from nnunetv2_strokesynth.trainers.threshold_calibration import ThresholdCalibration
+from nnunetv2_strokesynth.trainers.unoutlined_pairs import UnoutlinedPairs
 
 
-class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer):
+class StrokeSynthTrainer(FramesAsOneVolume, UnoutlinedPairs, PlannedSynthesisTrainer):
     """Wang et al. 2020 with topology, norm and recipe from nnU-Net's plans.
 
     The segmenter sees all channels beside the pseudo-DWI. CTP frames and MIP of a scan share one
     normalisation. The generator sees all channels, too. It and the extractor have batch norm:
     instance norm takes the level of each slice away, and the pseudo-DWI's brain gets unsteady. The
     lesion counts more in L_g than in the paper. Outlines that a machine has drawn count less
-    (``ScanWeights``).
+    (``ScanWeights``), and scans without one teach the synthesis (``UnoutlinedPairs``).
     ``docs/explanation/results.md`` says what was tried and left out.
     """
 
@@ -45,7 +46,11 @@ class StrokeSynthTrainer(FramesAsOneVolume, ScanWeights, PlannedSynthesisTrainer
 
 
 class StrokeSynthTrainer_Tuned(
-    LimitedRotation, ThresholdCalibration, FixedIntensities, ScanWeights, PlannedSynthesisTrainer
+    LimitedRotation,
+    ThresholdCalibration,
+    FixedIntensities,
+    ScanWeights,
+    PlannedSynthesisTrainer,
 ):
     """The recipe of earlier versions, which was chosen on the phantom and leads there only.
 

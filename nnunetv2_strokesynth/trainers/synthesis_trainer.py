@@ -6,7 +6,7 @@ dwi, weight]``. ``stroke_trainer.py`` says how these lists fit into nnU-Net.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -219,11 +219,12 @@ class SynthesisTrainer(StrokeTrainer):
     def _raw_maps(self) -> dict[str, list[str]]:
         """Case -> the raw files of its perfusion maps; empty where there are none."""
         found = raw_cases(self._raw_folder(), self.dataset_json)
-        names = self.dataset_json["channel_names"]
-        wanted = [int(number) for number, name in names.items() if name in PERFUSION_MAPS]
         if found is None:
             return {}
-        return {
-            case_id: [files.images[channel] for channel in wanted]
-            for case_id, files in found.complete.items()
-        }
+        return self._maps_among({case_id: own.images for case_id, own in found.complete.items()})
+
+    def _maps_among(self, images: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Case -> the files of its perfusion maps among those of all channels."""
+        names = self.dataset_json["channel_names"]
+        wanted = [int(number) for number, name in names.items() if name in PERFUSION_MAPS]
+        return {case_id: [own[channel] for channel in wanted] for case_id, own in images.items()}

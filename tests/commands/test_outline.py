@@ -177,7 +177,7 @@ def test_what_nnunet_reads_is_complete(world):
     assert all(0.7 <= weight <= 1 for weight in content["scan_weights"].values())
     with (world.new / "conversion_report.csv").open(newline="") as file:
         patients = {row["case_id"]: row["patient"] for row in csv.DictReader(file)}
-    assert patients == {c: PATIENTS[c[:8]] for c in used}
+    assert patients == {c: PATIENTS[c[:8]] for c in (*used, UNSURE, NO_LESION)}
     label = read(world.new / "labelsTr" / "case_007_f0.nii.gz")
     probability = read(world.new / "probabilitiesTr" / "case_007_f0.nii.gz")
     assert np.array_equal(label, probability > 0.5) and label[0, 10:18, 10:18].all()
@@ -197,6 +197,12 @@ def test_what_is_left_out_and_why(world, caplog):
     assert rows[SAME_PATIENT, 0] == "left out: the fold validates on this patient"
     assert rows[SAME_PATIENT, 1] == rows[SAME_PATIENT, 2] == rows["case_007", 0] == "used"
     assert len(list((world.new / "outlines").iterdir())) == 4
+    content = json.loads((world.new / "dataset.json").read_text())
+    # What is left out still teaches the synthesis; but a validated patient's DWI teaches nothing.
+    assert content["unoutlined_pairs"] == {UNSURE: [0, 1, 2], NO_LESION: [0, 1, 2]}
+    for inner, ending in (("imagesUn", "_0000"), ("targetsUn", "")):
+        names = {path.name for path in (world.new / inner).iterdir()}
+        assert names == {f"{scan}{ending}.nii.gz" for scan in (UNSURE, NO_LESION)}
     assert "Dice" in caplog.text and "5 outlines used" in caplog.text
 
 
