@@ -2,13 +2,16 @@
 
     python -m benchmarks.phantom_figure phantom_cases.png [--seed 7] [--numbers 1 3 6 9]
     python -m benchmarks.phantom_figure phantom_vendors.png --by-vendor [--seed 7] [--numbers 6]
+    python -m benchmarks.phantom_figure phantom_mri.png --mri [--seed 17] [--numbers 1 2 3 4]
 
-With ``--by-vendor`` there is a row for each vendor: the same head and stroke on its scanner.
+With ``--by-vendor`` there is a row for each vendor: the same head and stroke on its scanner. With
+``--mri`` the scans are MRI studies in ISLES 2017's layout.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +23,15 @@ from matplotlib.image import AxesImage
 from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.phantom.case import Case
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
-from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_scans
+from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
+from nnunetv2_strokesynth.phantom.mri_case import MRICase
+from nnunetv2_strokesynth.phantom.plan import ScanPlan, plan_mri_scans, plan_scans
 from nnunetv2_strokesynth.phantom.timetable import Timetable
 from nnunetv2_strokesynth.phantom.vendors import VENDORS
 from nnunetv2_strokesynth.reporting.slice_image import draw_slice
 
 _DURATION_S = 50.0
+_SIZE = 256
 
 
 class _Panel(NamedTuple):
@@ -61,6 +67,28 @@ def _panels(case: Case, timetable: Timetable) -> dict[str, _Panel]:
     }
 
 
+def _mri_panels(case: MRICase) -> dict[str, _Panel]:
+    """Title -> panel of an MRI study; the slice with most lesion."""
+    k = int(np.argmax(case.lesion.sum(axis=(1, 2))))
+    outside = ~case.brain[k]
+
+    def inside(volume: np.ndarray) -> np.ndarray:
+        return np.where(outside, np.nan, volume[k])
+
+    def over_median(volume: np.ndarray) -> np.ndarray:
+        return inside(volume / np.median(volume[case.brain & (volume > 0)]))
+
+    return {
+        "ADC": _Panel(inside(case.adc), 0, 2000, "1e-6 mm²/s"),
+        "rCBF": _Panel(over_median(case.maps.cbf), 0, 2.5, "of its median", "turbo"),
+        "rCBV": _Panel(over_median(case.maps.cbv), 0, 2.5, "of its median", "turbo"),
+        "MTT": _Panel(inside(case.maps.mtt), 0, 15, "s", "turbo"),
+        "TTP": _Panel(inside(case.ttp), 15, 60, "s", "turbo"),
+        "Tmax": _Panel(inside(case.maps.tmax), 0, 12, "s", "turbo"),
+        "OT": _Panel(case.lesion[k], 0, 1, "lesion 1"),
+    }
+
+
 def by_vendor(plan: ScanPlan) -> dict[str, ScanPlan]:
     """One patient's scan on each vendor's scanner, at equal voxels."""
     scanners = {}
@@ -71,16 +99,16 @@ def by_vendor(plan: ScanPlan) -> dict[str, ScanPlan]:
     return scanners
 
 
-def draw_figure(path: Path, plans: dict[str, ScanPlan]) -> None:
-    """One row per scan, with what to call it, 256 pixels; under each column its scale."""
-    figure = Figure(figsize=(20, 2.1 * len(plans) + 1.0), facecolor="black")
+def draw_figure(path: Path, rows: Mapping[str, Mapping[str, _Panel]]) -> None:
+    """One row of panels per scan, with what to call it; under each column its scale."""
+    n_columns = len(next(iter(rows.values())))
+    figure = Figure(figsize=(2 * n_columns, 2.1 * len(rows) + 1.0), facecolor="black")
     top, bottom = 1 - 0.3 / figure.get_figheight(), 0.65 / figure.get_figheight()
     grid = figure.subplots(
-        len(plans), 10, squeeze=False, gridspec_kw={"wspace": 0.01, "hspace": 0.02}
+        len(rows), n_columns, squeeze=False, gridspec_kw={"wspace": 0.01, "hspace": 0.02}
     )
     figure.subplots_adjust(left=0, right=1, bottom=bottom, top=top)
-    for row, (label, plan) in enumerate(plans.items()):
-        panels = _panels(simulate_scan(plan), plan.timetable)
+    for row, (label, panels) in enumerate(rows.items()):
         for axes, panel in zip(grid[row], panels.values(), strict=True):
             drawn = draw_slice(
                 axes,
@@ -89,9 +117,10 @@ def draw_figure(path: Path, plans: dict[str, ScanPlan]) -> None:
                 window=(panel.low, panel.high),
                 colour_map=panel.colour_map,
             )
-            if row == len(plans) - 1:
+            if row == len(rows) - 1:
                 _draw_scale(figure, axes, drawn, panel.unit)
-        grid[row, 0].text(6, 250, label, color="white", fontsize=12)
+        style = {"color": "white", "fontsize": 12, "va": "bottom"}
+        grid[row, 0].text(0.02, 0.02, label, transform=grid[row, 0].transAxes, **style)
     for axes, title in zip(grid[0], panels, strict=True):
         axes.set_title(title, color="white", fontsize=13)
     save_png(figure, path, dpi=75)
@@ -119,12 +148,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="of the phantom (default: %(default)s)")
     parser.add_argument("--numbers", type=int, nargs="+", default=[1, 3, 6, 9], help="of the scans")
     parser.add_argument("--by-vendor", action="store_true", help="the first scan on each scanner")
+    parser.add_argument("--mri", action="store_true", help="MRI studies")
     args = parser.parse_args()
-    found = plan_scans(args.seed, 0, max(args.numbers), size=256)
+    planned = plan_mri_scans if args.mri else plan_scans
+    found = planned(args.seed, 0, max(args.numbers), size=_SIZE)
     plans = {f"{number} {found[number - 1].vendor}": found[number - 1] for number in args.numbers}
-    if args.by_vendor:
+    if args.by_vendor and not args.mri:
         plans = by_vendor(found[args.numbers[0] - 1])
-    draw_figure(args.out, plans)
+    draw_figure(args.out, {label: _row(plan) for label, plan in plans.items()})
+
+
+def _row(plan: ScanPlan) -> dict[str, _Panel]:
+    """The panels of one scan."""
+    if plan.vendor:
+        return _panels(simulate_scan(plan), plan.timetable)
+    return _mri_panels(simulate_scan(plan, ISLES2017))
 
 
 if __name__ == "__main__":

@@ -110,15 +110,17 @@ def _compute(args: argparse.Namespace, source: Path, output: Path) -> None:
         )
     said = check_unusable(series_unusable(unusable_voxels(study.map_series)), computed.brain)
     doubts = settle(check_computed(computed, study.geometry.spacing_zyx_mm))
-    notes = [*study.notes, *notes]
-    computed = computed._replace(warnings=[*notes, *computed.warnings, *said, *doubts])
+    computed = computed._replace(warnings=[*study.doubts, *computed.warnings, *said, *doubts])
+    notes = [note for note in (*study.notes, *notes) if note not in study.doubts]
     with result_folder(output, **guard) as folder:
-        record = write_maps(folder, computed, source, study.reference, study.nifti)
+        record = write_maps(folder, computed, source, study.reference, study.nifti, notes=notes)
         _write_picture(folder, computed, source, study.reference)
         if args.dicom:
             numbers = measure_computed(computed, study.reference)
             write_dicom(folder, study, numbers, picture=folder / PICTURE)
-        _write_page(folder, computed, source, study.reference, record)
+        _write_page(folder, computed, source, study.reference, record=record, notes=notes)
+    for note in notes:
+        logger.info("%s", note)
     _report(output, computed)
 
 
@@ -143,7 +145,9 @@ def _write_page(
     computed: ComputedMaps,
     source: Path,
     reference: Reference,
+    *,
     record: dict[str, object],
+    notes: list[str],
 ) -> None:
     from nnunetv2_strokesynth.io.atomic import write_text
     from nnunetv2_strokesynth.reporting.scan_page import maps_page
@@ -154,6 +158,7 @@ def _write_page(
         reference.grid.geometry.spacing_zyx_mm,
         sides_known=reference.stored.known,
         result=record,
+        notes=notes,
     )
     write_text(folder / PAGE, page)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +77,13 @@ def on_reference(found: Unusable, placed: Placement) -> Unusable:
 
 
 def write_maps(
-    folder: Path, computed: ComputedMaps, source: Path, reference: Reference, nifti: Path | None
+    folder: Path,
+    computed: ComputedMaps,
+    source: Path,
+    reference: Reference,
+    nifti: Path | None,
+    *,
+    notes: Sequence[str] = (),
 ) -> dict[str, object]:
     """Write maps, mask, plain CT and record into an existing folder; returns the record.
 
@@ -87,6 +93,7 @@ def write_maps(
         source: file or folder of the series.
         reference: its voxels, as stored and in the order in which the maps were computed.
         nifti: the 4-D NIfTI file whose header is kept; None to write the reference's geometry.
+        notes: what was read and done; the record has them after the warnings.
     """
     header = None if nifti is None else _volume_header(nifti)
     volumes = {name: getattr(computed.maps, name) for name in UNITS}
@@ -98,7 +105,7 @@ def write_maps(
             write_volume(folder / f"{name}.nii.gz", stored, reference.stored.geometry)
         else:
             _write_volume(folder / f"{name}.nii.gz", stored, header)
-    record = _record(computed, source, reference)
+    record = {**_record(computed, source, reference), "notes": [*computed.warnings, *notes]}
     write_json(folder / RECORD, record)
     return record
 

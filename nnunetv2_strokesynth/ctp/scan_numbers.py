@@ -45,6 +45,10 @@ class ScanNumbers(NamedTuple):
         """Volume of a mask, mL."""
         return round(self.voxel_ml * int(np.count_nonzero(found)), 1)
 
+    def lesion_ml(self, lesion: np.ndarray) -> float:
+        """``lesion_ml``: volume of the predicted lesion, mL, to a microlitre."""
+        return round(self.voxel_ml * int(np.count_nonzero(lesion)), 3)
+
     def record(self) -> dict[str, object]:
         """``perfusion``: side and volumes."""
         return {

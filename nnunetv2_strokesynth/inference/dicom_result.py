@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_strokesynth.ctp.perfusion_volumes import CORE_PERCENT, HYPOPERFUSED_S
+from nnunetv2_strokesynth.ctp.perfusion_volumes import (
+    CORE_PERCENT,
+    HYPOPERFUSED_S,
+    RCBF_BELOW_PERCENT,
+    TMAX_ABOVE_S,
+)
 from nnunetv2_strokesynth.ctp.scan_numbers import ScanNumbers
 from nnunetv2_strokesynth.inference.study import Study
 from nnunetv2_strokesynth.io.dicom.export import (
@@ -17,9 +22,11 @@ from nnunetv2_strokesynth.io.dicom.export import (
     write_capture,
     write_segmentation,
 )
+from nnunetv2_strokesynth.io.dicom.measurement_report import Volume, write_measurements
 
 DICOM_FOLDER = "dicom"
-SEGMENTATION_FILE, CAPTURE_FILE = "segmentation.dcm", "page.dcm"
+SEGMENTATION_FILE, CAPTURE_FILE, REPORT_FILE = "segmentation.dcm", "page.dcm", "volumes.dcm"
+_LESION = "predicted lesion"
 
 
 def check_dicom_possible(study: Study) -> None:
@@ -40,7 +47,7 @@ def write_dicom(
     picture: Path,
     lesion: np.ndarray | None = None,
 ) -> None:
-    """Write a segmentation and a picture that are linked to the study.
+    """Write a segmentation, a report of the volumes and a picture, linked to the study.
 
     Args:
         folder: of the results.
@@ -53,16 +60,48 @@ def write_dicom(
 
     found = numbers.volumes
     segments = [
-        Segment(f"Tmax > {HYPOPERFUSED_S} s", found.hypoperfused, ISCHAEMIA),
-        Segment(f"rCBF < {CORE_PERCENT} %", found.core, INFARCT),
+        Segment(_tmax(HYPOPERFUSED_S), found.hypoperfused, ISCHAEMIA),
+        Segment(_rcbf(CORE_PERCENT), found.core, INFARCT),
     ]
     if lesion is not None:
-        segments.insert(0, Segment("predicted lesion", lesion, INFARCT))
+        segments.insert(0, Segment(_LESION, lesion, INFARCT))
     undo = study.reference.reorientation.undo
     segments = [segment._replace(mask=undo(segment.mask)) for segment in segments]
     target = folder / DICOM_FOLDER
     target.mkdir()
     geometry = study.reference.stored.geometry
-    write_segmentation(target / SEGMENTATION_FILE, segments, geometry, study.dicom)
+    masks = target / SEGMENTATION_FILE
+    write_segmentation(masks, segments, geometry, study.dicom)
+    volumes = _volumes(numbers, lesion, [segment.label for segment in segments])
+    write_measurements(target / REPORT_FILE, volumes, masks, study.dicom)
     rgb = np.asarray(Image.open(picture).convert("RGB"))
     write_capture(target / CAPTURE_FILE, rgb, study.dicom)
+
+
+def _volumes(numbers: ScanNumbers, lesion: np.ndarray | None, segments: list[str]) -> list[Volume]:
+    """The volumes of ``result.json`` or ``maps.json``, each with the segment of its label."""
+    found = numbers.volumes.record()
+    volumes = [
+        *(Volume(_tmax(s), found[f"tmax_above_{s}s_ml"] or 0.0, ISCHAEMIA) for s in TMAX_ABOVE_S),
+        *(
+            Volume(_rcbf(percent), found[f"rcbf_below_{percent}pct_ml"] or 0.0, INFARCT)
+            for percent in RCBF_BELOW_PERCENT
+        ),
+        Volume(
+            f"mismatch, {_tmax(HYPOPERFUSED_S)} minus {_rcbf(CORE_PERCENT)}",
+            found["mismatch_ml"] or 0.0,
+        ),
+        Volume("brain in the scan", numbers.ml(numbers.brain)),
+    ]
+    if lesion is not None:
+        volumes.insert(0, Volume(_LESION, numbers.lesion_ml(lesion), INFARCT))
+    numbered = {label: number for number, label in enumerate(segments, start=1)}
+    return [volume._replace(segment=numbered.get(volume.label)) for volume in volumes]
+
+
+def _tmax(seconds: int) -> str:
+    return f"Tmax > {seconds} s"
+
+
+def _rcbf(percent: int) -> str:
+    return f"rCBF < {percent} %"

@@ -157,7 +157,7 @@ def prepare(
         _refuse_without_effect(aif_at, vof_at, correct_motion)
     computed = None
     brain, of_brain = brain_of_file(brain_file, study)
-    notes = [*filter(None, [study.description]), *study.notes, *of_brain]
+    notes = [*study.notes, *of_brain]
     if missing:
         computed = maps_of_study(
             study,
@@ -190,13 +190,14 @@ def prepare(
     )
     made = make_channels(preset, images)
     unusable += series_unusable(unusable_voxels(study.series))
-    of_motion = computed.motion.warnings if computed and computed.motion else []
-    doubts = [*study.doubts, *of_motion]
+    doubts = [*study.doubts, *_doubts_of(computed, of_maps=compute)]
     notes = [note for note in notes if note not in doubts]
     warnings = [*doubts, *made.warnings, *check_unusable(unusable, made.mask)]
     if brain_mask:
         channels = [np.where(made.mask, channel, np.float32(0)) for channel in made.channels]
         made = made._replace(channels=channels)
+    if computed is not None:
+        computed = _in_brain(computed, made.mask, spacing)
     return Prepared(images, made, computed, [*warnings, *notes], warnings)
 
 
@@ -233,6 +234,30 @@ def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:
     """The scan with warnings where the prediction is implausible: none, or half of the brain."""
     found = settle(check_prediction(prediction.lesion, prediction.probability, prepared.made.mask))
     return prepared._replace(notes=[*found, *prepared.notes], warnings=[*found, *prepared.warnings])
+
+
+def _doubts_of(computed: ComputedMaps | None, *, of_maps: bool) -> list[str]:
+    """What makes computed images doubtful, as in ``strokesynth maps``.
+
+    Where only a CT was computed, nothing depends on the vessels, and motion alone counts.
+    """
+    if computed is None:
+        return []
+    if of_maps:
+        return computed.warnings
+    return computed.motion.warnings if computed.motion else []
+
+
+def _in_brain(
+    computed: ComputedMaps, brain: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
+) -> ComputedMaps:
+    """The computed maps with the network's brain: a result has one mask and one volume of it.
+
+    The network's is that of its data set, of which the maps tell the brain; that of
+    ``compute_maps`` has CSF at the rim, too.
+    """
+    brain_ml = round(float(np.prod(spacing_zyx_mm)) / 1000 * int(np.count_nonzero(brain)), 1)
+    return computed._replace(brain=brain, row={**computed.row, "brain_ml": brain_ml})
 
 
 def _refuse_without_effect(aif_at: object, vof_at: object, correct_motion: bool) -> None:

@@ -47,18 +47,17 @@ def describe_result(
         calibration: of the model; without one there is no interval.
     """
     stored, spacing = study.reference.stored, study.geometry.spacing_zyx_mm
-    voxel_ml = float(np.prod(spacing)) / 1000
-    lesion_ml = float(prediction.lesion.sum()) * voxel_ml
     numbers = numbers or measure_patient(prepared, spacing, known=study.orientation_known)
+    lesion_ml = numbers.lesion_ml(prediction.lesion)
     masks = answer_masks(numbers, prediction, calibration)
     times_s = study.times_s
     return {
         **provenance(),
         **about,
-        "lesion_ml": round(lesion_ml, 3),
+        "lesion_ml": lesion_ml,
         "lesion_interval": interval_of(lesion_ml, calibration, str(about.get("checkpoint"))),
         "lesion_side": numbers.side(prediction.lesion),
-        "brain_ml": round(float(prepared.made.mask.sum()) * voxel_ml, 1),
+        "brain_ml": numbers.ml(prepared.made.mask),
         "highest_probability": round(float(prediction.probability.max()), 4),
         "shape_zyx": list(stored.shape_zyx),
         "spacing_zyx_mm": [round(size, 4) for size in stored.geometry.spacing_zyx_mm],

@@ -288,7 +288,8 @@ def _dicom_study(source: Path, series_uid: str | None, frame_s: float | None) ->
     series = read_ctp_series(source, series_uid, frame_s=frame_s)
     reference = reference_of("series", Grid(series.shape_zyx, series.geometry, True))
     ordered = ReorderedSeries(series, reference.reorientation.apply)
-    known = (reference, series.times_s, {}, list(series.warnings), ordered)
+    described = [f"scanner: {series.description}"] if series.description else []
+    known = (reference, series.times_s, {}, [*described, *series.warnings], ordered)
     return Study(
         source,
         ordered,

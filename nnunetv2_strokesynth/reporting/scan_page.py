@@ -94,6 +94,7 @@ def maps_page(
     *,
     sides_known: bool,
     result: Mapping[str, object],
+    notes: Sequence[str] = (),
 ) -> str:
     """The page of ``strokesynth maps``.
 
@@ -103,6 +104,7 @@ def maps_page(
         spacing_zyx_mm: of their voxels.
         sides_known: whether the header tells right from left.
         result: the numbers to list.
+        notes: what was read and done; those that are warnings are not repeated.
     """
     tmax = computed.maps.tmax
     late = (tmax > _FIRST_TMAX_S).sum(axis=(1, 2))
@@ -121,8 +123,9 @@ def maps_page(
         _marks(computed),
     )
     lines = ["Perfusion maps without a model: no lesion is predicted."]
+    notes = [note for note in notes if note not in computed.warnings]
     pictures = [picture(draw_curves(computed), _about_curves(computed))]
-    page = ScanPage(title, lines, computed.warnings, (), result_rows(result), pictures)
+    page = ScanPage(title, lines, computed.warnings, notes, result_rows(result), pictures)
     return render_scan(page, viewed)
 
 

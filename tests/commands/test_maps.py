@@ -213,12 +213,25 @@ def test_dicom_results_name_the_study_and_lie_where_the_maps_do(head, tmp_path, 
     assert sorted(path.name for path in (out / "dicom").iterdir()) == [
         "page.dcm",
         "segmentation.dcm",
+        "volumes.dcm",
     ]
+    report = hd.sr.srread(out / "dicom" / "volumes.dcm").content
+    groups = [
+        *report.get_volumetric_roi_measurement_groups(),
+        *report.get_image_measurement_groups(),
+    ]
+    written = {g.tracking_identifier: float(g.get_measurements()[0].value) for g in groups}
+    perfusion = record(out)["perfusion"]
+    assert written == {
+        **{f"Tmax > {s} s": perfusion[f"tmax_above_{s}s_ml"] for s in (4, 6, 8, 10)},
+        **{f"rCBF < {p} %": perfusion[f"rcbf_below_{p}pct_ml"] for p in (20, 30, 34, 38)},
+        "mismatch, Tmax > 6 s minus rCBF < 30 %": perfusion["mismatch_ml"],
+        "brain in the scan": record(out)["brain_ml"],
+    }
     found = hd.seg.segread(out / "dicom" / "segmentation.dcm")
     assert found.PatientID == "42"
     volume = found.get_volume(combine_segments=False)
     ml = abs(np.linalg.det(volume.affine[:3, :3])) / 1000 * volume.array[..., 0].sum()
-    perfusion = record(out)["perfusion"]
     assert perfusion["tmax_above_6s_ml"] == pytest.approx(ml, abs=0.06) and ml > 0
     image = nibabel.load(out / "tmax.nii.gz")
     to_nifti = np.linalg.inv(image.affine) @ np.diag([-1, -1, 1, 1]) @ volume.affine

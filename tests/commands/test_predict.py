@@ -103,6 +103,7 @@ def test_dicom_series_alone(computed, case):
     check_schema(result, SCHEMA)
     assert result["maps"]["threshold_method"] == "bayes" and result["maps"]["method"] == "svd"
     assert any("computed from the series" in note for note in result["notes"])
+    assert result["maps"]["brain_ml"] == result["brain_ml"] and "CT" not in result["notes"]
     assert {path.name for path in (computed / "inputs").iterdir()} == {
         f"{name}.nii.gz" for name in ("ct", "cbf", "cbv", "mtt", "tmax")
     }

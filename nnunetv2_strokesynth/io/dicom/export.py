@@ -1,5 +1,7 @@
 """Results as DICOM objects of the study they come from, for a PACS: masks and a picture.
 
+``measurement_report.py`` writes the volumes.
+
 They carry the patient's identifiers, which highdicom copies from the images. highdicom is the extra
 ``[dicom]`` and is imported when it is needed.
 """
@@ -20,10 +22,10 @@ from nnunetv2_strokesynth.io.nifti import Geometry
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_MANUFACTURER = "nnunetv2_strokesynth"
-_MODEL = "research only, not a medical device"
-_SERIES_NUMBERS = (9001, 9002)
-"""Choice: above those of the scanner's own series."""
+MANUFACTURER = "nnunetv2_strokesynth"
+MODEL = "research only, not a medical device"
+_SEGMENTATION_NUMBER, _CAPTURE_NUMBER, REPORT_NUMBER = 9001, 9002, 9003
+"""Series numbers. Choice: above those of the scanner's own series."""
 INFARCT, ISCHAEMIA = ("55641003", "Infarct"), ("52674009", "Ischemia")
 """SNOMED CT codes and meanings."""
 
@@ -71,7 +73,7 @@ def write_segmentation(
 
     category = Code("49755003", "SCT", "Morphologically Abnormal Structure")
     family = Code("123110", "DCM", "Artificial Intelligence")
-    algorithm = hd.AlgorithmIdentificationSequence(_MANUFACTURER, family, __version__)
+    algorithm = hd.AlgorithmIdentificationSequence(MANUFACTURER, family, __version__)
     descriptions = [
         hd.seg.SegmentDescription(
             segment_number=number,
@@ -85,12 +87,12 @@ def write_segmentation(
     ]
     pixels = np.stack([segment.mask for segment in segments], axis=-1).astype(np.uint8)
     written = hd.seg.Segmentation(
-        source_images=_images(source),
+        source_images=source_images(source),
         pixel_array=pixels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,
-        series_number=_SERIES_NUMBERS[0],
-        manufacturer_model_name=_MODEL,
+        series_number=_SEGMENTATION_NUMBER,
+        manufacturer_model_name=MODEL,
         software_versions=__version__,
         device_serial_number="0",
         content_label="STROKESYNTH",
@@ -98,7 +100,7 @@ def write_segmentation(
         series_description="strokesynth: lesion, Tmax, core (research only)",
         omit_empty_frames=False,
         **_places(geometry, len(pixels)),
-        **_identity(),
+        **identity(),
     )
     written.save_as(path)
 
@@ -114,31 +116,32 @@ def write_capture(path: Path, rgb: np.ndarray, source: Sequence[Path]) -> None:
     import highdicom as hd
 
     written = hd.sc.SCImage.from_ref_dataset(
-        ref_dataset=_images(source)[0],
+        ref_dataset=source_images(source)[0],
         pixel_array=np.ascontiguousarray(rgb),
         photometric_interpretation=hd.PhotometricInterpretationValues.RGB,
         bits_allocated=8,
         coordinate_system=hd.CoordinateSystemNames.PATIENT,
         patient_orientation=("L", "P"),
-        series_number=_SERIES_NUMBERS[1],
+        series_number=_CAPTURE_NUMBER,
         series_description="strokesynth: page (research only)",
-        **_identity(),
+        **identity(),
     )
     written.save_as(path)
 
 
-def _identity() -> dict[str, Any]:
+def identity() -> dict[str, Any]:
+    """What is the same in all that is written: new identifiers, and who wrote it."""
     from pydicom.uid import generate_uid
 
     return {
         "series_instance_uid": generate_uid(),
         "sop_instance_uid": generate_uid(),
         "instance_number": 1,
-        "manufacturer": _MANUFACTURER,
+        "manufacturer": MANUFACTURER,
     }
 
 
-def _images(source: Sequence[Path]) -> list[Dataset]:
+def source_images(source: Sequence[Path]) -> list[Dataset]:
     """The headers of the files, each once: all frames of an enhanced file lie in one."""
     from pydicom import dcmread
 

@@ -48,7 +48,8 @@ class DicomSeries:
     Args:
         frames: the images of each slice, from feet to head, and their times.
         placed: where the voxels lie.
-        description: modality, scanner and kernel; nothing about the patient.
+        description: modality, scanner and kernel; nothing about the patient. Empty where neither
+            scanner nor kernel is known.
         warnings: sentences for the user.
         doubts: those of them that say that images were changed, or may be wrong.
 
@@ -165,12 +166,16 @@ def read_ctp_series(
     return DicomSeries(
         frames,
         placed=placed,
-        description=", ".join(
-            filter(None, [first.modality, first.scanner, first.kernel and f"kernel {first.kernel}"])
-        ),
+        description=_described(first),
         warnings=[*warnings, *said, *chosen.warnings],
         doubts=[*rare, *placed.warnings, *frames.warnings],
     )
+
+
+def _described(image: SliceHeader) -> str:
+    """Modality, scanner and kernel, of which the modality alone says nothing: it is a CT."""
+    known = list(filter(None, [image.scanner, image.kernel and f"kernel {image.kernel}"]))
+    return ", ".join([image.modality, *known]) if known else ""
 
 
 def _read_headers(folder: Path) -> tuple[list[SliceHeader], list[str]]:

@@ -1,4 +1,4 @@
-"""DICOM-SEG and secondary capture, read back by highdicom and by SimpleITK: linked, in place."""
+"""Masks, picture and volumes as DICOM, read back by highdicom and SimpleITK: linked, in place."""
 
 import numpy as np
 import pydicom
@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.io.dicom.export import (
     write_capture,
     write_segmentation,
 )
+from nnunetv2_strokesynth.io.dicom.measurement_report import Volume, write_measurements
 from nnunetv2_strokesynth.io.dicom.reader import read_ctp_series
 
 hd = pytest.importorskip("highdicom")
@@ -111,3 +112,60 @@ def test_without_highdicom_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'nnunetv2_strokesynth\[dicom\]'"):
         require_highdicom()
+
+
+VOLUMES = [
+    Volume("predicted lesion", 12.345, INFARCT, segment=1),
+    Volume("Tmax > 6 s", 80.2, ISCHAEMIA, segment=2),
+    Volume("rCBF < 30 %", 0.0, INFARCT, segment=3),
+    Volume("Tmax > 4 s", 131.7, ISCHAEMIA),
+    Volume("brain in the scan", 567.0),
+]
+
+
+def reported(path):
+    """Name -> (value, unit, segment or None) of each measurement group of a report."""
+    report = hd.sr.srread(path)
+    found = {}
+    for group in report.content.get_volumetric_roi_measurement_groups():
+        number = group.referenced_segment.referenced_segment_numbers[0]
+        found[group.tracking_identifier] = (group, number)
+    for group in report.content.get_image_measurement_groups():
+        found[group.tracking_identifier] = (group, None)
+    return {
+        name: (float(group.get_measurements()[0].value), group.get_measurements()[0].unit, number)
+        for name, (group, number) in found.items()
+    }
+
+
+def test_the_report_has_each_volume_with_its_segment(series, tmp_path):
+    written(series, tmp_path / "seg.dcm")
+    write_measurements(tmp_path / "sr.dcm", VOLUMES, tmp_path / "seg.dcm", series.files[0])
+    found = reported(tmp_path / "sr.dcm")
+    assert {name: (ml, number) for name, (ml, _, number) in found.items()} == {
+        volume.label: (volume.ml, volume.segment) for volume in VOLUMES
+    }
+    assert {unit.value for _, unit, _ in found.values()} == {"mL"}
+
+
+def test_the_report_is_linked_to_masks_and_series(series, tmp_path):
+    written(series, tmp_path / "seg.dcm")
+    write_measurements(tmp_path / "sr.dcm", VOLUMES, tmp_path / "seg.dcm", series.files[0])
+    report, masks = (pydicom.dcmread(tmp_path / name) for name in ("sr.dcm", "seg.dcm"))
+    assert report.SOPClassUID == pydicom.uid.ComprehensiveSRStorage and report.Modality == "SR"
+    assert (report.StudyInstanceUID, report.PatientID) == (STUDY, "42")
+    assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
+    assert "research only" in report.SeriesDescription
+    evidence = [
+        group
+        for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+        for study in report.get(name, [])
+        for group in study.ReferencedSeriesSequence
+    ]
+    assert {group.SeriesInstanceUID for group in evidence} == {
+        STUDY + ".1",
+        masks.SeriesInstanceUID,
+    }
+    names = {image.ReferencedSOPInstanceUID for s in evidence for image in s.ReferencedSOPSequence}
+    sources = {pydicom.dcmread(path).SOPInstanceUID for path in series.files[0]}
+    assert names == {masks.SOPInstanceUID} | sources
