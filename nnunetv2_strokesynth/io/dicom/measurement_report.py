@@ -81,7 +81,7 @@ def _group(volume: Volume, masks: Dataset) -> Any:
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
-    common = {
+    common: dict[str, Any] = {
         "tracking_identifier": hd.sr.TrackingIdentifier(hd.UID(), volume.label),
         "finding_type": Code(volume.code[0], "SCT", volume.code[1]) if volume.code else None,
         "finding_sites": [hd.sr.FindingSite(codes.SCT.Brain)],
