@@ -1,11 +1,16 @@
 """Motion of the head between frames, measured and taken out."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from nnunetv2_strokesynth.ctp.motion import WithoutMotion, measure_motion
-from nnunetv2_strokesynth.phantom.acquisition import move_slices
+from nnunetv2_strokesynth.phantom.acquisition import draw_motion, move_slices
+from nnunetv2_strokesynth.phantom.dataset import simulate_scan
+from nnunetv2_strokesynth.phantom.physics import DEFAULT_PHYSICS
+from nnunetv2_strokesynth.phantom.plan import plan_scans
 
 SPACING_MM = (5.0, 2.0, 2.0)
 T, N = 8, 96
@@ -83,3 +88,45 @@ def test_images_without_a_head_do_not_move():
     for frames in (noise, np.zeros((5, 1, 16, 16))):
         motion = measure_motion(frames.astype(np.float32), SPACING_MM)
         assert np.isfinite(motion.moved_mm).all() and motion.moved_mm.max() < 30
+
+
+STILL = {"drift_sd": (0.0,) * 3, "jitter_sd": (0.0,) * 3, "jolt_probability": 0.0}
+FEW = slice(None, None, 4)  # every fourth frame: before, in and after the bolus
+
+
+def scan_of(vendor: str, **motion: object):
+    """A scan of four slices, in which motion out of the plane is looked for, and its voxels."""
+    plans = plan_scans(0, 0, 12, size=64, max_slices=4)
+    plan = next(p for p in plans if p.vendor == vendor and p.grid.n_slices == 4)
+    physics = dataclasses.replace(
+        DEFAULT_PHYSICS, ct=dataclasses.replace(DEFAULT_PHYSICS.ct, **motion)
+    )
+    case = simulate_scan(plan, physics=physics)
+    return case.ctp, (case.grid.slice_mm, case.grid.pixel_mm, case.grid.pixel_mm)
+
+
+@pytest.mark.parametrize("vendor", ["A", "B", "C", "D"])
+def test_contrast_and_noise_are_no_motion(vendor):
+    """A still head of every vendor: bolus, noise and the last frames move nothing."""
+    ctp, spacing = scan_of(vendor, **STILL)
+    motion = measure_motion(np.concatenate([ctp[:3], ctp[3:][FEW], ctp[-1:]]), spacing)
+    assert motion.moved_mm.max() < 0.25 and not motion.corrected
+
+
+def test_motion_in_the_plane_is_not_tilted(monkeypatch):
+    """The phantom's heads move in the plane alone; a few thick slices can be tilted unseen."""
+    drawn = []
+
+    def draw(*args):
+        drawn.append(draw_motion(*args))
+        return drawn[-1]
+
+    monkeypatch.setattr("nnunetv2_strokesynth.phantom.case.draw_motion", draw)
+    ctp, spacing = scan_of("B", jolt_probability=0.0)
+    keep = [0, 1, 2, *range(3, len(ctp), 4)]
+    motion = measure_motion(ctp[keep], spacing)
+    true = drawn[0][keep] - drawn[0][:3].mean(axis=0)
+    expected = np.hypot(true[:, 0], true[:, 1])
+    assert not motion.in_plane and expected.max() > 0.5
+    np.testing.assert_allclose(motion.shift_mm, expected, atol=0.3)
+    np.testing.assert_allclose(motion.turn_deg, np.abs(true[:, 2]), atol=0.3)
