@@ -82,6 +82,7 @@ METHODS = {
                 ("no_context", "NoContext", "without the contextual term"),
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
                 ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
+                ("gaussian", "Gaussian", "a generator that draws mean and variance"),
                 ("end_to_end", "EndToEnd", "the gradient of L_s reaches the synthesis"),
             )
         ),

@@ -8,6 +8,8 @@ from torch import nn
 
 from benchmarks.arena.candidates.synthesis import (
     ForgetfulNet,
+    GaussianGenerator,
+    GaussianLoss,
     LesionAwareGenerator,
     LesionAwareLoss,
     SgdAndAdam,
@@ -202,3 +204,16 @@ class ArenaTrainer_EndToEnd(ArenaTrainer_SynthesisChannelsLesionFactor):
     """The default; the whole gradient of L_s reaches extractor and generator, as in the paper."""
 
     segmentation_gradient = 1.0
+
+
+class ArenaTrainer_Gaussian(_ChangedNetwork, ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; the generator draws mean and variance and learns by their likelihood."""
+
+    alpha = 0.0
+
+    @classmethod
+    def _change(cls, network: nn.Module, num_output_channels: int) -> None:
+        network.generator = GaussianGenerator(network.generator)
+
+    def _build_loss(self) -> nn.Module:
+        return GaussianLoss(super()._build_loss(), self.unwrapped_network.generator)

@@ -14,6 +14,7 @@ from torch.optim import SGD, AdamW
 
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.losses.synthesis import known_dwi, mean_over_valid
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet
 from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
 
@@ -42,6 +43,29 @@ class LesionAwareGenerator(nn.Module):
         """(B, in_channels, Y, X) -> (B, 1, Y, X)."""
         features = self.generator.unet(x)
         self.lesion_logits = self.lesion(features)
+        return self.generator.output(features)
+
+
+class GaussianGenerator(nn.Module):
+    """A generator that draws mean and variance of the DWI; the mean is its image.
+
+    Args:
+        generator: made by ``planned_networks``.
+
+    Attributes:
+        log_variance: (B, 1, Y, X), of the last call.
+    """
+
+    def __init__(self, generator: PlannedImageNet) -> None:
+        super().__init__()
+        self.generator = generator
+        self.spread = nn.Conv2d(generator.output.in_channels, 1, 1)
+        self.log_variance: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, Y, X) -> (B, 1, Y, X)."""
+        features = self.generator.unet(x)
+        self.log_variance = self.spread(features)
         return self.generator.output(features)
 
 
@@ -100,6 +124,39 @@ class LesionAwareLoss(nn.Module):
         head = self._head_loss([logits], target)
         self.terms["generator_L_s"] = head.detach()
         return loss + self.weight * head
+
+
+class GaussianLoss(nn.Module):
+    """``JointLoss`` whose L_g of the pseudo-DWI is the likelihood of the DWI under the generator.
+
+    Args:
+        joint: the joint loss; its alpha is 0, since the likelihood takes that term's place.
+        generator: not registered: its parameters belong to the network.
+    """
+
+    def __init__(self, joint: JointLoss, generator: GaussianGenerator) -> None:
+        super().__init__()
+        self.joint = joint
+        self.segmentation = joint.segmentation
+        self._generator = (generator,)
+        self.terms: dict[str, torch.Tensor] = {}
+
+    def forward(
+        self, output: torch.Tensor | Sequence[torch.Tensor], target: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """The loss as a scalar; arguments as of ``JointLoss``."""
+        loss = self.joint(output, target)
+        self.terms = dict(self.joint.terms)
+        log_variance = self._generator[0].log_variance
+        if log_variance is None or torch.is_tensor(output):
+            return loss
+        labels, (dwi, valid), weight = target[0], known_dwi(target[1]), target[-1]
+        weight = torch.where(labels > 0, self.joint.lesion_factor * weight, weight)
+        surprise = (dwi - output[1].float()) ** 2 * torch.exp(-log_variance) + log_variance
+        per_sample = (weight * surprise).mean(dim=(1, 2, 3)) / 2
+        likelihood = mean_over_valid(per_sample, valid)
+        self.terms["synthesis_likelihood"] = likelihood.detach()
+        return loss + likelihood
 
 
 class SgdAndAdam(SGD):
