@@ -83,6 +83,7 @@ METHODS = {
                 ("spread_context", "SpreadContext", "a context encoder kept alive"),
                 ("warm_up", "WarmUp", "warm-up, then a tenth of L_s's gradient"),
                 ("gaussian", "Gaussian", "a generator that draws mean and variance"),
+                ("lesion_factor_adam", "LesionFactorAdam", "AdamW in the synthesis"),
                 ("end_to_end", "EndToEnd", "the gradient of L_s reaches the synthesis"),
             )
         ),

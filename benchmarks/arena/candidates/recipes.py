@@ -217,3 +217,7 @@ class ArenaTrainer_Gaussian(_ChangedNetwork, ArenaTrainer_SynthesisChannelsLesio
 
     def _build_loss(self) -> nn.Module:
         return GaussianLoss(super()._build_loss(), self.unwrapped_network.generator)
+
+
+class ArenaTrainer_LesionFactorAdam(_SynthesisByAdam, ArenaTrainer_SynthesisChannelsLesionFactor):
+    """The default; AdamW in the synthesis."""
