@@ -27,6 +27,7 @@ from nnunetv2_strokesynth.nnunet_commands import environment, run_command
 from nnunetv2_strokesynth.outlining.new_data import OUTLINES_TABLE, is_ours, write_new_data
 from nnunetv2_strokesynth.outlining.outlines import ScanOutlines, outline_scan
 from nnunetv2_strokesynth.outlining.reader_data import RECORD, Scans, scans_of, write_reader_data
+from nnunetv2_strokesynth.outlining.reader_quality import ReaderQuality
 from nnunetv2_strokesynth.outlining.readers import Readers, plan_readers
 from nnunetv2_strokesynth.outlining.steps import ReaderRun, open_steps
 from nnunetv2_strokesynth.reproduction.data_set import DataSet, Roots, find_data_set
@@ -83,6 +84,7 @@ def make_machine(few: Few, fold: int, settings: Settings, wanted: ReaderSettings
             found,
             name=NAME.split("_", 1)[1],
             corrections={},
+            quality=ReaderQuality.of([], wanted.min_agreement),  # ``readers.csv`` has the truth
             look=lambda *_: None,
         )
     with atomic_file(root / READERS_TABLE) as temporary:

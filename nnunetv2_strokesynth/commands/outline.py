@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nnunetv2_strokesynth.outlining.new_data import Written
-    from nnunetv2_strokesynth.outlining.outlines import Measured, ScanOutlines
+    from nnunetv2_strokesynth.outlining.outlines import ScanOutlines
     from nnunetv2_strokesynth.outlining.reader_data import Scans
+    from nnunetv2_strokesynth.outlining.reader_quality import ReaderQuality
     from nnunetv2_strokesynth.outlining.readers import Readers
     from nnunetv2_strokesynth.outlining.steps import ReaderRun
     from nnunetv2_strokesynth.reporting.outline_sheet import SheetRow
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 EXAMPLE = "strokesynth outline -d 18 -o 118"
 STOCK, SHORTENED_STOCK = "nnUNetTrainer", "StrokeSynthTrainer_Stock"
 DEFAULT_AGREEMENT = 0.7  # docs/how-to/few-outlines.md has what was measured
+DEFAULT_DICE = 0.5  # outlining/reader_quality.py says why
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=DEFAULT_AGREEMENT,
         help="mean Dice between the readers from which an outline is used (default: %(default)s)",
+    )
+    add(
+        "--min-dice",
+        metavar="D",
+        type=float,
+        default=DEFAULT_DICE,
+        help="readers whose Dice on outlined scans that they have not seen is lower are refused; "
+        "0 takes any (default: %(default)s)",
     )
     add(
         "--corrections",
@@ -132,17 +142,21 @@ def run(args: argparse.Namespace) -> None:
         _submit(own, scans, readers, args)
         return
     _train_and_predict(own, scans, readers)
-    measured = _say_measured(data, own, readers, scans, args.min_agreement)
-    written = _write(data, own, readers, scans, folder=folder, args=args, corrections=corrections)
+    quality = _measure(data, own, readers, scans, args)
+    written = _write(data, own, readers, scans, folder=folder, args=args,
+                     corrections=corrections, quality=quality)  # fmt: skip
     renew(folder, roots.preprocessed)
     for sentence in outdated_plans(folder, training_cases(folder)):
         logger.warning("warning: %s", sentence)
-    _say_result(args, folder, written, measured)
+    _say_result(args, folder, written, quality)
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    if not 0 <= args.min_agreement <= 1:
-        raise ValueError(f"--min-agreement {args.min_agreement}: expected a number from 0 to 1")
+    for option in ("min_agreement", "min_dice"):
+        value = getattr(args, option)
+        if not 0 <= value <= 1:
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} {value}: expected a number from 0 to 1")
     if not args.trainer.startswith((STOCK, SHORTENED_STOCK)):
         raise ValueError(
             f"-tr {args.trainer}: readers are trained by nnU-Net's own trainers ({STOCK}, "
@@ -183,26 +197,18 @@ def _submit(run: ReaderRun, scans: Scans, readers: Readers, args: argparse.Names
     submit_jobs(args, reader_jobs(run, scans, readers.all, write), run.raw)
 
 
-def _say_measured(
-    data: DataSet, run: ReaderRun, readers: Readers, scans: Scans, min_agreement: float
-) -> list[Measured]:
-    """How good the readers are on outlined scans that they have not seen."""
-    from nnunetv2_strokesynth.outlining.outlines import mean_dice, measure_readers
+def _measure(
+    data: DataSet, run: ReaderRun, readers: Readers, scans: Scans, args: argparse.Namespace
+) -> ReaderQuality:
+    """How good the readers are on outlined scans that they have not seen; refuses poor ones."""
+    from nnunetv2_strokesynth.outlining.outlines import measure_readers
+    from nnunetv2_strokesynth.outlining.reader_quality import ReaderQuality
 
     measured = measure_readers(data, run, readers, scans)
-    if measured:
-        _, every = mean_dice(measured, 0.0)
-        n_kept, kept = mean_dice(measured, min_agreement)
-        logger.info(
-            "readers on the %d outlined scans, unseen: Dice %.3f; on the %d with an agreement of "
-            "at least %g: %.3f",
-            len(measured),
-            every,
-            n_kept,
-            min_agreement,
-            kept,
-        )
-    return measured
+    quality = ReaderQuality.of(measured, args.min_agreement)
+    quality.check(args.min_dice)
+    logger.info("%s", quality.sentence)
+    return quality
 
 
 def _write(
@@ -214,6 +220,7 @@ def _write(
     folder: Path,
     args: argparse.Namespace,
     corrections: dict[str, Path],
+    quality: ReaderQuality,
 ) -> Written:
     """The new data set, completely or not at all, with its contact sheets."""
     from nnunetv2_strokesynth.io.output_folder import result_folder
@@ -240,9 +247,10 @@ def _write(
             found,
             name=folder.name.split("_", 1)[1],
             corrections=corrections,
+            quality=quality,
             look=look,
         )
-        write_sheets(rows, temporary)
+        write_sheets(rows, temporary, quality.warnings)
     return written
 
 
@@ -271,7 +279,7 @@ def sheet_row(data: DataSet, scan: str, made: ScanOutlines, drawn: np.ndarray | 
 
 
 def _say_result(
-    args: argparse.Namespace, folder: Path, written: Written, measured: list[Measured]
+    args: argparse.Namespace, folder: Path, written: Written, quality: ReaderQuality
 ) -> None:
     """How many outlines are used, what to look at, and how to train."""
     from nnunetv2_strokesynth.outlining.outlines import CORRECTED, USED, summary
@@ -284,8 +292,8 @@ def _say_result(
             "look at the readers' outlines, train the readers longer (-tr), correct outlines, or "
             "lower --min-agreement"
         )
-    if not measured:
-        logger.warning("warning: no outlined scan is unseen by two readers: their Dice is unknown")
+    for warning in quality.warnings:
+        logger.warning("warning: %s", warning)
     logger.info("%s", folder)
     logger.info(
         "look at outlines_01.png, in which the readers agree least. To correct an outline, copy "

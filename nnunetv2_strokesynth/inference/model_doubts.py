@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
 from nnunetv2_strokesynth.inference.patient import Prepared
 from nnunetv2_strokesynth.phantom.marker import PHANTOM_ORIGIN
 
@@ -14,14 +15,18 @@ PHANTOM_MODEL = (
 
 
 def with_model_doubts(prepared: Prepared, dataset_json: Mapping[str, object]) -> Prepared:
-    """The scan with a warning where the model has learned from simulated scans alone.
+    """The scan with a warning where the model has learned from simulated scans or poor outlines.
 
     Args:
         prepared: the scan.
-        dataset_json: of the model, where the converter wrote the scans' origin.
+        dataset_json: of the model, where the converter wrote the scans' origin and ``strokesynth
+            outline`` how good the readers were.
     """
-    if dataset_json.get("origin") != PHANTOM_ORIGIN:
+    said = [PHANTOM_MODEL] if dataset_json.get("origin") == PHANTOM_ORIGIN else []
+    said += [
+        f"the model learned from outlines that machines drew: {warning}"
+        for warning in outline_warnings(dataset_json)
+    ]
+    if not said:
         return prepared
-    return prepared._replace(
-        notes=[PHANTOM_MODEL, *prepared.notes], warnings=[PHANTOM_MODEL, *prepared.warnings]
-    )
+    return prepared._replace(notes=[*said, *prepared.notes], warnings=[*said, *prepared.warnings])

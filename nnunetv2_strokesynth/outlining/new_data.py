@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.dataloading.machine_outlines import READERS_KEY
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     UNOUTLINED_IMAGES,
     UNOUTLINED_TARGETS,
@@ -39,6 +40,7 @@ from nnunetv2_strokesynth.outlining.outlines import (
     read_correction,
 )
 from nnunetv2_strokesynth.outlining.reader_data import TARGETS, link
+from nnunetv2_strokesynth.outlining.reader_quality import ReaderQuality
 from nnunetv2_strokesynth.reproduction.data_set import PATIENTS_FILE, SPLITS_FILE, DataSet
 
 OUTLINES_TABLE = "outlines.csv"
@@ -77,6 +79,7 @@ def write_new_data(
     *,
     name: str,
     corrections: Mapping[str, Path],
+    quality: ReaderQuality,
     look: Callable[[str, ScanOutlines, np.ndarray | None], None],
 ) -> Written:
     """Write a data set with the outlines of machines and persons.
@@ -87,6 +90,7 @@ def write_new_data(
         scans: each scan without an outline, and its outlines.
         name: of the new data set, for ``dataset.json``.
         corrections: scan -> a person's mask, which replaces the readers'.
+        quality: of the readers, for every file that names their outlines.
         look: called with each scan, its outlines and the person's mask, for the contact sheet.
 
     Raises:
@@ -100,8 +104,8 @@ def write_new_data(
         _write_scan(data, folder, scan, made, drawn, written)
         look(scan, made, drawn)
     _write_splits(data, folder, written)
-    _write_report(data, folder, written)
-    write_text(folder / OUTLINES_TABLE, outlines_table(written))
+    _write_report(data, folder, written, quality.warnings)
+    write_text(folder / OUTLINES_TABLE, outlines_table(written, quality))
     machine = {
         proposal.case_id: {
             "scan": proposal.scan,
@@ -118,6 +122,7 @@ def write_new_data(
         "outlined_from": data.name,
         MACHINE_KEY: machine,
         CORRECTED_KEY: written.corrected,
+        READERS_KEY: quality.record,
         PAIRS_KEY: written.pairs,
         WEIGHTS_KEY: {case_id: entry["agreement"] for case_id, entry in machine.items()},
     }
@@ -130,18 +135,19 @@ def training_cases(folder: Path) -> list[str]:
     return sorted(strip_suffix(path.name) for path in (folder / "labelsTr").iterdir())
 
 
-def outlines_table(written: Written) -> str:
+def outlines_table(written: Written, quality: ReaderQuality) -> str:
     """``outlines.csv``: a line for each scan and fold."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(
-        ["scan", "fold", "agreement", "volume_ml", "verdict", "readers", "agreement_all_readers"]
-    )
+    rows.writerow(["scan", "fold", "agreement", "volume_ml", "verdict", "readers",
+                   "agreement_all_readers", "readers_dice", "warnings"])  # fmt: skip
+    readers_dice = "" if not quality.scans else f"{quality.decisive_dice:.3f}"
     for one in written.proposals:
         numbers = " ".join(str(number) for number in one.readers)
         overall = f"{written.overall[one.scan]:.3f}"
         rows.writerow([one.scan, one.fold, f"{one.agreement:.3f}", f"{one.volume_ml:.3f}",
-                       one.verdict, numbers, overall])  # fmt: skip
+                       one.verdict, numbers, overall, readers_dice,
+                       "; ".join(quality.warnings)])  # fmt: skip
     return text.getvalue()
 
 
@@ -229,14 +235,15 @@ def _write_splits(data: DataSet, folder: Path, written: Written) -> None:
     write_json(folder / SPLITS_FILE, splits)
 
 
-def _write_report(data: DataSet, folder: Path, written: Written) -> None:
+def _write_report(data: DataSet, folder: Path, written: Written, warnings: Sequence[str]) -> None:
     """``conversion_report.csv`` with the new cases, from which their patients are read."""
     source = data.raw / PATIENTS_FILE
     if not source.is_file():
         return
     with source.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        rows, columns = list(reader), [*(reader.fieldnames or ()), "outline", "outline_agreement"]
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    columns += [c for c in ("outline", "outline_agreement", "warnings") if c not in columns]
     by_scan = {row["case_id"]: row for row in rows}
     kept = [
         {**row, "outline": "person" if row["split"] == "train" else ""}
@@ -246,7 +253,9 @@ def _write_report(data: DataSet, folder: Path, written: Written) -> None:
     for one in _used(written):
         own = {"case_id": one.case_id, "split": "train", "lesion_volume_ml": f"{one.volume_ml:.3f}"}
         own |= {"outline": "machine", "outline_agreement": f"{one.agreement:.3f}"}
-        kept.append({**by_scan.get(one.scan, {}), **own})
+        scan = by_scan.get(one.scan, {})
+        own |= {"warnings": "; ".join(filter(None, [scan.get("warnings"), *warnings]))}
+        kept.append({**scan, **own})
     for scan in written.corrected:
         kept.append({**by_scan.get(scan, {}), "case_id": scan, "split": "train",
                      "outline": "corrected"})  # fmt: skip

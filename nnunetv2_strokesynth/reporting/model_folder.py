@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
 from nnunetv2_strokesynth.io.json_file import read_json_object
 
 # As ``trainers.loss_log`` writes it; that module imports nnU-Net, which a report does not need.
@@ -46,6 +47,7 @@ class Model(NamedTuple):
         channels: names in the order of the files ``_0000``, ``_0001``, ...
         file_ending: of the images.
         folds: folders found, by name.
+        doubts: warnings about the outlines that it learned from.
         newest_checkpoint: ``"2026-11-21 18:08 UTC (fold_1/checkpoint_final.pth)"`` or ``""``.
     """
 
@@ -58,6 +60,7 @@ class Model(NamedTuple):
     file_ending: str
     folds: tuple[Fold, ...]
     newest_checkpoint: str
+    doubts: tuple[str, ...] = ()
 
 
 def read_loss_terms(path: Path) -> dict[str, list[float]]:
@@ -141,4 +144,5 @@ def read_model(folder: Path) -> Model:
         file_ending=ending,
         folds=folds,
         newest_checkpoint=_newest_checkpoint(folder),
+        doubts=tuple(outline_warnings(dataset)),
     )

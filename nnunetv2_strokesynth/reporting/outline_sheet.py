@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from nnunetv2_strokesynth.reporting.slice_image import (
 )
 
 ROWS_PER_SHEET = 10
+LINE_LENGTH = 110
 _TITLES = ("DWI", "outline", "probability")
 
 
@@ -53,13 +55,19 @@ def sheet_slice(outline: np.ndarray, probability: np.ndarray) -> int:
     return int(np.argmax(probability.reshape(len(probability), -1).sum(axis=1)))
 
 
-def write_sheets(rows: Sequence[SheetRow], folder: Path) -> list[Path]:
-    """Write ``outlines_01.png`` and so on, ten scans each, those that agree least first."""
+def write_sheets(
+    rows: Sequence[SheetRow], folder: Path, warnings: Sequence[str] = ()
+) -> list[Path]:
+    """Write ``outlines_01.png`` and so on, ten scans each, those that agree least first.
+
+    Warnings stand above each sheet.
+    """
     ordered = sorted(rows, key=lambda row: row.agreement)
     paths = []
     for first in range(0, len(ordered), ROWS_PER_SHEET):
         paths.append(folder / f"outlines_{len(paths) + 1:02d}.png")
-        save_png(_draw(ordered[first : first + ROWS_PER_SHEET]), paths[-1], dpi=110)
+        sheet = _draw(ordered[first : first + ROWS_PER_SHEET], warnings)
+        save_png(sheet, paths[-1], dpi=110)
     return paths
 
 
@@ -71,8 +79,10 @@ def _dwi_window(dwi: np.ndarray) -> tuple[float, float]:
 
 
 @figure_style()
-def _draw(rows: Sequence[SheetRow]) -> Figure:
-    figure = Figure(figsize=(7.5, 2.3 * len(rows) + 0.6), layout="constrained")
+def _draw(rows: Sequence[SheetRow], warnings: Sequence[str]) -> Figure:
+    lines = [line for warning in warnings for line in wrap(f"warning: {warning}", LINE_LENGTH)]
+    height = 2.3 * len(rows) + 0.6 + 0.14 * len(lines)
+    figure = Figure(figsize=(7.5, height), layout="constrained")
     grid = figure.subplots(len(rows), len(_TITLES), squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
         outlines = [Outline(row.outline, PREDICTION_COLOUR, width=1.4, dashed=True)]
@@ -92,7 +102,6 @@ def _draw(rows: Sequence[SheetRow]) -> Figure:
         axes[0].set_ylabel(row.label, fontsize=7)
     for axes, title in zip(grid[0], _TITLES, strict=True):
         axes.set_title(title, fontsize=9)
-    figure.suptitle(
-        "magenta, dashed: the readers' outline; cyan: a person's correction", fontsize=8
-    )
+    legend = "magenta, dashed: the readers' outline; cyan: a person's correction"
+    figure.suptitle("\n".join([*lines, legend]), fontsize=8)
     return figure

@@ -275,6 +275,7 @@ def describe(content: Content, model: Model) -> list[tuple[str, str]]:
             str(i) for i in range(N_FOLDS) if str(i) not in {fold.name for fold in model.folds}
         ]
         facts.append(("Folds not trained", ", ".join(absent) or "none"))
+    facts += [("Warning: outlines that machines drew", doubt) for doubt in model.doubts]
     return [
         *facts,
         ("Trainer", model.trainer),

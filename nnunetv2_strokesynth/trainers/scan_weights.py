@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
 from nnunetv2_strokesynth.trainers.stroke_trainer import StrokeTrainer
 
 WEIGHTS_KEY = "scan_weights"  # of dataset.json
@@ -53,6 +54,8 @@ class ScanWeights(StrokeTrainer):
             self.print_to_log_file(
                 f"{len(self._scan_weights)} scans have a weight in L_s, {mean:.2f} on average"
             )
+        for warning in outline_warnings(self.dataset_json):
+            self.print_to_log_file(f"WARNING: outlines that machines drew: {warning}")
 
     def train_step(self, batch: dict) -> dict:
         """A step in which each scan's outline counts by its weight."""

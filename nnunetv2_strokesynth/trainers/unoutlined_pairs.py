@@ -16,6 +16,7 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
 from nnunetv2_strokesynth.dataloading.raw_cases import images_in, raw_cases
 from nnunetv2_strokesynth.dataloading.targets import prepare_targets, targets_folder
 from nnunetv2_strokesynth.dataloading.unoutlined_pairs import (
+    ALL_FOLDS,
     JoinedDataset,
     WithoutLabels,
     pairs_of_fold,
@@ -31,6 +32,12 @@ class UnoutlinedPairs(ScanWeights, SynthesisTrainer):
     ``strokesynth outline`` lists the scans whose outline it leaves out, each with the folds that
     may learn from it. Without the entry, and where no DWI is learned, nothing changes.
     """
+
+    @classmethod
+    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
+        """The list of pairs must be readable."""
+        super().check_suitable(plans, configuration, dataset_json)
+        pairs_of_fold(dataset_json, ALL_FOLDS)
 
     def _further_cases(self) -> list[str]:
         return pairs_of_fold(self.dataset_json, self.fold) if self.uses_dwi else []

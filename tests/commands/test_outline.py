@@ -92,6 +92,7 @@ class StandIn:
         self.raw = root / "nnUNet_raw"
         self.commands = []
         self.fails_at = None
+        self.untrained = False
 
     @property
     def new(self):
@@ -123,11 +124,13 @@ class StandIn:
         for image in (readers / "imagesTs").iterdir():
             self.predict(image, Path(folder), splits, number)
 
-    @staticmethod
-    def predict(image, folder, splits, number):
-        """Probability 0.9 in the bright block, and 0.8 in the voxel of each scan learned."""
+    def predict(self, image, folder, splits, number):
+        """Probability 0.9 in the bright block, and 0.8 in the voxel of each scan learned.
+
+        A reader that has hardly learned takes the dark for lesion, as any other such reader does.
+        """
         case_id = image.name[: -len("_0000.nii.gz")]
-        lesion = np.where(read(image) > 100, 0.9, 0.0).astype(np.float32)
+        lesion = np.where((read(image) > 100) != self.untrained, 0.9, 0.0).astype(np.float32)
         if case_id == UNSURE and number:
             lesion = np.roll(lesion, 4 * number, axis=1)
         if lesion.any():
@@ -175,6 +178,8 @@ def test_what_nnunet_reads_is_complete(world):
     machine = used - set(OUTLINED)
     assert set(content["machine_outlines"]) == set(content["scan_weights"]) == machine
     assert all(0.7 <= weight <= 1 for weight in content["scan_weights"].values())
+    readers = content["outline_readers"]
+    assert readers["warnings"] == [] and readers["scans"] == 6 and readers["dice"] > 0.9
     with (world.new / "conversion_report.csv").open(newline="") as file:
         patients = {row["case_id"]: row["patient"] for row in csv.DictReader(file)}
     assert patients == {c: PATIENTS[c[:8]] for c in (*used, UNSURE, NO_LESION)}
@@ -210,6 +215,29 @@ def test_an_agreement_of_zero_takes_what_the_readers_disagree_on(world):
     assert run("--min-agreement", "0") == 0
     assert (world.new / "labelsTr" / f"{UNSURE}_f0.nii.gz").is_file()
     assert not list((world.new / "labelsTr").glob(f"{NO_LESION}*"))
+
+
+def test_readers_that_agree_and_are_wrong_are_refused(world, capsys):
+    world.untrained = True
+    assert run() == 2
+    said = capsys.readouterr().err
+    assert "on the 6 with an agreement of at least 0.7: 0.0" in said
+    assert "expected at least 0.5" in said and "--min-dice 0" in said
+    assert not world.new.exists()
+
+
+def test_doubtful_outlines_say_so_wherever_they_are_named(world, caplog):
+    world.untrained = True
+    assert run("--min-dice", "0") == 0
+    content = json.loads((world.new / "dataset.json").read_text())
+    (warning,) = content["outline_readers"]["warnings"]
+    assert content["outline_readers"]["agreeing_dice"] < 0.2
+    assert "expected at least 0.7" in warning and f"warning: {warning}" in caplog.text
+    with (world.new / "outlines.csv").open(newline="") as file:
+        assert {row["warnings"] for row in csv.DictReader(file)} == {warning}
+    with (world.new / "conversion_report.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["outline"] == "machine"]
+    assert rows and {row["warnings"] for row in rows} == {warning}
 
 
 def test_it_goes_on_where_it_was_cut_off(world):
@@ -271,6 +299,7 @@ def test_a_person_corrects_outlines(world, tmp_path):
     [
         (["-tr", "StrokeSynthTrainer_RealDWI"], "nnU-Net's own trainers"),
         (["--min-agreement", "70"], "expected a number from 0 to 1"),
+        (["--min-dice", "50"], "--min-dice 50.0: expected a number from 0 to 1"),
         (["--reader-id", "118"], "must differ"),
         (["--folds", "5"], "the data set has the folds 0 to 2"),
         (["--readers", "1"], "--readers 1: expected at least 2 for each fold"),

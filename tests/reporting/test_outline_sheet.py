@@ -28,8 +28,8 @@ def test_the_slice_with_most_lesion_or_else_most_probability():
 def test_those_that_agree_least_come_first_and_all_are_there(tmp_path, monkeypatch):
     drawn = []
 
-    def draw(rows):
-        figure = real(rows)
+    def draw(rows, warnings):
+        figure = real(rows, warnings)
         drawn.append([axes.get_ylabel() for axes in figure.axes[::3]])
         return figure
 
@@ -41,6 +41,15 @@ def test_those_that_agree_least_come_first_and_all_are_there(tmp_path, monkeypat
     assert drawn == [["case_002", "case_003"], ["case_001"]]
     assert [path.name for path in paths] == ["outlines_01.png", "outlines_02.png"]
     assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_a_warning_stands_above_every_sheet():
+    warning = "the readers agree with one another better than with persons " * 3
+    figure = outline_sheet._draw([row(1, 0.9)], [warning])
+    title = figure.get_suptitle()
+    assert title.replace("\n", " ").startswith(f"warning: {warning}")
+    assert max(map(len, title.splitlines())) <= outline_sheet.LINE_LENGTH
+    assert "warning" not in outline_sheet._draw([row(1, 0.9)], []).get_suptitle()
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

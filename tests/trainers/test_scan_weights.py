@@ -1,5 +1,7 @@
 """Weights of scans and nnU-Net's label ``ignore``: from ``dataset.json`` to the loss."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,13 @@ def test_each_scan_counts_by_its_weight_in_a_training_step(name, monkeypatch):
     trainer.train_step({"keys": ["case_2", "case_2"]})
     assert seen[0].tolist() == [1.0, 0.25, 0.25] and seen[1] is None
     assert trainer.segmentation_loss.scan_weights is None
+
+
+def test_the_log_says_that_the_readers_are_doubtful():
+    readers = {"warnings": ["Dice 0.600, expected at least 0.7"]}
+    trainer = initialised(trainer_of("StrokeSynthTrainer", outline_readers=readers))
+    log = Path(trainer.log_file).read_text()
+    assert "WARNING: outlines that machines drew: Dice 0.600, expected at least 0.7" in log
 
 
 def test_without_weights_nothing_is_weighed(monkeypatch):
