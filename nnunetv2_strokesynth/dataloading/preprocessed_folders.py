@@ -49,7 +49,10 @@ class PreprocessedFolders(NamedTuple):
         found = cls({}, {}, {}, {})
         for folder in sorted(path for path in preprocessed.glob("*") if path.is_dir()):
             if _is_unoutlined(folder):
-                found.unoutlined[folder] = _cases_in(folder) | names_in(folder, _TARGET_SUFFIXES)
+                is_cases = (folder / RECORDS).is_dir()
+                found.unoutlined[folder] = (
+                    _cases_in(folder) if is_cases else names_in(folder, _TARGET_SUFFIXES)
+                )
             elif _is_own(folder):
                 found.physical[folder] = _cases_in(folder)
             elif _is_targets(folder):

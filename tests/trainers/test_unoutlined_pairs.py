@@ -146,6 +146,9 @@ def test_a_pair_that_is_withdrawn_is_forgotten(raw):
     assert len(list(folder.rglob(f"{SECOND}*"))) == 6  # a case, its target and their two records
     record = json.loads((Path(trainer.output_folder) / "trained_cases.json").read_text())
     assert record["train"] == ["case_1", "case_2", TWIN, SECOND]
+    with quiet():
+        trainer.do_split()  # as nnU-Net does before it validates
+    assert len(list(folder.rglob(f"{SECOND}*"))) == 6
     for path in raw.rglob(f"{SECOND}*"):
         path.unlink()
     train, _ = trainer_of(StrokeSynthTrainer).get_tr_and_val_datasets()
