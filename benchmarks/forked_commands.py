@@ -69,19 +69,49 @@ class ForkedCommands:
         """
         logger.info("$ %s", shlex.join(command))
         log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as log:
+            code = self.call(command, {**variables, **shown}, (log.fileno(), log.fileno()))
+        if code:
+            last = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise ValueError(
+                f"{shlex.join(command)} failed with exit code {code}: {''.join(last)} "
+                f"(all of it in {log_file})"
+            )
+
+    def call(
+        self,
+        command: list[str],
+        variables: dict[str, str],
+        outputs: tuple[int, int],
+        folder: str = ".",
+    ) -> int:
+        """Run a command to its end.
+
+        Args:
+            command: name and arguments.
+            variables: the environment.
+            outputs: descriptors of standard output and standard error.
+            folder: the working directory.
+
+        Returns:
+            The exit code; below 0 for a signal.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
-            self._run_and_exit(command, {**variables, **shown}, log_file)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if code:
-            raise ValueError(f"{shlex.join(command)} failed with exit code {code}: see {log_file}")
+            self._run_and_exit(command, variables, outputs, folder)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def _run_and_exit(self, command: list[str], variables: dict[str, str], log_file: Path) -> None:
-        with log_file.open("w", encoding="utf-8") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
+    def _run_and_exit(
+        self, command: list[str], variables: dict[str, str], outputs: tuple[int, int], folder: str
+    ) -> None:
+        """The command, in the forked process, which ends with it."""
+        os.dup2(outputs[0], 1)
+        os.dup2(outputs[1], 2)
+        # New streams: this process's own remember whether they can seek.
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+        os.chdir(folder)
         if command[0] not in self._scripts:
             os.execvpe(command[0], command, variables)
         os.environ.clear()
