@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from nnunetv2_strokesynth.dataloading.beside_cases import made_earlier
 from nnunetv2_strokesynth.dataloading.own_cases import prepare_unoutlined
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
@@ -40,12 +39,18 @@ class UnoutlinedPairs(ScanWeights, SynthesisTrainer):
         pairs_of_fold(dataset_json, ALL_FOLDS)
 
     def _further_cases(self) -> list[str]:
-        return pairs_of_fold(self.dataset_json, self.fold) if self.uses_dwi else []
+        """The pairs of the fold that are there; one that is gone was withdrawn."""
+        wanted = pairs_of_fold(self.dataset_json, self.fold) if self.uses_dwi else []
+        images = self._pair_images(wanted) if wanted else {}
+        if images is not None:
+            return list(images)
+        folder = unoutlined_folder(self.preprocessed_dataset_folder)
+        return made_earlier(folder, wanted)
 
     def _prepared(self, train, val):
         """The training cases and the pairs, each with its DWI."""
         train, val = super()._prepared(train, val)
-        pairs = self._on_first_rank(self._prepare_pairs) if self._further_cases() else []
+        pairs = self._on_first_rank(self._prepare_pairs)
         if not pairs:
             return train, val
         self._scan_weights |= dict.fromkeys(pairs, 0.0)
@@ -60,34 +65,39 @@ class UnoutlinedPairs(ScanWeights, SynthesisTrainer):
         return joined, val
 
     def _prepare_pairs(self) -> list[str]:
-        """Makes the pairs' cases and targets; the pairs that are there."""
-        wanted, ending = self._further_cases(), self.dataset_json["file_ending"]
+        """Makes the pairs' cases and targets where the raw data are at hand."""
+        pairs = self._further_cases()
+        if not pairs:
+            return []
         folder = unoutlined_folder(self.preprocessed_dataset_folder)
         shared = (self.plans_manager, self.configuration_manager)
-        raw = self._raw_folder()
-        if raw is None or raw_cases(raw, self.dataset_json) is None:
-            there = prepare_targets(None, folder, wanted, *shared, ending, scale=self.dwi_scale)
-            return [case_id for case_id in there if (folder / f"{case_id}.b2nd").is_file()]
-        images = self._images_of(raw / UNOUTLINED_IMAGES, wanted, ending)
-        prepare_unoutlined(
-            images, folder, *shared, self.dataset_json, workers=default_num_processes
-        )
+        images, raw = self._pair_images(pairs), None
+        if images is not None:
+            raw = self._raw_folder() / UNOUTLINED_TARGETS
+            prepare_unoutlined(
+                images, folder, *shared, self.dataset_json, workers=default_num_processes
+            )
         return prepare_targets(
-            raw / UNOUTLINED_TARGETS,
+            raw,
             folder,
-            list(images),
+            pairs,
             *shared,
-            ending,
+            self.dataset_json["file_ending"],
             scale=self.dwi_scale,
-            maps=self._maps_among(images),
+            maps=self._maps_among(images or {}),
         )
 
-    def _images_of(self, folder: Path, wanted: list[str], ending: str) -> dict[str, list[str]]:
-        """Of the pairs that are there with all channels; one that is gone was withdrawn."""
+    def _pair_images(self, wanted: list[str]) -> dict[str, list[str]] | None:
+        """Pair -> its images, of those with all channels and a DWI; None without raw data."""
+        raw, ending = self._raw_folder(), self.dataset_json["file_ending"]
+        if raw is None or raw_cases(raw, self.dataset_json) is None:
+            return None
+        folder = raw / UNOUTLINED_IMAGES
         found = images_in(folder, ending) if folder.is_dir() else {}
         n_channels = len(self.dataset_json["channel_names"])
         return {
             case_id: list(found[case_id])
             for case_id in wanted
             if len(found.get(case_id, ())) == n_channels
+            and (raw / UNOUTLINED_TARGETS / f"{case_id}{ending}").is_file()
         }

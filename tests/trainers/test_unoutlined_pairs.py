@@ -149,10 +149,11 @@ def test_a_pair_that_is_withdrawn_is_forgotten(raw):
     with quiet():
         trainer.do_split()  # as nnU-Net does before it validates
     assert len(list(folder.rglob(f"{SECOND}*"))) == 6
-    for path in raw.rglob(f"{SECOND}*"):
-        path.unlink()
+    (raw / "targetsUn" / f"{SECOND}.nii.gz").unlink()  # without its DWI it teaches nothing
     train, _ = trainer_of(StrokeSynthTrainer).get_tr_and_val_datasets()
     assert set(train.identifiers) == {"case_1", "case_2", TWIN}
+    record = json.loads((Path(trainer.output_folder) / "trained_cases.json").read_text())
+    assert record["train"] == ["case_1", "case_2", TWIN]
     assert not list(folder.rglob(f"{SECOND}*"))
     assert len(list(folder.rglob(f"{TWIN}*"))) == 6
 
