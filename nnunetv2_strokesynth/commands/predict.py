@@ -68,6 +68,10 @@ def run(args: argparse.Namespace) -> int | None:
     if not is_submitted(args):
         check_model_files(args.model, args.folds, args.checkpoint)  # before PyTorch is imported
 
+    from nnunetv2_strokesynth.inference.quick_imports import import_nnunet
+
+    import_nnunet()
+
     from nnunetv2_strokesynth.inference import patient_result
     from nnunetv2_strokesynth.inference.predictor import load_predictor
     from nnunetv2_strokesynth.inference.study import patient_folders
@@ -81,10 +85,10 @@ def run(args: argparse.Namespace) -> int | None:
         return None
     options = model_options(args)
     if folders:
+        predictor = load_predictor(args.model, **options)
 
         def one(source: Path, output: Path) -> None:
-            # A network that has learned from a DWI is changed by a prediction: see predict_patient.
-            _predict(args, load_predictor(args.model, **options), _find(args, source), output)
+            _predict(args, predictor, _find(args, source), output)
 
         keep = {"record": record, "overwrite": args.overwrite, "settings": _of_model(args)}
         return run_patients(folders, args.output, one=one, **keep)

@@ -2,8 +2,9 @@
 
 The DWI arrives as the last image channel; soft labels, where a trainer reads them, come after it.
 ``SplitTarget`` moves both to batchgeneratorsv2's ``regression_target``, which spatial transforms
-move along with the image and intensity transforms leave alone. ``PackTargets`` comes last and makes
-the list of targets that the joint loss reads.
+move along with the image and intensity transforms leave alone. Where nnU-Net's spatial transform is
+the first, it moves them as channels of the image, which is the same and takes one call.
+``PackTargets`` comes last and makes the list of targets that the joint loss reads.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from scipy.ndimage import gaussian_filter
 
@@ -117,4 +119,8 @@ def with_targets(
     """
     n_targets = has_dwi + pack.soft_labels
     split = [SplitTarget(n_targets)] if n_targets else []
-    return ComposeTransforms([*split, *first, *augmentation.transforms, pack])
+    transforms = list(augmentation.transforms)
+    if split and not first and transforms and isinstance(transforms[0], SpatialTransform):
+        # Image and regression target are resampled alike: one call instead of two saves time.
+        return ComposeTransforms([transforms[0], *split, *transforms[1:], pack])
+    return ComposeTransforms([*split, *first, *transforms, pack])

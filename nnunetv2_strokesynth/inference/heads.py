@@ -5,11 +5,16 @@ nnU-Net's predictor then does the work (folds, sliding window, mirroring) withou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
+
+from nnunetv2_strokesynth.networks.logit_range import within_half_precision
+from nnunetv2_strokesynth.trainers.nnunet_host import not_compiled
 
 
 class _Head(nn.Module):
@@ -46,6 +51,27 @@ class SynthesisHead(_Head):
         return torch.cat(heads, dim=1)
 
 
+class LesionHead(_Head):
+    """A trained network seen as ``image (B, C, Y, X) -> logits and pseudo-DWI (B, K + 1, Y, X)``.
+
+    The logits are those of the network itself, and one pass gives both.
+    """
+
+    outputs = ("pseudo_dwi",)
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        self.with_heads = not_compiled(network)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.with_heads.return_heads = True
+        try:
+            logits, pseudo_dwi, *_ = self.network(image)
+        finally:
+            self.with_heads.return_heads = False
+        return torch.cat((within_half_precision(logits), pseudo_dwi), dim=1)
+
+
 class UncertaintyHead(_Head):
     """A trained ``MonteCarloSegmenter`` seen as ``image (B, C, Y, X) -> uncertainty (B, 1, Y, X)``.
 
@@ -80,6 +106,22 @@ def attach_head(predictor: nnUNetPredictor, *, uncertainty: bool = False) -> Non
     head = (_uncertainty_head if uncertainty else _synthesis_head)(predictor)
     predictor.label_manager = _Heads(len(head.outputs))
     predictor.network = head
+
+
+@contextmanager
+def lesion_and_pseudo_dwi(predictor: nnUNetPredictor) -> Iterator[int]:
+    """Within the context, a predictor returns the pseudo-DWI as one more channel after the logits.
+
+    Yields:
+        The number of logits.
+    """
+    network, labels = predictor.network, predictor.label_manager
+    n_logits = labels.num_segmentation_heads
+    predictor.network, predictor.label_manager = LesionHead(network), _Heads(n_logits + 1)
+    try:
+        yield n_logits
+    finally:
+        predictor.network, predictor.label_manager = network, labels
 
 
 def _synthesis_head(predictor: nnUNetPredictor) -> SynthesisHead:

@@ -1,9 +1,10 @@
-"""The lesion of one scan by nnU-Net's predictor, and what each fold alone would say."""
+"""Lesion and pseudo-DWI of one scan by nnU-Net's predictor, and what each fold alone would say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,25 @@ from nnunetv2.inference.export_prediction import (
 )
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+from nnunetv2_strokesynth.inference.heads import lesion_and_pseudo_dwi
+from nnunetv2_strokesynth.inference.synthesis import revert_preprocessing
+
+
+class Predicted(NamedTuple):
+    """What the networks of a model say of one scan.
+
+    Attributes:
+        lesion: (Z, Y, X) bool.
+        probability: of lesion, (Z, Y, X) float32.
+        fold_voxels: fold -> voxels of lesion by it alone; empty for a single fold.
+        pseudo_dwi: (Z, Y, X) float32; None unless it was asked for.
+    """
+
+    lesion: np.ndarray
+    probability: np.ndarray
+    fold_voxels: dict[str, int]
+    pseudo_dwi: np.ndarray | None = None
+
 
 def predict_lesion(
     predictor: nnUNetPredictor,
@@ -19,18 +39,19 @@ def predict_lesion(
     spacing: Sequence[float],
     *,
     folds: Sequence[str] = (),
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    with_pseudo_dwi: bool = False,
+) -> Predicted:
     """Lesion and probability of channels (C, Z, Y, X), as ``nnUNetv2_predict`` makes them.
+
+    Pseudo-DWI and what each fold alone would say cost no further pass: the network has made the
+    one, and nnU-Net averages the others' logits, which are kept here.
 
     Args:
         predictor: with a model in it.
         channels: in the units of the data set.
         spacing: voxel sizes (z, y, x) in mm.
         folds: names of the predictor's networks, in their order.
-
-    Returns:
-        (Z, Y, X) bool; (Z, Y, X) float32; fold -> voxels of lesion by it alone, empty for a single
-        fold. The folds cost no further pass: nnU-Net averages their logits, which are kept here.
+        with_pseudo_dwi: whether the pseudo-DWI is wanted of a network that makes one.
     """
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
@@ -42,23 +63,25 @@ def predict_lesion(
         configuration,
         predictor.dataset_json,
     )
-    with _kept_logits(predictor) as kept:
-        logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
+    labels_of = predictor.label_manager
+    as_wanted = lesion_and_pseudo_dwi(predictor) if with_pseudo_dwi else nullcontext()
+    with as_wanted as n_logits, _kept_logits(predictor) as kept:
+        found = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
 
     def exported(of: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         return convert_predicted_logits_to_segmentation_with_correct_shape(
-            of,
-            plans,
-            configuration,
-            predictor.label_manager,
-            properties,
-            return_probabilities=True,
+            of[:n_logits], plans, configuration, labels_of, properties, return_probabilities=True
         )
 
-    labels, probabilities = exported(logits)
+    labels, probabilities = exported(found)
     named = _named(kept, folds)
     voxels = {fold: int(np.count_nonzero(exported(of)[0] == 1)) for fold, of in named.items()}
-    return labels == 1, np.asarray(probabilities[1], dtype=np.float32), voxels
+    pseudo_dwi = None
+    if with_pseudo_dwi:
+        image = found[n_logits:].float()
+        pseudo_dwi = revert_preprocessing(image, properties, plans, configuration)[0]
+    probability = np.asarray(probabilities[1], dtype=np.float32)
+    return Predicted(labels == 1, probability, voxels, pseudo_dwi)
 
 
 def _named(kept: Sequence[torch.Tensor], folds: Sequence[str]) -> dict[str, torch.Tensor]:

@@ -36,17 +36,11 @@ from nnunetv2_strokesynth.ctp.unusable_voxels import (
     clear_unusable,
     series_unusable,
 )
-from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord
-from nnunetv2_strokesynth.inference.heads import attach_head
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import REAL_DWI, PseudoDwiRecord
 from nnunetv2_strokesynth.inference.lesion import predict_lesion
-from nnunetv2_strokesynth.inference.predictor import (
-    has_generator,
-    learned_from_dwi,
-    pseudo_dwi_record,
-)
+from nnunetv2_strokesynth.inference.predictor import has_generator, pseudo_dwi_record
 from nnunetv2_strokesynth.inference.scan_maps import maps_of_study
 from nnunetv2_strokesynth.inference.study import Study, brain_of_file
-from nnunetv2_strokesynth.inference.synthesis import synthesize_channels
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import read_volume
 from nnunetv2_strokesynth.io.placement import Placement, place
@@ -208,26 +202,25 @@ def predict_patient(
     *,
     folds: Sequence[str] = (),
 ) -> Prediction:
-    """Lesion, probability and pseudo-DWI of a patient by one trained model.
+    """Lesion, probability and pseudo-DWI of a patient by one trained model, in one pass.
 
     Args:
-        predictor: with the model in it; afterwards it returns the pseudo-DWI in place of the lesion
-            if the model has one.
+        predictor: with the model in it.
         channels: C of (Z, Y, X).
         spacing: voxel sizes (z, y, x) in mm.
         folds: names of the predictor's networks, in their order.
     """
-    stacked = np.stack(channels)
-    lesion, probability, fold_voxels = predict_lesion(predictor, stacked, spacing, folds=folds)
-    found = Prediction(lesion, probability, None, fold_voxels=fold_voxels)
-    if not has_generator(predictor):
-        return found
-    record = pseudo_dwi_record(predictor)
-    if not learned_from_dwi(predictor):
-        return found._replace(record=record, caution=record.caution)
-    attach_head(predictor)
-    pseudo_dwi = synthesize_channels(predictor, stacked, {"spacing": list(spacing)})[0]
-    return found._replace(pseudo_dwi=pseudo_dwi, record=record)
+    record, caution = PseudoDwiRecord(), ""
+    if has_generator(predictor):
+        record = pseudo_dwi_record(predictor)
+        caution = "" if record.learned == REAL_DWI else record.caution
+    wanted = has_generator(predictor) and record.learned == REAL_DWI
+    found = predict_lesion(
+        predictor, np.stack(channels), spacing, folds=folds, with_pseudo_dwi=wanted
+    )
+    return Prediction(
+        found.lesion, found.probability, found.pseudo_dwi, record, caution, found.fold_voxels
+    )
 
 
 def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import io
+import json
 import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -10,7 +13,10 @@ from pathlib import Path
 
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
     NOTHING,
@@ -18,8 +24,10 @@ from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
     REAL_DWI,
     PseudoDwiRecord,
 )
+from nnunetv2_strokesynth.inference.quick_imports import postponed
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
+    trainers_folder,
     users_environment,
 )
 
@@ -58,10 +66,67 @@ def load_predictor(
                 device=device or torch.device("cuda"),
                 allow_tqdm=False,
             )
-            predictor.initialize_from_trained_model_folder(str(model_folder), folds, checkpoint)
+            _load_model(predictor, model_folder, folds, checkpoint)
     except RuntimeError as error:
         raise ValueError(f"{model_folder} cannot be loaded: {error}") from error
     return predictor
+
+
+def _load_model(
+    predictor: nnUNetPredictor, model_folder: Path, folds: Sequence[str], checkpoint: str
+) -> None:
+    """``nnUNetPredictor.initialize_from_trained_model_folder``, quicker for our own trainers.
+
+    nnU-Net imports all its trainers before it looks for others, and reads the optimiser's state
+    with the weights. Models of other trainers are left to it.
+    """
+    files = [model_folder / f"fold_{fold}" / checkpoint for fold in folds]
+    # Memory-mapped: what is not used is not read. Pickled, as nnU-Net's own loading.
+    stored = [torch.load(f, map_location="cpu", weights_only=False, mmap=True) for f in files]
+    with postponed("blosc2"):
+        trainer = own_trainer(stored[0]["trainer_name"])
+    if trainer is None:
+        predictor.initialize_from_trained_model_folder(str(model_folder), folds, checkpoint)
+        return
+    dataset = json.loads((model_folder / "dataset.json").read_text(encoding="utf-8"))
+    plans = PlansManager(json.loads((model_folder / "plans.json").read_text(encoding="utf-8")))
+    configuration = plans.get_configuration(stored[0]["init_args"]["configuration"])
+    network = trainer.build_network_architecture(
+        plans,
+        configuration,
+        determine_num_input_channels(plans, configuration, dataset),
+        plans.get_label_manager(dataset).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    weights = [one["network_weights"] for one in stored]
+    network.load_state_dict(weights[0])
+    predictor.manual_initialization(
+        network,
+        plans,
+        configuration,
+        weights,
+        dataset,
+        stored[0]["trainer_name"],
+        stored[0].get("inference_allowed_mirroring_axes"),
+    )
+
+
+def own_trainer(name: str) -> type[nnUNetTrainer] | None:
+    """The trainer of this package that ``nnUNet_ext`` exports by a name.
+
+    Only its own module is imported.
+
+    Returns:
+        None for another name, or if the user has folders of trainers that come before ours.
+    """
+    folders = [path for path in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if path]
+    if folders[:1] not in ([], [str(trainers_folder())]):
+        return None
+    exports = trainers_folder() / "strokesynth_trainers.py"
+    for node in ast.parse(exports.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and name in (alias.name for alias in node.names):
+            return getattr(importlib.import_module(str(node.module)), name)
+    return None
 
 
 def checked_folds(

@@ -20,11 +20,6 @@ from nnunetv2_strokesynth.channels import (
 )
 from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
 from nnunetv2_strokesynth.ctp.frame_times import frame_times_of
-from nnunetv2_strokesynth.io.dicom.reader import (
-    first_study_uid,
-    holds_dicom,
-    read_ctp_series,
-)
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import (
     SUFFIXES,
@@ -134,7 +129,7 @@ def find_study(
     if source.is_dir() and is_result_folder(source):
         raise ValueError(f"{source} holds results of strokesynth; give the folder of the scan")
     images = [source] if source.is_file() else _images_below(source)
-    if source.is_dir() and not any(map(_may_be_series, images)) and holds_dicom(source):
+    if source.is_dir() and not any(map(_may_be_series, images)) and _holds_dicom(source):
         study = _dicom_study(source, series_uid, frame_s)
         if images:
             named = name_some(path.name for path in images)
@@ -180,7 +175,7 @@ def patient_folders(source: Path) -> list[Path]:
     folders = [path for path in inside if path.is_dir() and not is_result_folder(path)]
     images = {folder: _images_below(folder) for folder in folders}
     with_series = [folder for folder in folders if any(map(_may_be_series, images[folder]))]
-    studies = {folder: first_study_uid(folder) for folder in folders if not images[folder]}
+    studies = {folder: _study_uid(folder) for folder in folders if not images[folder]}
     if len(with_series) + len(set(filter(None, studies.values()))) < 2:
         return []
     return [folder for folder in folders if images[folder] or studies[folder]]
@@ -284,7 +279,21 @@ def _both(
     return lambda frame: then(first(frame))
 
 
+def _holds_dicom(source: Path) -> bool:
+    from nnunetv2_strokesynth.io.dicom.reader import holds_dicom  # imports pydicom
+
+    return holds_dicom(source)
+
+
+def _study_uid(folder: Path) -> str | None:
+    from nnunetv2_strokesynth.io.dicom.reader import first_study_uid  # imports pydicom
+
+    return first_study_uid(folder)
+
+
 def _dicom_study(source: Path, series_uid: str | None, frame_s: float | None) -> Study:
+    from nnunetv2_strokesynth.io.dicom.reader import read_ctp_series  # imports pydicom
+
     series = read_ctp_series(source, series_uid, frame_s=frame_s)
     reference = reference_of("series", Grid(series.shape_zyx, series.geometry, True))
     ordered = ReorderedSeries(series, reference.reorientation.apply)

@@ -17,7 +17,6 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import distributed as dist
 from torch import nn
-from torch._dynamo import OptimizedModule
 
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.dataloading.stored_orders import check_orders
@@ -32,6 +31,11 @@ from nnunetv2_strokesynth.trainers.environment import check_overrides
 from nnunetv2_strokesynth.trainers.trained_cases import record_cases
 
 Result = TypeVar("Result")
+
+
+def not_compiled(network: nn.Module) -> nn.Module:
+    """The network that ``torch.compile`` has wrapped, or the same one if it has not."""
+    return getattr(network, "_orig_mod", network)
 
 
 class NNUNetHost(nnUNetTrainer):
@@ -94,8 +98,7 @@ class NNUNetHost(nnUNetTrainer):
     @property
     def unwrapped_network(self) -> nn.Module:
         """The network without the wrappers of DDP and torch.compile."""
-        network = self.network.module if self.is_ddp else self.network
-        return network._orig_mod if isinstance(network, OptimizedModule) else network
+        return not_compiled(self.network.module if self.is_ddp else self.network)
 
     def _raw_folder(self) -> Path | None:
         """``nnUNet_raw/DatasetNNN_*``, or None if it does not exist on this machine."""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch._dynamo import OptimizedModule
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
@@ -33,6 +32,7 @@ from nnunetv2_strokesynth.dataloading.transforms import PackTargets
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.losses.lesion_weight_map import lesion_weight_map
 from nnunetv2_strokesynth.losses.segmentation import SegmentationLoss
+from nnunetv2_strokesynth.trainers.nnunet_host import not_compiled
 from nnunetv2_strokesynth.trainers.separate_brakes import (
     GRADIENT_NORM,
     RatedSchedule,
@@ -98,8 +98,7 @@ class SynthesisTrainer(StrokeTrainer):
     def configure_optimizers(self):
         """The optimiser and schedule of the base; the synthesis may learn at a rate of its own."""
         optimizer, schedule = super().configure_optimizers()
-        network = self.network  # DDP wraps it later
-        network = network._orig_mod if isinstance(network, OptimizedModule) else network
+        network = not_compiled(self.network)  # DDP wraps it later
         rates = {name: self._rate(name) for name, _ in network.named_children()}
         if split_by_rate(optimizer, network, rates):
             return optimizer, RatedSchedule(schedule, optimizer)

@@ -12,6 +12,7 @@ from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
     write_record,
 )
 from nnunetv2_strokesynth.inference import patient, synthesis
+from nnunetv2_strokesynth.inference.lesion import Predicted
 from nnunetv2_strokesynth.inference.predictor import learned_from_dwi, pseudo_dwi_record
 
 
@@ -58,9 +59,11 @@ def test_a_damaged_record_is_named(tmp_path, text):
 @pytest.mark.parametrize("learned", ["DWI", "nothing"])
 def test_a_patient_gets_no_pseudo_dwi_of_a_model_that_learned_none(monkeypatch, learned):
     image = np.zeros((1, 2, 2), np.float32)
-    monkeypatch.setattr(patient, "predict_lesion", lambda *_, folds: (image > 0, image, {}))
-    monkeypatch.setattr(patient, "attach_head", lambda _: None)
-    monkeypatch.setattr(patient, "synthesize_channels", lambda *_: image[None] + 0.5)
+
+    def predict_lesion(*_, folds, with_pseudo_dwi):
+        return Predicted(image > 0, image, {}, image + 0.5 if with_pseudo_dwi else None)
+
+    monkeypatch.setattr(patient, "predict_lesion", predict_lesion)
     predictor = loaded(PseudoDwiRecord.now("brain", learned))
     found = patient.predict_patient(predictor, image[None], (5.0, 1.0, 1.0))
     if learned == "DWI":
