@@ -224,7 +224,7 @@ def draw_bolus(prepared: Prepared, times_s: np.ndarray | None) -> Figure:
         prepared: the scan.
         times_s: (T,) of the frames; None draws the curve over their numbers.
     """
-    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     _draw_bolus(figure.add_subplot(), prepared, times_s)
     return darken(figure)
 

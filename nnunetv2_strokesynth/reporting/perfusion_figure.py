@@ -22,6 +22,7 @@ _AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
 _MASK_COLOUR = "#F0E442"
 _MIP_WINDOW_HU = (0.0, 250.0)
 _STORED_AXES = "zyx"
+_NARROW_INCHES = 4.6  # so that a phone, which shows it at a third of this, leaves words readable
 
 
 @figure_style()
@@ -63,17 +64,17 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
 def draw_curves(computed: ComputedMaps) -> Figure:
     """The curves of artery, vein and tissue, and the motion, on black, for a page of slices."""
     if computed.motion is None:
-        figure = Figure(figsize=(5.8, 3.9), layout="constrained")
-        _draw_curves(figure.add_subplot(), computed)
+        figure = Figure(figsize=(_NARROW_INCHES, 4.0), layout="constrained")
+        _draw_curves(figure.add_subplot(), computed, narrow=True)
     else:
-        figure = Figure(figsize=(5.8, 5.1), layout="constrained")
+        figure = Figure(figsize=(_NARROW_INCHES, 5.2), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=(3.2, 1))
-        _draw_curves(upper, computed)
+        _draw_curves(upper, computed, narrow=True)
         _draw_motion(lower, computed.motion)
     return darken(figure)
 
 
-def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
+def _draw_curves(axes: Axes, computed: ComputedMaps, *, narrow: bool = False) -> None:
     times, row = computed.times_s, computed.row
     scale = row["aif_scale"]
     label = "AIF as measured" + (f" (scaled by {scale:.2f} for the maps)" if scale > 1 else "")
@@ -97,8 +98,8 @@ def _draw_curves(axes: Axes, computed: ComputedMaps) -> None:
     # Room above the curves, so that the legend hides none of them.
     for own in (axes, tissue_axes):
         low, high = own.get_ylim()
-        own.set_ylim(low, low + 1.3 * (high - low))
-    axes.legend(handles=handles, fontsize=8, loc="upper center", ncols=2)
+        own.set_ylim(low, low + (1.55 if narrow else 1.3) * (high - low))
+    axes.legend(handles=handles, fontsize=8, loc="upper center", ncols=1 if narrow else 2)
     axes.set(xlabel="time after the first frame (s)", ylabel="vessels: enhancement (HU)")
     axes.set_title("Curves over the baseline", fontsize=11)
     axes.grid(alpha=0.25)
@@ -169,7 +170,7 @@ def _draw_place(
                 linewidths=1.2,
                 label=label,
             )
-    axes.legend(fontsize=8, loc="upper right", framealpha=0.8)
+    axes.legend(fontsize=8, loc="lower right", framealpha=0.8)  # R and L stand above
     count = slices.count(shown)
     place = _number_voxels(axes, reference, shown)
     axes.set_title(

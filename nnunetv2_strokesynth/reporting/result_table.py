@@ -63,6 +63,8 @@ UNITS = {"ml": "mL", "mm": "mm", "s": "s", "hu": "HU", "hu_s": "HU s", "percent"
 _WORDS = {"aif": "AIF", "vof": "VOF", "cbf": "CBF", "cbv": "CBV", "mtt": "MTT", "tmax": "Tmax"}
 _WORDS |= {"rcbf": "rCBF", "hir": "HIR", "ct": "CT", "dwi": "DWI", "n": "number of"}
 _MOST_ITEMS = 12  # of a list
+_NAMES = ("first", "second")  # of answers that are compared
+_PERFUSION, _BY_ANOTHER = "Perfusion: ", ("By another artery: ", "Sensitivity: By another artery: ")
 
 
 def lesion_volume(result: Mapping[str, object]) -> str:
@@ -84,7 +86,25 @@ def result_rows(
     """
     first = {key: result[key] for key in MAIN if key in result}
     others = {key: value for key, value in result.items() if key not in first}
-    return list(_rows(first, "")), list(_rows(others, ""))
+    return _side_by_side(list(_rows(first, ""))), list(_rows(others, ""))
+
+
+def _side_by_side(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same rows; a volume by another artery stands beside that by the first."""
+    others = {
+        label.removeprefix(start): text
+        for label, text in rows
+        for start in _BY_ANOTHER
+        if label.startswith(start)
+    }
+    merged = {f"{_PERFUSION}{name}": text for name, text in others.items()}
+    merged = {label: text for label, text in merged.items() if label in dict(rows)}
+    gone = {f"{start}{label.removeprefix(_PERFUSION)}" for label in merged for start in _BY_ANOTHER}
+    return [
+        (label, f"{text} ({merged[label]} by another artery)" if label in merged else text)
+        for label, text in rows
+        if label not in gone
+    ]
 
 
 def _rows(content: Mapping[str, object], before: str) -> Iterator[tuple[str, str]]:
@@ -117,6 +137,7 @@ def _line(content: Mapping[str, object]) -> str:
     if "ml" in rest:
         words.append(f"{_text(rest.pop('ml'))} mL")
     meaning = rest.pop("meaning", None)
+    rest |= {key: LABELS.get(str(rest[key]), rest[key]) for key in _NAMES if key in rest}
     words += [f"{label[:1].lower()}{label[1:]} {text}" for label, text in _rows(rest, "")]
     return "; ".join([*words, *([str(meaning)] if meaning else [])])
 

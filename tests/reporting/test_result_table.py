@@ -44,6 +44,26 @@ def test_volumes_of_the_maps_and_of_other_answers():
     ]
 
 
+def test_volumes_by_another_artery_stand_beside_the_first():
+    volumes = {"tmax_above_6s_ml": 30.0, "reference_cbf": 41.0}
+    other = {"aif_voxel_xyz": "3 4 0", "tmax_above_6s_ml": 33.0, "reference_cbf": 40.0}
+    expected = [
+        ("Perfusion: Tmax above 6 s", "30 mL (33 mL by another artery)"),
+        ("Perfusion: CBF of the other side", "41 (40 by another artery)"),
+    ]
+    voxel = "By another artery: AIF voxel xyz"
+    main, _ = result_rows({"perfusion": volumes, "other_artery": other})
+    assert main == [*expected, (voxel, "3 4 0")]
+    main, _ = result_rows({"perfusion": volumes, "sensitivity": {"other_artery": other}})
+    assert main == [*expected, (f"Sensitivity: {voxel}", "3 4 0")]
+
+
+def test_answers_that_are_compared_have_their_names():
+    pair = {"first": "threshold_core", "second": "segmenter", "dice": 0.27, "only_first_ml": 1.5}
+    ((_, text),) = result_rows({"disagreements": [pair]})[0]
+    assert text == "first threshold core; second the model; dice 0.27; only first 1.5 mL"
+
+
 def test_numbers_that_this_version_does_not_know_are_shown_too():
     assert result_rows({"new": {"core_ml": 4.0}})[1] == [("New: Core", "4 mL")]
 
