@@ -31,7 +31,6 @@ from nnunetv2_strokesynth.phantom.vendors import VENDORS
 from nnunetv2_strokesynth.reporting.slice_image import draw_slice
 
 _DURATION_S = 50.0
-_SIZE = 256
 
 
 class _Panel(NamedTuple):
@@ -147,11 +146,12 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="picture to write")
     parser.add_argument("--seed", type=int, default=7, help="of the phantom (default: %(default)s)")
     parser.add_argument("--numbers", type=int, nargs="+", default=[1, 3, 6, 9], help="of the scans")
+    parser.add_argument("--size", type=int, default=256, help="pixels along x and y")
     parser.add_argument("--by-vendor", action="store_true", help="the first scan on each scanner")
     parser.add_argument("--mri", action="store_true", help="MRI studies")
     args = parser.parse_args()
     planned = plan_mri_scans if args.mri else plan_scans
-    found = planned(args.seed, 0, max(args.numbers), size=_SIZE)
+    found = planned(args.seed, 0, max(args.numbers), size=args.size)
     plans = {f"{number} {found[number - 1].vendor}": found[number - 1] for number in args.numbers}
     if args.by_vendor and not args.mri:
         plans = by_vendor(found[args.numbers[0] - 1])

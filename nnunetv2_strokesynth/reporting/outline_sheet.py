@@ -21,7 +21,7 @@ from nnunetv2_strokesynth.reporting.slice_image import (
 
 ROWS_PER_SHEET = 10
 LINE_LENGTH = 110
-_TITLES = ("DWI", "outline", "probability")
+_TITLES = ("DWI, own grey scale", "outline", "probability, 0 black to 1 white")
 
 
 class SheetRow(NamedTuple):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.evaluation.columns import COLUMN_BY_KEY, Column, number_text
+from nnunetv2_strokesynth.evaluation.metrics import MISSED_MM
 from nnunetv2_strokesynth.evaluation.tables import (
     ALL_SIZES,
     NOTHING,
@@ -56,6 +58,7 @@ GLOSSARY = (
 )
 MOST_FAILURE_PICTURES = 24
 NO_IMAGES = "No folder of input images: the channels are absent."
+PENALISED = ("hausdorff_penalised_mm", "assd_penalised_mm")
 
 
 class Failures(NamedTuple):
@@ -152,7 +155,21 @@ def failure_pictures(content: Content) -> list[ShownPanel]:
 def tables_by_size(content: Content) -> list[Table]:
     """Mean ± sd by size group, and the agreement of volumes."""
     tables = [*summary_tables(content.cases), volume_table(content.cases)]
+    if not _is_missed(content):
+        tables = [_without_columns(table, PENALISED) for table in tables]
     return [_without_first_column(table) for table in tables]
+
+
+def _is_missed(content: Content) -> bool:
+    """Whether a lesion was missed, so that a penalised distance says more than the plain one."""
+    return any((content.cases[key] >= MISSED_MM).any() for key in PENALISED)
+
+
+def _without_columns(table: Table, keys: Sequence[str]) -> Table:
+    headings = [COLUMN_BY_KEY[key].heading for key in keys]
+    kept = [i for i, heading in enumerate(table.header) if heading not in headings]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return table._replace(header=tuple(table.header[i] for i in kept), rows=rows)
 
 
 def published_table(results: tuple[Published, ...]) -> Table:
@@ -192,7 +209,7 @@ def _window_text(panel: Panel) -> str:
     unit = " HU" if name.startswith(tuple(HU_WINDOWS)) else ""
     unit = " s" if name.startswith(SECONDS) else unit
     digits = 0 if high - low >= 20 else 2
-    return f"{low:.{digits}f} to {high:.{digits}f}{unit}"
+    return f"{number_text(low, digits)} to {number_text(high, digits)}{unit}"
 
 
 def _shown_panel(panel: Panel, case_id: str, shown: CasePanels) -> ShownPanel:
@@ -214,10 +231,14 @@ def _shown_case(title: str, case_id: str, content: Content) -> ShownCase:
     text = (
         f"Dice {_cell(values['dice'], COLUMN_BY_KEY['dice'])} %{fold}; true lesion "
         f"{values['volume_gt_ml']:.2f} mL, predicted {values['volume_pred_ml']:.2f} mL; slice "
-        f"{shown.slice_number} of {shown.n_slices}, counted from the feet"
+        f"{shown.slice_number} of {shown.n_slices}, {_order(shown)}"
     )
     panels = [_shown_panel(panel, case_id, shown) for panel in shown.panels]
     return ShownCase(f"{title.capitalize()} by Dice: {case_id}", text, panels)
+
+
+def _order(shown: CasePanels) -> str:
+    return "counted from the feet" if shown.sides_known else "as stored: the side is unknown"
 
 
 def panel_notes(content: Content, model: Model) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ LABELS = {
     "lesion_ml": "Predicted lesion",
     "lesion_interval": "Interval of its volume",
     "lesion_side": "Its side",
-    "reference_cbf": "CBF of the other side",
+    "reference_cbf": "CBF of the other side, in the map's unit",
     "hypoperfusion_intensity_ratio": "Hypoperfusion intensity ratio (Tmax > 10 s over > 6 s)",
     "mismatch_ml": "Mismatch, Tmax > 6 s minus rCBF < 30 %",
     "mismatch_ratio": "Mismatch ratio",

@@ -6,13 +6,19 @@ import re
 import shutil
 from html import unescape
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from markupsafe import escape
 
 from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord, write_record
+from nnunetv2_strokesynth.evaluation.columns import COLUMNS
+from nnunetv2_strokesynth.evaluation.metrics import MISSED_MM
+from nnunetv2_strokesynth.reporting.panels import Panel
+from nnunetv2_strokesynth.reporting.report_page import _window_text, tables_by_size
 
 HOSTILE_CASE = "zz<script>alert(1)<&'\"$x"
 HOSTILE_TRAINER = "<b>Trainer$_&"
@@ -280,3 +286,23 @@ def test_an_earlier_report_is_kept(tiny, capsys):
     assert output.read_text() == "mine"
     assert main(tiny.options("--overwrite")) == 0
     assert "Failures first" in output.read_text()
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_penalised_distances_stand_there_where_a_lesion_was_missed(missed):
+    """Without a miss they repeat the distances, in millions of mm: 0.00."""
+    cases = pd.DataFrame({column.key: [1.0, 2.0] for column in COLUMNS})
+    cases = cases.assign(case_id=["a", "b"], predictions="held-out", size_group="< 10 mL")
+    cases = cases.assign(volume_gt_ml=[3.0, 5.0], volume_pred_ml=[2.0, 5.5])
+    if missed:
+        cases.loc[1, "hausdorff_penalised_mm"] = MISSED_MM
+    tables = tables_by_size(SimpleNamespace(cases=cases))
+    headings = {heading for table in tables for heading in table.header}
+    assert ("HD, 1e8 mm if missed (1e6 mm)" in headings) == missed
+    assert {"HD (mm)", "HD95 (mm)", "AVD (mL)"} <= headings
+    assert all(len(row) == len(table.header) for table in tables for row in table.rows)
+
+
+def test_no_caption_says_minus_zero():
+    panel = Panel("feature", np.zeros((2, 2)), (-0.001, 0.88))
+    assert _window_text(panel) == "0.00 to 0.88"

@@ -49,7 +49,7 @@ def test_volumes_by_another_artery_stand_beside_the_first():
     other = {"aif_voxel_xyz": "3 4 0", "tmax_above_6s_ml": 33.0, "reference_cbf": 40.0}
     expected = [
         ("Perfusion: Tmax above 6 s", "30 mL (33 mL by another artery)"),
-        ("Perfusion: CBF of the other side", "41 (40 by another artery)"),
+        ("Perfusion: CBF of the other side, in the map's unit", "41 (40 by another artery)"),
     ]
     voxel = "By another artery: AIF voxel xyz"
     main, _ = result_rows({"perfusion": volumes, "other_artery": other})
