@@ -176,7 +176,7 @@ def test_panels_show_best_median_worst_and_say_what_is_absent(report):
     assert sum(caption.startswith("outlines on CT") for caption in captions) == 2
     assert report.html.count("strokesynth synthesize") == 1
     assert "patient's right (R) is on the left" in unescape(report.html)
-    assert "slice 2 of 3, counted from the feet" in report.html
+    assert "slice 2 of 3, as stored: the side is unknown" in report.html  # headers say nothing
 
 
 def test_pseudo_dwi_and_feature_fill_their_panels(tiny):
