@@ -60,8 +60,9 @@ def add_dicom_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dicom",
         action="store_true",
-        help="of a DICOM study: also write the masks (DICOM-SEG) and the picture (secondary "
-        "capture), linked to the study, with the patient's name and identifiers in them",
+        help="of a DICOM study: also write the masks (DICOM-SEG), the volumes (structured report) "
+        "and the picture (secondary capture), linked to the study, with the patient's name and "
+        "identifiers in them",
     )
 
 
