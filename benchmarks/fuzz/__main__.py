@@ -1,4 +1,4 @@
-"""Damaged inputs for maps, evaluate, tune, postprocess, report and doctor.
+"""Damaged inputs for maps, predict, outline, evaluate, tune, postprocess, report and doctor.
 
     OMP_NUM_THREADS=1 python -m benchmarks.fuzz [--trials 2000] [--seed 0] [--only maps tune]
 
@@ -6,7 +6,8 @@ Each trial copies small valid inputs, spoils one to three of their files, and so
 option that makes no sense; then it calls the command in this process. The command has to end in one
 of two ways: a result with all its files, or exit code 2, one line on stderr and no output. Anything
 else is a finding: a traceback, several lines, half an output, a temporary file, a changed input, a
-run of more than a minute. Figures are drawn and not rendered. A finding is repeated by its number:
+run of more than a minute. Figures are drawn and not rendered; nnU-Net's commands, which ``outline``
+calls, have a stand-in; the network of ``predict`` is tiny. A finding is repeated by its number:
 ``--only TARGET --trial NUMBER``.
 """
 

@@ -18,6 +18,9 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from pydicom import dcmread
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
 
 Random = np.random.Generator
 Damage = Callable[[Path, Random], str]
@@ -315,6 +318,43 @@ def table_cell(path: Path, random: Random) -> str:
     return "a cell changed"
 
 
+def _elements(node: Dataset, random: Random) -> tuple[Dataset, DataElement]:
+    """Any element of a data set or of an item in it, and what holds it."""
+    while True:
+        element = pick(list(node), random)
+        if element.VR != "SQ" or not element.value or random.random() < 0.2:
+            return node, element
+        node = pick(element.value, random)
+
+
+def dicom_element(path: Path, random: Random) -> str:
+    """An element deleted, emptied, or with another value, anywhere in a DICOM file."""
+    data = dcmread(path)
+    node, element = _elements(data, random)
+    name = element.keyword or str(element.tag)
+    if random.random() < 0.3:
+        del node[element.tag]
+        done = f"{name} deleted"
+    elif element.VR in ("US", "SS", "UL"):
+        node[element.tag].value = pick((0, 1, 2, 7, 65535), random)
+        done = f"{name} = {node[element.tag].value}"
+    elif element.VR == "SQ":
+        node[element.tag].value = pick(([], [Dataset()], list(element.value)[:-1]), random)
+        done = f"{name} of {len(node[element.tag].value)} items"
+    elif element.VR in ("OW", "OB"):
+        node[element.tag].value = element.value[: int(random.integers(len(element.value)))]
+        done = f"{name} cut"
+    else:
+        value = pick(
+            ("", "0", "-1", "nan", "1e30", "text", "\\", "1\\2", "20200101", "9" * 40), random
+        )
+        raw = RawDataElement(element.tag, element.VR, len(value), value.encode(), 0, False, True)
+        node._dict[element.tag] = raw
+        done = f"{name} = {value!r}"
+    data.save_as(path)
+    return done
+
+
 ANY: tuple[Damage, ...] = (empty, cut, garbage, flipped, removed, folder, link, renamed, swapped,
                            copied)  # fmt: skip
 BY_ENDING: dict[str, tuple[Damage, ...]] = {
@@ -323,6 +363,7 @@ BY_ENDING: dict[str, tuple[Damage, ...]] = {
     ".gz": (voxels, shape, kind, geometry, header_bytes),
     ".nii": (voxels, shape, kind, geometry, header_bytes),
     ".csv": (table_cell, table_cell),
+    ".dcm": (dicom_element,),
 }
 
 

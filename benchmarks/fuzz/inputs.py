@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,12 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 
+from benchmarks.fuzz import readers
+from benchmarks.fuzz.enhanced import write_enhanced
+from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.commands import outline
+from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
 SHAPE, SPACING_XYZ = (2, 24, 24), (4.0, 4.0, 8.0)
 CASES = ("case_001", "case_002", "case_003")
@@ -26,13 +33,24 @@ class Target(NamedTuple):
         command: of ``strokesynth``.
         words: its options; ``{}`` stands for the folder with the inputs.
         further: options that a trial may add, each a text of one or several words.
-        expected: files below ``out`` after success; ``out`` itself where it is a file.
+        expected: files below the output after success.
+        out: the output, below the folder with the inputs.
+        own: beginnings of further paths there that the command may write.
     """
 
     command: str
     words: str
     further: Sequence[str]
     expected: Sequence[str]
+    out: str = "out"
+    own: tuple[str, ...] = ()
+
+
+MAPS = ("cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", "maps.json")
+_OF_DICOM = ("--frame-s 1", "--brain-mask {}/brain.nii.gz", "--aif 12 12 1", "--series 1.2.3",
+             "--no-motion-correction", "--dicom")  # fmt: skip
+_OF_MODEL = ("-f 0", "-f 3", "-chk checkpoint_best.pth", "--frame-s nan", "--aif 99 0 0", "--pdf",
+             "--brain-mask {}/scan/nothing.nii", "--disable_tta", "--dicom")  # fmt: skip
 
 
 TARGETS: dict[str, Target] = {
@@ -44,7 +62,29 @@ TARGETS: dict[str, Target] = {
             "--brain-mask {}/brain.nii.gz", "--aif 12 12 1", "--aif 99 0 0", "--vof -1 2 0",
             "--method tikhonov", "--no-aif-scaling",
         ),
-        ("cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", "maps.json"),
+        MAPS,
+    ),
+    "enhanced": Target("maps", "maps {}/study -o {}/out", _OF_DICOM, MAPS),
+    "legacy": Target("maps", "maps {}/study -o {}/out", _OF_DICOM, MAPS),
+    "predict": Target(
+        "predict",
+        "predict {}/scan -m {}/model -o {}/out -device cpu",
+        _OF_MODEL,
+        ("lesion.nii.gz", "probability.nii.gz", "result.json", "report.html"),
+    ),
+    "outline": Target(
+        "outline",
+        "outline -d 18 -o 118 -device cpu",
+        (
+            "--folds 0", "--folds 7", "--readers 1", "--min-agreement nan", "--min-agreement 0",
+            "--corrections {}/drawn", "--new-readers", "-tr StrokeSynthTrainer", "--reader-id 118",
+        ),
+        ("dataset.json", "splits_final.json", "outlines.csv", "outlines_01.png"),
+        out=f"nnUNet_raw/{readers.NEW}",
+        own=(
+            f"nnUNet_preprocessed/{readers.NEW}",  # statistics for nnU-Net's planning
+            *(f"{root}/{readers.READERS}" for root in FOLDER_VARIABLES),
+        ),
     ),
     "evaluate": Target(
         "evaluate",
@@ -113,6 +153,10 @@ def build(base: Path, names: Sequence[str] = tuple(TARGETS)) -> None:
     scan = release / "TRAINING" / "case_1"
     makers: dict[str, Callable[[Path], None]] = {
         "maps": lambda folder: _maps(folder, scan),
+        "enhanced": lambda folder: _enhanced(folder, scan, legacy=False),
+        "legacy": lambda folder: _enhanced(folder, scan, legacy=True),
+        "predict": lambda folder: _scan_and_model(folder, scan),
+        "outline": _readers,
         "evaluate": _predictions,
         "tune": _predictions,
         "postprocess": _predictions,
@@ -174,6 +218,49 @@ def _maps(folder: Path, scan: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), image.affine, image.header),
                  folder / "brain.nii.gz")  # fmt: skip
     (folder / "ctp.json").write_text(json.dumps({"RepetitionTime": 1.5}))
+
+
+def _enhanced(folder: Path, scan: Path, *, legacy: bool) -> None:
+    _maps(folder, scan)
+    series = np.moveaxis(np.asarray(nibabel.load(folder / "ctp.nii.gz").dataobj), (3, 2), (0, 1))
+    write_enhanced(folder / "study" / "ct.dcm", series.swapaxes(2, 3), 1.5, legacy=legacy)
+    (folder / "ctp.nii.gz").unlink()
+    (folder / "ctp.json").unlink()
+
+
+def _scan_and_model(folder: Path, scan: Path) -> None:
+    from benchmarks.fuzz.small_model import write_model  # imports PyTorch
+
+    shutil.copytree(scan, folder / "scan")
+    for path in (folder / "scan").glob("*.OT.*"):
+        shutil.rmtree(path)
+    write_model(folder / "model")
+
+
+def _readers(folder: Path) -> None:
+    """Where all readers have predicted, and one person has corrected an outline."""
+    shutil.rmtree(folder)
+    readers.write_pairs(folder)
+    with as_stand_in(folder):
+        if cli.main(TARGETS["outline"].words.split()):
+            raise RuntimeError("strokesynth outline fails with whole inputs")
+    new = folder / TARGETS["outline"].out
+    shutil.copytree(new / "outlines", folder / "drawn")
+    shutil.rmtree(new)
+
+
+@contextlib.contextmanager
+def as_stand_in(root: Path) -> Iterator[None]:
+    """Within the context, ``root`` holds nnU-Net's folders, and its commands are not run."""
+    run_command = outline.run_command
+    outline.run_command = readers.Readers(root)
+    for name in FOLDER_VARIABLES:
+        (root / name).mkdir(exist_ok=True)
+        os.environ[name] = str(root / name)
+    try:
+        yield
+    finally:
+        outline.run_command = run_command
 
 
 def _raw(folder: Path) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import shutil
 import signal
 import traceback
@@ -21,12 +20,11 @@ import SimpleITK as sitk
 from matplotlib.figure import Figure
 
 from benchmarks.fuzz.damages import pick, spoil
-from benchmarks.fuzz.inputs import TARGETS, Target
+from benchmarks.fuzz.inputs import TARGETS, Target, as_stand_in
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.io.atomic import TEMPORARY_PREFIX
 
 LONGEST_S = 60
-FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 
 class Outcome(NamedTuple):
@@ -78,16 +76,14 @@ def run_trial(base: Path, name: str, number: int, seed: int) -> Outcome:
     target, work = TARGETS[name], base / "work"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(base / name, work)
-    for folder in FOLDERS:
-        (work / folder).mkdir(exist_ok=True)
-        os.environ[folder] = str(work / folder)
     done = _spoil_some(work, random)
     words = target.words
     if random.random() < 0.4:
         option = pick(target.further, random)
         words, done = f"{words} {option}", [*done, option]
-    before = _digests(work)
-    code, error, stderr = _call([word.replace("{}", str(work)) for word in words.split()])
+    before = _digests(work, target)
+    with as_stand_in(work):
+        code, error, stderr = _call([word.replace("{}", str(work)) for word in words.split()])
     try:
         finding = error or _look(work, target, code, stderr, before)
     except Exception as unreadable:
@@ -141,11 +137,11 @@ def _look(work: Path, target: Target, code: int, stderr: str, before: dict[str, 
     left = [str(path) for path in work.rglob(f"{TEMPORARY_PREFIX}*")]
     if left:
         return f"temporary files: {left}"
-    after = _digests(work)
+    after = _digests(work, target)
     changed = sorted(name for name, digest in before.items() if after.get(name) != digest)
     if changed:
         return f"inputs changed: {changed[:4]}"
-    out = work / "out"
+    out = work / target.out
     if code == 2:
         lines = stderr.strip().splitlines()
         if stderr and (len(lines) != 1 or not lines[0].startswith(f"strokesynth {target.command}")):
@@ -176,9 +172,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _digests(folder: Path, target: Target) -> dict[str, str]:
+    """Relative path -> digest of each file that the command must not change."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not path.is_symlink() and not name.startswith(target.own or "\0"):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

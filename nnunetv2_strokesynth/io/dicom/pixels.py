@@ -114,7 +114,8 @@ def _by_gdcm(path: Path) -> np.ndarray:
 def _by_pydicom(path: Path, frame: int) -> np.ndarray:
     """Of a multi-frame file, as stored."""
     try:
-        opened = _opened(path)
+        state = path.stat()
+        opened = _opened(path, state.st_mtime_ns, state.st_size)
         decoder = get_decoder(opened.transfer_syntax)
         decode: Any = decoder.as_array  # its options are typed by name
         with open(path, "rb") as file:
@@ -151,7 +152,7 @@ def _unpacked_by_gdcm(code: bytes, opened: _Opened) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path) -> _Opened:
+def _opened(path: Path, mtime_ns: int, size: int) -> _Opened:  # noqa: ARG001  (a new file, a new entry)
     tags = [*PIXEL_TAGS, "NumberOfFrames"]
     with open(path, "rb") as file:
         header = dcmread(file, stop_before_pixels=True, specific_tags=tags)
