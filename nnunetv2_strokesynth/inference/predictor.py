@@ -30,6 +30,7 @@ from nnunetv2_strokesynth.nnunet_commands import (
     trainers_folder,
     users_environment,
 )
+from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 
 
 def load_predictor(
@@ -81,8 +82,7 @@ def _load_model(
     with the weights. Models of other trainers are left to it.
     """
     files = [model_folder / f"fold_{fold}" / checkpoint for fold in folds]
-    # Memory-mapped: what is not used is not read. Pickled, as nnU-Net's own loading.
-    stored = [torch.load(f, map_location="cpu", weights_only=False, mmap=True) for f in files]
+    stored = [read_checkpoint(file) for file in files]  # memory-mapped: the weights alone are read
     with postponed("blosc2"):
         trainer = own_trainer(stored[0]["trainer_name"])
     if trainer is None:

@@ -110,7 +110,7 @@ def test_uneven_times_reach_the_maps(make_head, tmp_path):
     record = json.loads((tmp_path / "uneven" / "maps.json").read_text())
     assert record["frame_s"] == 1.0
     assert any("1.00 to 3.00 s apart: interpolated to 1.00 s" in w for w in record["warnings"])
-    assert any("ctp.json (FrameTimesStart)" in w for w in record["warnings"])
+    assert any("ctp.json (FrameTimesStart)" in n for n in record["notes"])
     first, second = (
         np.asarray(nibabel.load(tmp_path / name / "tmax.nii.gz").dataobj).T
         for name in ("even", "uneven")
@@ -128,4 +128,4 @@ def test_contradiction_stops_maps_and_frame_s_decides(make_head, tmp_path, capsy
     assert main(["maps", str(path), "-o", str(out), "--frame-s", "2"]) == 0
     record = json.loads((out / "maps.json").read_text())
     assert record["frame_s"] == 2.0
-    assert any("--frame-s 2 is used, and ctp.json is not" in w for w in record["warnings"])
+    assert any("--frame-s 2 is used, and ctp.json is not" in n for n in record["notes"])

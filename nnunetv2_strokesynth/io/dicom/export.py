@@ -28,6 +28,12 @@ _SEGMENTATION_NUMBER, _CAPTURE_NUMBER, REPORT_NUMBER = 9001, 9002, 9003
 """Series numbers. Choice: above those of the scanner's own series."""
 INFARCT, ISCHAEMIA = ("55641003", "Infarct"), ("52674009", "Ischemia")
 """SNOMED CT codes and meanings."""
+_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
+    "StudyDate", "StudyTime",
+)  # fmt: skip
+"""Of type 2 in the modules Patient and General Study, DICOM PS3.3 C.7.1.1 and C.7.2.1."""
 
 
 # It announces every module of attributes that it copies.
@@ -142,10 +148,29 @@ def identity() -> dict[str, Any]:
 
 
 def source_images(source: Sequence[Path]) -> list[Dataset]:
-    """The headers of the files, each once: all frames of an enhanced file lie in one."""
+    """The headers of the files, each once: all frames of an enhanced file lie in one.
+
+    What DICOM allows to be empty, and anonymised files often leave out, is there and empty.
+
+    Raises:
+        ValueError: a file lacks an identifier that links the results to it.
+    """
     from pydicom import dcmread
 
-    return [dcmread(path, stop_before_pixels=True) for path in dict.fromkeys(source)]
+    headers = []
+    for path in dict.fromkeys(source):
+        header = dcmread(path, stop_before_pixels=True)
+        for name in _IDENTIFIERS:
+            if not header.get(name):
+                raise ValueError(
+                    f"--dicom: {path} has no {name}, so nothing can be linked to it; repair it, "
+                    "or leave --dicom out"
+                )
+        for name in _MAY_BE_EMPTY:
+            if name not in header:
+                setattr(header, name, "")
+        headers.append(header)
+    return headers
 
 
 def _places(geometry: Geometry, n_slices: int) -> Mapping[str, Any]:

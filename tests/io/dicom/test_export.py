@@ -169,3 +169,28 @@ def test_the_report_is_linked_to_masks_and_series(series, tmp_path):
     names = {image.ReferencedSOPInstanceUID for s in evidence for image in s.ReferencedSOPSequence}
     sources = {pydicom.dcmread(path).SOPInstanceUID for path in series.files[0]}
     assert names == {masks.SOPInstanceUID} | sources
+
+
+def test_what_anonymised_files_leave_out_stays_empty(series, tmp_path):
+    for path in series.files[0]:
+        header = pydicom.dcmread(path)
+        for name in export._MAY_BE_EMPTY:
+            if name in header:
+                delattr(header, name)
+        header.save_as(path)
+    written(series, tmp_path / "seg.dcm")
+    write_capture(tmp_path / "page.dcm", np.zeros((4, 4, 3), np.uint8), series.files[0])
+    volumes = [Volume("predicted lesion", 1.0, INFARCT, segment=1)]
+    write_measurements(tmp_path / "sr.dcm", volumes, tmp_path / "seg.dcm", series.files[0])
+    for name in ("seg.dcm", "page.dcm", "sr.dcm"):
+        assert not pydicom.dcmread(tmp_path / name).PatientID
+
+
+@pytest.mark.parametrize("name", export._IDENTIFIERS)
+def test_a_file_that_nothing_can_be_linked_to_is_named(series, tmp_path, name):
+    path = series.files[0][0]
+    header = pydicom.dcmread(path)
+    delattr(header, name)
+    header.save_as(path)
+    with pytest.raises(ValueError, match=f"{path.name} has no {name}"):
+        written(series, tmp_path / "seg.dcm")
