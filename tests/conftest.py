@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ from nnunetv2_strokesynth.nnunet_commands import (
     environment,
     trainers_folder,
 )
+
+# Benchmarks are not installed: the checkout goes to the end of the search path. At the front, its
+# nnunetv2_strokesynth would hide the installed one.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # Fixtures that tests of several folders share; ``tests/support`` is on pytest's path.
 pytest_plugins = [
