@@ -55,6 +55,9 @@ def write_dicom(
         numbers: of the scan.
         picture: PNG of the page.
         lesion: bool (Z, Y, X); None without a model.
+
+    Raises:
+        ValueError: the headers of the study cannot be linked to.
     """
     from PIL import Image
 
@@ -71,11 +74,17 @@ def write_dicom(
     target.mkdir()
     geometry = study.reference.stored.geometry
     masks = target / SEGMENTATION_FILE
-    write_segmentation(masks, segments, geometry, study.dicom)
     volumes = _volumes(numbers, lesion, [segment.label for segment in segments])
-    write_measurements(target / REPORT_FILE, volumes, masks, study.dicom)
     rgb = np.asarray(Image.open(picture).convert("RGB"))
-    write_capture(target / CAPTURE_FILE, rgb, study.dicom)
+    try:
+        write_segmentation(masks, segments, geometry, study.dicom)
+        write_measurements(target / REPORT_FILE, volumes, masks, study.dicom)
+        write_capture(target / CAPTURE_FILE, rgb, study.dicom)
+    except (AttributeError, LookupError, TypeError) as error:  # a header that is not as it should
+        raise ValueError(
+            f"--dicom: nothing can be linked to the headers of {study.dicom[0].parent} ({error!r}); "
+            "repair them, or leave --dicom out"
+        ) from error
 
 
 def _volumes(numbers: ScanNumbers, lesion: np.ndarray | None, segments: list[str]) -> list[Volume]:
