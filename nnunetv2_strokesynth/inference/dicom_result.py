@@ -82,8 +82,8 @@ def write_dicom(
         write_capture(target / CAPTURE_FILE, rgb, study.dicom)
     except (AttributeError, LookupError, TypeError) as error:  # a header that is not as it should
         raise ValueError(
-            f"--dicom: nothing can be linked to the headers of {study.dicom[0].parent} ({error!r}); "
-            "repair them, or leave --dicom out"
+            f"--dicom: nothing can be linked to the headers in {study.dicom[0].parent} "
+            f"({error!r}); repair them, or leave --dicom out"
         ) from error
 
 
