@@ -157,7 +157,7 @@ def source_images(source: Sequence[Path]) -> list[Dataset]:
     """
     from pydicom import dcmread
 
-    headers = []
+    headers: list[Dataset] = []
     for path in dict.fromkeys(source):
         header = dcmread(path, stop_before_pixels=True)
         for name in _IDENTIFIERS:
