@@ -94,22 +94,23 @@ class ForgetfulNet(StrokeSynthNet):
         return self.segmenter(torch.cat((*others, shown), dim=1)), pseudo_dwi, feature
 
 
-class LesionAwareLoss(nn.Module):
-    """``JointLoss`` and, in training, L_s of the generator's head for the lesion.
+class _JointLossAndOneMore(nn.Module):
+    """``JointLoss`` and a term that a candidate's generator is trained by, too.
 
     Args:
         joint: the joint loss.
         generator: not registered: its parameters belong to the network.
-        weight: of the head's L_s.
+        weight: of the term.
     """
 
-    def __init__(self, joint: JointLoss, generator: LesionAwareGenerator, weight: float) -> None:
+    term: str
+
+    def __init__(self, joint: JointLoss, generator: nn.Module, weight: float = 1.0) -> None:
         super().__init__()
         self.joint = joint
         self.segmentation = joint.segmentation
         self.weight = weight
         self._generator = (generator,)
-        self._head_loss = SegmentationLoss()
         self.terms: dict[str, torch.Tensor] = {}
 
     def forward(
@@ -118,45 +119,54 @@ class LesionAwareLoss(nn.Module):
         """The loss as a scalar; arguments as of ``JointLoss``."""
         loss = self.joint(output, target)
         self.terms = dict(self.joint.terms)
-        logits = self._generator[0].lesion_logits
-        if logits is None or not torch.is_grad_enabled():
+        further = self._further(self._generator[0], output, target)
+        if further is None:
             return loss
-        head = self._head_loss([logits], target)
-        self.terms["generator_L_s"] = head.detach()
-        return loss + self.weight * head
+        self.terms[self.term] = further.detach()
+        return loss + self.weight * further
+
+    def _further(
+        self,
+        generator: nn.Module,
+        output: torch.Tensor | Sequence[torch.Tensor],
+        target: Sequence[torch.Tensor],
+    ) -> torch.Tensor | None:
+        """Hook: the term; None where there is nothing to compute it from."""
+        raise NotImplementedError
 
 
-class GaussianLoss(nn.Module):
-    """``JointLoss`` whose L_g of the pseudo-DWI is the likelihood of the DWI under the generator.
+class LesionAwareLoss(_JointLossAndOneMore):
+    """``JointLoss`` and, in training, L_s of the head of a ``LesionAwareGenerator``."""
 
-    Args:
-        joint: the joint loss; its alpha is 0, since the likelihood takes that term's place.
-        generator: not registered: its parameters belong to the network.
+    term = "generator_L_s"
+
+    def __init__(self, joint: JointLoss, generator: LesionAwareGenerator, weight: float) -> None:
+        super().__init__(joint, generator, weight)
+        self._head_loss = SegmentationLoss()
+
+    def _further(self, generator, output, target):
+        if generator.lesion_logits is None or not torch.is_grad_enabled():
+            return None
+        return self._head_loss([generator.lesion_logits], target)
+
+
+class GaussianLoss(_JointLossAndOneMore):
+    """``JointLoss`` whose L_g of the pseudo-DWI is the DWI's likelihood by a ``GaussianGenerator``.
+
+    The joint loss's alpha is 0, since the likelihood takes that term's place.
     """
 
-    def __init__(self, joint: JointLoss, generator: GaussianGenerator) -> None:
-        super().__init__()
-        self.joint = joint
-        self.segmentation = joint.segmentation
-        self._generator = (generator,)
-        self.terms: dict[str, torch.Tensor] = {}
+    term = "synthesis_likelihood"
 
-    def forward(
-        self, output: torch.Tensor | Sequence[torch.Tensor], target: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
-        """The loss as a scalar; arguments as of ``JointLoss``."""
-        loss = self.joint(output, target)
-        self.terms = dict(self.joint.terms)
-        log_variance = self._generator[0].log_variance
+    def _further(self, generator, output, target):
+        log_variance = generator.log_variance
         if log_variance is None or torch.is_tensor(output):
-            return loss
+            return None
         labels, (dwi, valid), weight = target[0], known_dwi(target[1]), target[-1]
         weight = torch.where(labels > 0, self.joint.lesion_factor * weight, weight)
         surprise = (dwi - output[1].float()) ** 2 * torch.exp(-log_variance) + log_variance
         per_sample = (weight * surprise).mean(dim=(1, 2, 3)) / 2
-        likelihood = mean_over_valid(per_sample, valid)
-        self.terms["synthesis_likelihood"] = likelihood.detach()
-        return loss + likelihood
+        return mean_over_valid(per_sample, valid)
 
 
 class SgdAndAdam(SGD):
