@@ -30,6 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.machine import report, row
+from benchmarks.plans import plain_unet
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.losses.joint import JointLoss
 from nnunetv2_strokesynth.networks.planned_unet import PlannedImageNet, planned_unet
@@ -77,27 +78,7 @@ def measure(device: torch.device, quick: bool, *, full: bool | None = None) -> l
 
 def architecture(width: float) -> dict[str, Any]:
     """``architecture`` of nnU-Net's 2d plans with the features of each stage times ``width``."""
-    n_stages = len(FEATURES)
-    return {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": {
-            "n_stages": n_stages,
-            "features_per_stage": [max(1, round(width * features)) for features in FEATURES],
-            "conv_op": "torch.nn.modules.conv.Conv2d",
-            "kernel_sizes": [[3, 3]] * n_stages,
-            "strides": [[1, 1], *[[2, 2]] * (n_stages - 1)],
-            "n_conv_per_stage": [2] * n_stages,
-            "n_conv_per_stage_decoder": [2] * (n_stages - 1),
-            "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
-            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-            "dropout_op": None,
-            "dropout_op_kwargs": None,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True},
-        },
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    }
+    return plain_unet([max(1, round(width * features)) for features in FEATURES])
 
 
 def our_networks(plans: dict[str, Any]) -> StrokeSynthNet:

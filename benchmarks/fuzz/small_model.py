@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from benchmarks.plans import plain_unet
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import BRAIN
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
@@ -21,31 +22,6 @@ from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer
 NAMES = PRESETS["wang2020"].names
 FEATURES = [4, 8]
 RESAMPLING = {"order": 1, "order_z": 0, "force_separate_z": None}
-
-
-def _architecture() -> dict:
-    n = len(FEATURES)
-    kwargs = {
-        "n_stages": n,
-        "features_per_stage": FEATURES,
-        "conv_op": "torch.nn.modules.conv.Conv2d",
-        "kernel_sizes": [[3, 3]] * n,
-        "strides": [[1, 1]] + [[2, 2]] * (n - 1),
-        "n_conv_per_stage": [1] * n,
-        "n_conv_per_stage_decoder": [1] * (n - 1),
-        "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
-        "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-        "dropout_op": None,
-        "dropout_op_kwargs": None,
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    }
-    return {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": kwargs,
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    }
 
 
 def _configuration(side: int) -> dict:
@@ -65,7 +41,7 @@ def _configuration(side: int) -> dict:
         "resampling_fn_data_kwargs": {"is_seg": False, **RESAMPLING},
         "resampling_fn_seg_kwargs": {"is_seg": True, **RESAMPLING},
         "resampling_fn_probabilities_kwargs": {"is_seg": False, **RESAMPLING},
-        "architecture": _architecture(),
+        "architecture": plain_unet(FEATURES, convolutions=1),
         "batch_dice": True,
         SYNTHESIS_KEY: {"norm": "BatchNorm2d", "generator_inputs": list(NAMES)},
     }
