@@ -36,9 +36,13 @@ from nnunetv2_strokesynth.ctp.unusable_voxels import (
     clear_unusable,
     series_unusable,
 )
-from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import REAL_DWI, PseudoDwiRecord
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord
 from nnunetv2_strokesynth.inference.lesion import predict_lesion
-from nnunetv2_strokesynth.inference.predictor import has_generator, pseudo_dwi_record
+from nnunetv2_strokesynth.inference.predictor import (
+    has_generator,
+    learned_from_dwi,
+    pseudo_dwi_record,
+)
 from nnunetv2_strokesynth.inference.scan_maps import maps_of_study
 from nnunetv2_strokesynth.inference.study import Study, brain_of_file
 from nnunetv2_strokesynth.io.messages import name_some
@@ -210,11 +214,10 @@ def predict_patient(
         spacing: voxel sizes (z, y, x) in mm.
         folds: names of the predictor's networks, in their order.
     """
-    record, caution = PseudoDwiRecord(), ""
+    record, caution, wanted = PseudoDwiRecord(), "", learned_from_dwi(predictor)
     if has_generator(predictor):
         record = pseudo_dwi_record(predictor)
-        caution = "" if record.learned == REAL_DWI else record.caution
-    wanted = has_generator(predictor) and record.learned == REAL_DWI
+        caution = "" if wanted else record.caution
     found = predict_lesion(
         predictor, np.stack(channels), spacing, folds=folds, with_pseudo_dwi=wanted
     )
