@@ -42,6 +42,9 @@ def test_no_patient_tag_is_read():
         for word in ("Name", "Physician", "Institution", "Operator", "Accession", "Address"):
             assert word not in name.replace("ManufacturerModelName", "")
     folder = Path(dicom_tags.__file__).parent
-    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    writers = {"export.py", "measurement_report.py"}  # --dicom: a copy carries its identifiers
+    assert writers < {path.name for path in folder.glob("*.py")}
+    readers = [path for path in folder.glob("*.py") if path.name not in writers]
+    source = "".join(path.read_text() for path in readers)
     for word in ("PatientName", "PatientID", "PatientBirth", "AccessionNumber", "Institution"):
         assert word not in source
