@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.perfusion_maps import LATE_S, dice
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
+from nnunetv2_strokesynth.ctp.maps_by import FOR_THRESHOLDS
 from nnunetv2_strokesynth.ctp.motion import WithoutMotion, measure_motion
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
@@ -55,7 +56,9 @@ def measure(plan: ScanPlan, motion: str) -> dict[str, dict[str, float]]:
 
 def _figures(case, series, spacing, times_s) -> dict[str, float]:
     try:
-        computed = compute_maps(series, spacing_zyx_mm=spacing, times_s=times_s)
+        computed = compute_maps(
+            series, spacing_zyx_mm=spacing, times_s=times_s, method=FOR_THRESHOLDS
+        )
     except ValueError as error:
         logger.warning("%s", error)
         return {}

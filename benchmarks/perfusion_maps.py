@@ -1,10 +1,11 @@
-"""Perfusion maps against the phantom's truth: the table of docs/explanation/perfusion-maps.md.
+"""Perfusion maps against the phantom's truth: the first table of docs/explanation/perfusion-maps.md.
 
     python -m benchmarks.perfusion_maps --cases 12 --size 128 --max-slices 4 --seed 21
 
 Two kinds of maps are compared with the truth in grey and white matter that both masks cover: the
-phantom's own maps (same deconvolution, known brain), and those of ``compute_maps``, which knows
-nothing but the series, with and without the AIF's correction for partial volume.
+phantom's own maps (its vendors' software, which knows the brain), and those that ``strokesynth
+maps`` writes, which knows nothing but the series, with and without the AIF's correction for partial
+volume. Motion, and slices at other times, are left as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.maps_by import FOR_THRESHOLDS
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.phantom.anatomy import build_head
 from nnunetv2_strokesynth.phantom.dataset import simulate_scan
@@ -66,6 +68,7 @@ def measure_scan(plan: ScanPlan) -> dict:
     inputs = {
         "spacing_zyx_mm": (grid.slice_mm, grid.pixel_mm, grid.pixel_mm),
         "times_s": plan.timetable.times_s,
+        "method": FOR_THRESHOLDS,
     }
     own, scaled = (compute_maps(case.ctp, **inputs, scale_aif=flag) for flag in (False, True))
     where = (head.gm + head.wm > 0.5) & own.brain & (case.maps.cbf > 0)
