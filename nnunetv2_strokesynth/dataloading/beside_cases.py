@@ -24,15 +24,13 @@ from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from nnunetv2_strokesynth.io.atomic import (
+    ANOTHER_WRITES_S,
     atomic_file,
     holds_json,
     remove_leftovers,
     write_json,
 )
 from nnunetv2_strokesynth.io.progress import progress
-
-# A volume takes seconds. A younger file may be one that another training is writing.
-LEFTOVER_AGE_S = 3600.0
 
 
 class Source(NamedTuple):
@@ -94,7 +92,7 @@ class BesideCases(NamedTuple):
             ValueError: a volume cannot be used; the message names the case and the file.
             OSError: a file cannot be written, as on a full disk.
         """
-        remove_leftovers(self.folder, LEFTOVER_AGE_S)
+        remove_leftovers(self.folder, ANOTHER_WRITES_S)
         available = []
         for case_id in progress(case_ids, desc=self.name, unit="case"):
             source = self.raw / f"{case_id}{self.file_ending}"

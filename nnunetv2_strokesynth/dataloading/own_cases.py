@@ -22,6 +22,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import RECORDS, without_own_suffix
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.io.atomic import (
+    ANOTHER_WRITES_S,
     TEMPORARY_PREFIX,
     flush_to_disk,
     holds_json,
@@ -30,8 +31,6 @@ from nnunetv2_strokesynth.io.atomic import (
 )
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.process_pool import map_cases
-
-_LEFTOVER_AGE_S = 3600.0  # a younger file may be a case that another training is making
 
 
 class _Job(NamedTuple):
@@ -172,8 +171,8 @@ def prepare_unoutlined(
 def _make_missing(jobs: Sequence[_Job], folder: Path, *, workers: int, description: str) -> int:
     """Makes the cases that are not there as they should be; returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder, _LEFTOVER_AGE_S, and_folders=True)
-    remove_leftovers(folder / RECORDS, _LEFTOVER_AGE_S)
+    remove_leftovers(folder, ANOTHER_WRITES_S, and_folders=True)
+    remove_leftovers(folder / RECORDS, ANOTHER_WRITES_S)
     missing = [job for job in jobs if not job.is_current()]
     if missing:
         map_cases(_make, missing, workers=workers, description=description)

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
+ANOTHER_WRITES_S = 3600.0
+"""How long a temporary file counts as one that another process is writing; a case takes seconds."""
 
 
 def _sibling(path: Path) -> Path:
@@ -65,7 +67,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; rename it on success, delete it on failure.
 
     An existing ``path`` is replaced, so the caller must have asked the user. It is moved aside as a
-    whole and deleted last: a killed process never leaves half of it.
+    whole and deleted last: a killed process never leaves half of it. Where the new one cannot take
+    its place, it comes back.
     """
     path = Path(path)
     temporary, replaced = _sibling(path), _sibling(path)
@@ -78,9 +81,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             os.replace(path, replaced)
         os.replace(temporary, path)
+    except BaseException:
+        if replaced.exists() and not path.exists():
+            os.replace(replaced, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+    # Only now: something else that took the place meanwhile must not cost what was there before.
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path, older_than_s: float = 0.0, *, and_folders: bool = False) -> None:
@@ -88,7 +96,8 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0, *, and_folders: bo
 
     Args:
         folder: where they lie; it may be absent.
-        older_than_s: younger files stay, because another process may be writing them.
+        older_than_s: younger files stay, because another process may be writing them
+            (``ANOTHER_WRITES_S``); 0 where this process is the only one that writes there.
         and_folders: whether temporary subfolders are deleted, too.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):

@@ -78,3 +78,21 @@ def test_a_disk_that_fails_at_last_leaves_nothing(tmp_path, monkeypatch):
     ):
         temporary.write_text("whole")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    """It was deleted, and nothing was left."""
+    path, replace = tmp_path / "results", os.replace
+    path.mkdir()
+    (path / "old").write_text("old")
+
+    def fails_at_last(source, target):
+        if target == path and not (source / "old").exists():
+            raise OSError(errno.EACCES, "Permission denied", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails_at_last)
+    with pytest.raises(OSError, match="Permission denied"), atomic_folder(path) as temporary:
+        (temporary / "new").write_text("new")
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert [one.name for one in tmp_path.iterdir()] == ["results"]
