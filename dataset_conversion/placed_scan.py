@@ -17,7 +17,6 @@ from nnunetv2_strokesynth.ctp.brain_mask_file import read_brain_mask
 from nnunetv2_strokesynth.ctp.frame_times import FrameTimes
 from nnunetv2_strokesynth.ctp.map_files import on_reference, read_maps
 from nnunetv2_strokesynth.ctp.unusable_voxels import (
-    AIR_HU,
     Unusable,
     clear_unusable,
     series_unusable,
@@ -29,7 +28,7 @@ from nnunetv2_strokesynth.dataset_conversion.scans import (
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import Geometry, read_volume
 from nnunetv2_strokesynth.io.placement import Placement, Reference, place
-from nnunetv2_strokesynth.io.series import NiftiSeries, ReorderedSeries, Series
+from nnunetv2_strokesynth.io.series import AIR_HU, NiftiSeries, ReorderedSeries, Series
 from nnunetv2_strokesynth.io.slice_times import simultaneous
 
 _MASK_NOISE = 1e-3

@@ -43,6 +43,11 @@ class Brain(NamedTuple):
     warnings: list[str]
 
 
+def brain_ml(brain: np.ndarray, spacing_zyx_mm: tuple[float, float, float]) -> float:
+    """Volume of a brain mask (Z, Y, X) in mL, as results give it."""
+    return round(float(np.prod(spacing_zyx_mm)) / 1000 * int(np.count_nonzero(brain)), 1)
+
+
 def brain_of_scan(
     maps: np.ndarray, ct: np.ndarray, spacing_zyx_mm: tuple[float, float, float]
 ) -> Brain:

@@ -24,6 +24,7 @@ from nnunetv2_strokesynth.ctp.bolus_passage import (
     list_warnings,
 )
 from nnunetv2_strokesynth.ctp.brain_mask import (
+    brain_ml,
     brain_of_series,
     rim_of_brain,
     tissue_of_brain,
@@ -169,15 +170,10 @@ def compute_maps(
     del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
-    rows = np.flatnonzero(tissue[brain])
-    computed, tissue_hu = _deconvolved(curves, rows, passage, method)
-    others = {}
-    for name, of in (("threshold", threshold_method and passage), ("second", second)):
-        if of:
-            found = _deconvolved(curves, rows, of, threshold_method or method)[0]
-            others[name] = _cleared([into_volume(values, tissue) for values in found])
+    methods = {"method": method, "threshold_method": threshold_method or method}
+    found = _all_maps(curves, brain, tissue, passages=(passage, second), **methods)
     del curves
-    maps, said = _sound([into_volume(values, tissue) for values in computed], brain)
+    maps, said = _sound([into_volume(values, tissue) for values in found.computed], brain)
     return ComputedMaps(
         maps,
         brain,
@@ -185,17 +181,61 @@ def compute_maps(
         passage.vof,
         _mean_of(even, passage.baseline),
         [*list_warnings(passage, times), *said],
-        {
-            **_row(passage, series, brain, spacing_zyx_mm),
-            "method": method,
-            "threshold_method": threshold_method or method,
-        },
+        {**_row(passage, series, brain, spacing_zyx_mm), **methods},
         frame_s * np.arange(len(even)),
-        tissue_hu,
+        found.tissue_hu,
         highest_hu,
         passage.baseline,
-        others.get("threshold", maps),
-        _second(second, others["second"]) if second else None,
+        found.threshold or maps,
+        found.second,
+    )
+
+
+class _AllMaps(NamedTuple):
+    """What ``_all_maps`` gives.
+
+    Attributes:
+        computed: (N,) each, a value for each voxel of the tissue, not yet checked.
+        tissue_hu: (T,) mean enhancement of the tissue.
+        threshold: volumes by the other method; None where it is the same.
+        second: volumes by the other artery; None without one.
+    """
+
+    computed: PerfusionMaps
+    tissue_hu: np.ndarray
+    threshold: PerfusionMaps | None
+    second: SecondArtery | None
+
+
+def _all_maps(
+    curves: np.ndarray,
+    brain: np.ndarray,
+    tissue: np.ndarray,
+    *,
+    passages: tuple[Passage, Passage | None],
+    method: str,
+    threshold_method: str,
+) -> _AllMaps:
+    """The maps by the first artery, those for thresholds, and those by the second artery.
+
+    Args:
+        curves: (N, T) blurred, a row for each voxel of the brain.
+        brain, tissue: (Z, Y, X) bool.
+        passages: the bolus as the first and the second artery saw it.
+        method, threshold_method: see ``compute_maps``.
+    """
+    rows, (first, second) = np.flatnonzero(tissue[brain]), passages
+    computed, tissue_hu = _deconvolved(curves, rows, first, method)
+
+    def for_thresholds(passage: Passage) -> PerfusionMaps:
+        values = _deconvolved(curves, rows, passage, threshold_method)[0]
+        return _cleared([into_volume(one, tissue) for one in values])
+
+    return _AllMaps(
+        computed,
+        tissue_hu,
+        for_thresholds(first) if threshold_method != method else None,
+        _second(second, for_thresholds(second)) if second else None,
     )
 
 
@@ -342,9 +382,8 @@ def _row(
     brain: np.ndarray,
     spacing_zyx_mm: tuple[float, float, float],
 ) -> dict[str, float | int | str]:
-    voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000
     return {
         "frames": len(series),
-        "brain_ml": round(voxel_ml * int(np.count_nonzero(brain)), 1),
+        "brain_ml": brain_ml(brain, spacing_zyx_mm),
         **describe(passage),
     }

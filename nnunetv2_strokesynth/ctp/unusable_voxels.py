@@ -17,7 +17,6 @@ from nnunetv2_strokesynth.io.series import LARGEST_HU
 
 MOST_OF_BRAIN = 0.1
 """Choice: the part of the brain in which one image may hold no measurement."""
-AIR_HU = -1000.0
 _SECONDS = (-5.0, 300.0)
 """Choice: no series lasts for 300 s; a peak a few seconds too early comes from noise."""
 _LIMITS = {

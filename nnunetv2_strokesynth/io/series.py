@@ -24,7 +24,7 @@ LEAST_FRAMES, LEAST_DURATION_S = 10, 20.0
 """Choice: a bolus does not pass through the brain in less, nor can fewer frames show it."""
 LARGEST_HU = 33000.0
 """CT has 16 bits at most: what lies beyond is as little a measurement as NaN."""
-_AIR_HU = -1000.0
+AIR_HU = -1000.0
 _SMALL_BYTES = 2  # whole numbers of two bytes are never larger
 
 
@@ -86,7 +86,7 @@ class NiftiSeries:
         if usable.all():
             return frame
         self.unusable = ~usable if self.unusable is None else self.unusable | ~usable
-        return np.where(usable, frame, np.float32(_AIR_HU) if before is None else before)
+        return np.where(usable, frame, np.float32(AIR_HU) if before is None else before)
 
     def _read(self, file: ImageOpener, n_bytes: int, what: str) -> bytes:
         try:

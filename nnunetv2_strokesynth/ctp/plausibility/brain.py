@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnunetv2_strokesynth.channels import BRAIN_MASK
 from nnunetv2_strokesynth.ctp.plausibility.finding import Finding
 
-BRAIN_MASK = "brain mask"
 _MOST_ML = 2500.0
 """Choice: the largest brains have 2 L; a mask may have sulci and a rim besides."""
 _MOST_MM = 220.0
