@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_strokesynth.commands.left_out import warn_of_left_out
 from nnunetv2_strokesynth.commands.next_step import say_next
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def run(args: argparse.Namespace) -> None:
             f"{args.model} holds no fold, expected a trained model's folder like "
             "nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
         )
-    ids, gt, found = find_cases(
-        args.gt, args.model, folds=args.folds, allow_missing=args.allow_missing
-    )
+    matched = find_cases(args.gt, args.model, folds=args.folds, allow_missing=args.allow_missing)
+    warn_of_left_out(args.model, matched)
+    ids, gt, found = matched
     volumes = [_volumes_ml(case_id, gt[case_id], found.files[case_id]) for case_id in ids]
     true_ml, predicted_ml = zip(*volumes, strict=True)
     interval = calibrate(true_ml, predicted_ml, args.coverage)

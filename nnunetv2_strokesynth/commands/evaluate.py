@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_strokesynth.commands.left_out import warn_of_left_out
 from nnunetv2_strokesynth.commands.next_step import Words, open_page, say_next
 from nnunetv2_strokesynth.commands.trained_models import model_of_predictions
 
@@ -91,15 +92,9 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 def _matched(args: argparse.Namespace, folder: Path) -> Matched:
     from nnunetv2_strokesynth.evaluation.matching import find_cases
-    from nnunetv2_strokesynth.io.messages import name_some
 
     matched = find_cases(args.gt, folder, folds=args.folds, allow_missing=args.allow_missing)
-    if matched.pred.missing_folds:
-        logger.warning(
-            "%s: no predictions of fold %s", folder, ", ".join(matched.pred.missing_folds)
-        )
-    if matched.missing:
-        logger.warning("%s: left out, not predicted: %s", folder, name_some(matched.missing))
+    warn_of_left_out(folder, matched)
     return matched
 
 

@@ -6,6 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
+
 logger = logging.getLogger(__name__)
 DEVICES = ("cuda", "cpu", "mps")
 
@@ -15,7 +17,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-m", dest="model", type=Path, required=True, help="trained model folder")
     add("-f", dest="folds", nargs="+", help="folds (default: all trained ones)")
-    add("-chk", dest="checkpoint", default="checkpoint_final.pth", help="checkpoint name")
+    add("-chk", dest="checkpoint", default=FINAL, help="checkpoint name")
     add("-device", choices=DEVICES, default="cuda", help="default: cuda")
     add("--disable_tta", action="store_true", help="no mirrored passes")
 

@@ -141,10 +141,7 @@ def _predict(
     from nnunetv2_strokesynth.inference import patient, patient_result
     from nnunetv2_strokesynth.inference.calibration import read_calibration
     from nnunetv2_strokesynth.inference.dicom_result import check_dicom_possible, write_dicom
-    from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
-    from nnunetv2_strokesynth.inference.model_files import threshold_note
-    from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
-    from nnunetv2_strokesynth.inference.predictor import checked_folds
+    from nnunetv2_strokesynth.inference.model_files import check_model_files
     from nnunetv2_strokesynth.inference.result_numbers import measure_patient
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
@@ -154,46 +151,14 @@ def _predict(
     if args.dicom:
         check_dicom_possible(study)
     calibration = read_calibration(args.model)
-    order = study.reference.stored.order
-    study.notes.extend(
-        orientation_notes(predictor.dataset_json, args.model, scan=study.series_name, order=order)
-    )
-    with frames_shown() as watch:
-        prepared = patient.prepare(
-            study,
-            patient.model_preset(predictor.dataset_json, args.model),
-            brain_mask=predictor.dataset_json.get("brain_mask", True),
-            brain_file=args.brain_mask,
-            aif_at=args.aif and tuple(args.aif),
-            vof_at=args.vof and tuple(args.vof),
-            correct_motion=not args.no_motion_correction,
-            watch=watch,
-        )
-    prepared = with_model_doubts(prepared, predictor.dataset_json)
-    uncalibrated = threshold_note(args.model, args.checkpoint)
-    if uncalibrated:
-        prepared = prepared._replace(
-            notes=[uncalibrated, *prepared.notes], warnings=[uncalibrated, *prepared.warnings]
-        )
-    for note in prepared.notes:
-        if note in prepared.warnings:
-            logger.warning("warning: %s", note)
-        else:
-            logger.info("%s", note)
+    prepared = _prepared(args, predictor, study)
     logger.info("predicting the lesion ...")
     spacing = study.geometry.spacing_zyx_mm
-    folds = checked_folds(args.model, args.folds, args.checkpoint)
+    folds = check_model_files(args.model, args.folds, args.checkpoint)
     prediction = patient.predict_patient(predictor, prepared.made.channels, spacing, folds=folds)
-    if prediction.caution:
-        note = f"no pseudo-DWI: {prediction.caution}"
-        prepared.notes.append(note)
-        logger.warning("%s", note)
-    known = len(prepared.warnings)
-    prepared = patient.with_doubts(prepared, prediction)
-    for warning in prepared.warnings[: len(prepared.warnings) - known]:
-        logger.warning("warning: %s", warning)
-    about = _about(args, study)
+    prepared = _with_what_was_found(prepared, prediction)
     numbers = measure_patient(prepared, spacing, known=study.orientation_known)
+    about = {"case": str(study.source), **_of_model(args)}
     result = patient_result.describe_result(
         about, study, prepared, prediction, numbers=numbers, calibration=calibration
     )
@@ -207,8 +172,49 @@ def _predict(
     logger.info("lesion: %s; see %s", lesion_volume(result), output / "report.html")
 
 
-def _about(args: argparse.Namespace, study: Study) -> dict[str, object]:
-    return {"case": str(study.source), **_of_model(args)}
+def _prepared(args: argparse.Namespace, predictor: nnUNetPredictor, study: Study) -> Prepared:
+    """The scan as the model reads it, with what is doubtful about scan and model; all is logged."""
+    from nnunetv2_strokesynth.inference import patient
+    from nnunetv2_strokesynth.inference.model_doubts import with_model_doubts
+    from nnunetv2_strokesynth.inference.model_files import threshold_note
+    from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
+
+    model, order = predictor.dataset_json, study.reference.stored.order
+    study.notes.extend(orientation_notes(model, args.model, scan=study.series_name, order=order))
+    with frames_shown() as watch:
+        prepared = patient.prepare(
+            study,
+            patient.model_preset(model, args.model),
+            brain_mask=model.get("brain_mask", True),
+            brain_file=args.brain_mask,
+            aif_at=args.aif and tuple(args.aif),
+            vof_at=args.vof and tuple(args.vof),
+            correct_motion=not args.no_motion_correction,
+            watch=watch,
+        )
+    prepared = with_model_doubts(prepared, model)
+    uncalibrated = threshold_note(args.model, args.checkpoint)
+    prepared = patient.with_warnings(prepared, [uncalibrated] if uncalibrated else [])
+    for note in prepared.notes:
+        if note in prepared.warnings:
+            logger.warning("warning: %s", note)
+        else:
+            logger.info("%s", note)
+    return prepared
+
+
+def _with_what_was_found(prepared: Prepared, prediction: Prediction) -> Prepared:
+    """The scan with what is doubtful about its prediction, which is logged, too."""
+    from nnunetv2_strokesynth.inference import patient
+
+    if prediction.caution:
+        note = f"no pseudo-DWI: {prediction.caution}"
+        prepared = prepared._replace(notes=[*prepared.notes, note])
+        logger.warning("%s", note)
+    doubts = patient.doubts_about(prediction, prepared.made.mask)
+    for warning in doubts:
+        logger.warning("warning: %s", warning)
+    return patient.with_warnings(prepared, doubts)
 
 
 def _of_model(args: argparse.Namespace) -> dict[str, object]:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from nnunetv2_strokesynth.commands.next_step import Words
 from nnunetv2_strokesynth.io.json_file import read_json_object
-
-CHECKPOINT = "checkpoint_final.pth"
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 
 def data_set_folder(model: Path, images: Path | None = None) -> Path | None:
@@ -38,7 +37,7 @@ def newest_model(channels: Collection[tuple[str, ...]]) -> Path | None:
         channels: names in order; the model reads any of these.
     """
     results = os.environ.get("nnUNet_results")
-    checkpoints = Path(results).glob(f"*/*/fold_*/{CHECKPOINT}") if results else ()
+    checkpoints = Path(results).glob(f"*/*/fold_*/{FINAL}") if results else ()
     newest_first = sorted(checkpoints, key=lambda path: path.stat().st_mtime, reverse=True)
     models = (path.parents[1] for path in newest_first)
     return next((model for model in models if _channels_of(model) in channels), None)
@@ -64,7 +63,7 @@ def model_of_predictions(predictions: Path) -> Path | None:
         dataset = str(read_json_object(plans, way_out="predict again").get("dataset_name", ""))
     except (OSError, ValueError):  # only a hint depends on it
         return None
-    trained = Path(results, dataset).glob(f"*/fold_*/{CHECKPOINT}") if dataset else ()
+    trained = Path(results, dataset).glob(f"*/fold_*/{FINAL}") if dataset else ()
     models = {path.parents[1] for path in trained}
     return models.pop() if len(models) == 1 else None
 
@@ -88,7 +87,7 @@ def predict_command(
         device: None: CUDA where there is an NVIDIA or AMD card, else the CPU.
         probabilities: whether the probabilities are written, too.
     """
-    trained = sorted(path.parent.name[5:] for path in model.glob(f"fold_*/{CHECKPOINT}"))
+    trained = sorted(path.parent.name[5:] for path in model.glob(f"fold_*/{FINAL}"))
     first_five = [fold for fold in trained if fold in ("0", "1", "2", "3", "4")]
     words = [*_names_of(model), "-i", images, "-o", output]
     words += ["-f", *(folds or first_five or trained or ["0"])]

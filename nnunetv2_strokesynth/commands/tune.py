@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from nnunetv2_strokesynth.commands.left_out import warn_of_left_out
 from nnunetv2_strokesynth.commands.next_step import Words, say_next
 from nnunetv2_strokesynth.commands.trained_models import data_set_folder, predict_command
 
@@ -56,9 +57,11 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"-o {args.output} has to end in .json")
     grid = search_grid(args.thresholds, sizes_voxels=args.sizes_voxels, sizes_ml=args.sizes_ml)
     source = args.model or args.prob
-    ids, gt, found = find_cases(
+    matched = find_cases(
         args.gt, source, endings=(".npz",), folds=args.folds, allow_missing=args.allow_missing
     )
+    warn_of_left_out(source, matched)
+    ids, gt, found = matched
     cases = [TuneCase(case_id, found.files[case_id], gt[case_id]) for case_id in ids]
     result = tune(cases, grid, workers=args.workers)
     result["tuned_on"] = {
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
         "n_cases": len(ids),
         "cases": ids,
         "folds": sorted(set(found.folds.values())),
+        "missing_cases": matched.missing,
         "missing_folds": found.missing_folds,
     }
     result = strict_json(result)

@@ -10,11 +10,10 @@ from typing import NamedTuple
 from nnunetv2_strokesynth import __version__
 from nnunetv2_strokesynth.evaluation.volume_interval import VolumeInterval
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 CALIBRATION_FILE = "strokesynth_calibration.json"
 FORMAT_VERSION = 1
-CHECKPOINT = "checkpoint_final.pth"
-"""Whose predictions nnU-Net writes when it validates."""
 
 
 class PseudoDwiCut(NamedTuple):
@@ -52,7 +51,7 @@ def write_calibration(
         "strokesynth_calibration": FORMAT_VERSION,
         "version": __version__,
         "created_utc": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "checkpoint": CHECKPOINT,
+        "checkpoint": FINAL,
         "folds": folds,
         "cases": cases,
         "lesion_volume": calibration.volume._asdict(),

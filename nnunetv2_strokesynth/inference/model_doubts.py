@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
-from nnunetv2_strokesynth.inference.patient import Prepared
+from nnunetv2_strokesynth.inference.patient import Prepared, with_warnings
 from nnunetv2_strokesynth.phantom.marker import PHANTOM_ORIGIN
 
 PHANTOM_MODEL = (
@@ -27,6 +27,4 @@ def with_model_doubts(prepared: Prepared, dataset_json: Mapping[str, object]) ->
         f"the model learned from outlines that machines drew: {warning}"
         for warning in outline_warnings(dataset_json)
     ]
-    if not said:
-        return prepared
-    return prepared._replace(notes=[*said, *prepared.notes], warnings=[*said, *prepared.warnings])
+    return with_warnings(prepared, said)

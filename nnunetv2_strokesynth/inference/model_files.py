@@ -11,9 +11,8 @@ from pathlib import Path
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX
 from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.io.messages import name_some
-from nnunetv2_strokesynth.trainers.checkpoint_damage import quick_damage
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL, quick_damage
 
-FINAL = "checkpoint_final.pth"
 EXPECTED = (
     "expected a folder like nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
 )

@@ -18,6 +18,7 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     Preset,
 )
+from nnunetv2_strokesynth.ctp.brain_mask import brain_ml
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
 from nnunetv2_strokesynth.ctp.input_channels import (
@@ -30,7 +31,6 @@ from nnunetv2_strokesynth.ctp.maps_by import FOR_THRESHOLDS
 from nnunetv2_strokesynth.ctp.plausibility.brain import check_prediction
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle
 from nnunetv2_strokesynth.ctp.unusable_voxels import (
-    AIR_HU,
     Unusable,
     check_unusable,
     clear_unusable,
@@ -48,7 +48,7 @@ from nnunetv2_strokesynth.inference.study import Study, brain_of_file
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.nifti import read_volume
 from nnunetv2_strokesynth.io.placement import Placement, place
-from nnunetv2_strokesynth.io.series import Series, unusable_voxels
+from nnunetv2_strokesynth.io.series import AIR_HU, Series, unusable_voxels
 
 
 class Prepared(NamedTuple):
@@ -226,10 +226,16 @@ def predict_patient(
     )
 
 
-def with_doubts(prepared: Prepared, prediction: Prediction) -> Prepared:
-    """The scan with warnings where the prediction is implausible: none, or half of the brain."""
-    found = settle(check_prediction(prediction.lesion, prediction.probability, prepared.made.mask))
-    return prepared._replace(notes=[*found, *prepared.notes], warnings=[*found, *prepared.warnings])
+def with_warnings(prepared: Prepared, said: Sequence[str]) -> Prepared:
+    """The scan with further warnings, before those that it has; itself if there are none."""
+    if not said:
+        return prepared
+    return prepared._replace(notes=[*said, *prepared.notes], warnings=[*said, *prepared.warnings])
+
+
+def doubts_about(prediction: Prediction, brain: np.ndarray) -> list[str]:
+    """Warnings where a prediction is implausible: no lesion, or half of the brain (Z, Y, X)."""
+    return settle(check_prediction(prediction.lesion, prediction.probability, brain))
 
 
 def _doubts_of(computed: ComputedMaps | None, *, of_maps: bool) -> list[str]:
@@ -252,8 +258,8 @@ def _in_brain(
     The network's is that of its data set, of which the maps tell the brain; that of
     ``compute_maps`` has CSF at the rim, too.
     """
-    brain_ml = round(float(np.prod(spacing_zyx_mm)) / 1000 * int(np.count_nonzero(brain)), 1)
-    return computed._replace(brain=brain, row={**computed.row, "brain_ml": brain_ml})
+    row = {**computed.row, "brain_ml": brain_ml(brain, spacing_zyx_mm)}
+    return computed._replace(brain=brain, row=row)
 
 
 def _refuse_without_effect(aif_at: object, vof_at: object, correct_motion: bool) -> None:

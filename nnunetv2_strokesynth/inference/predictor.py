@@ -24,20 +24,21 @@ from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
     REAL_DWI,
     PseudoDwiRecord,
 )
+from nnunetv2_strokesynth.inference.model_files import check_model_files
 from nnunetv2_strokesynth.inference.quick_imports import postponed
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     trainers_folder,
     users_environment,
 )
-from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL, read_whole
 
 
 def load_predictor(
     model_folder: Path,
     *,
     folds: Sequence[str] | None = None,
-    checkpoint: str = "checkpoint_final.pth",
+    checkpoint: str = FINAL,
     device: torch.device | None = None,
     mirroring: bool = True,
     gaussian: bool = True,
@@ -53,10 +54,10 @@ def load_predictor(
         gaussian: weight the middle of each tile more, as ``nnUNetv2_predict`` does.
 
     Raises:
-        FileNotFoundError: no model folder, or a fold without the checkpoint.
-        ValueError: nnU-Net cannot load the model.
+        FileNotFoundError, ValueError: a file is missing or damaged, see ``check_model_files``; or
+            nnU-Net cannot load the model.
     """
-    folds = checked_folds(model_folder, folds, checkpoint)
+    folds = check_model_files(model_folder, folds, checkpoint)
     # An editable install does not tell nnU-Net where our trainers are.
     os.environ[EXT_TRAINER] = users_environment()[EXT_TRAINER]
     try:
@@ -82,7 +83,7 @@ def _load_model(
     with the weights. Models of other trainers are left to it.
     """
     files = [model_folder / f"fold_{fold}" / checkpoint for fold in folds]
-    stored = [read_checkpoint(file) for file in files]  # memory-mapped: the weights alone are read
+    stored = [read_whole(file) for file in files]  # memory-mapped: the weights alone are read
     with postponed("blosc2"):
         trainer = own_trainer(stored[0]["trainer_name"])
     if trainer is None:
@@ -127,26 +128,6 @@ def own_trainer(name: str) -> type[nnUNetTrainer] | None:
         if isinstance(node, ast.ImportFrom) and name in (alias.name for alias in node.names):
             return getattr(importlib.import_module(str(node.module)), name)
     return None
-
-
-def checked_folds(
-    model_folder: Path, folds: Sequence[str] | None, checkpoint: str
-) -> tuple[str, ...]:
-    """The folds to load; raises ``FileNotFoundError`` if the model or a checkpoint is missing."""
-    for name in ("plans.json", "dataset.json"):
-        if not (model_folder / name).is_file():
-            raise FileNotFoundError(
-                f"{model_folder} is no trained nnU-Net model: it has no {name}. Expected a folder "
-                "like nnUNet_results/Dataset018_ISLES2018/StrokeSynthTrainer__nnUNetPlans__2d"
-            )
-    if folds is None:
-        folds = sorted(path.parent.name[5:] for path in model_folder.glob(f"fold_*/{checkpoint}"))
-        if not folds:
-            raise FileNotFoundError(f"no fold in {model_folder} has {checkpoint}")
-    for fold in folds:
-        if not (model_folder / f"fold_{fold}" / checkpoint).is_file():
-            raise FileNotFoundError(f"{model_folder / f'fold_{fold}'} has no {checkpoint}")
-    return tuple(folds)
 
 
 def pseudo_dwi_record(predictor: nnUNetPredictor) -> PseudoDwiRecord:

@@ -13,13 +13,14 @@ import numpy as np
 from nnunetv2_strokesynth.ctp.perfusion_volumes import CORE_PERCENT
 from nnunetv2_strokesynth.ctp.scan_numbers import ScanNumbers, measure_scan
 from nnunetv2_strokesynth.evaluation.metrics import dice
-from nnunetv2_strokesynth.inference.calibration import CHECKPOINT, Calibration
+from nnunetv2_strokesynth.inference.calibration import Calibration
 from nnunetv2_strokesynth.inference.patient import (
     Prediction,
     Prepared,
     maps_are_given,
     threshold_maps,
 )
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 PROBABILITIES = (0.3, 0.5, 0.7)
 THRESHOLD_CORE, SEGMENTER, PSEUDO_DWI_CUT = "threshold_core", "segmenter", "pseudo_dwi_cut"
@@ -45,7 +46,7 @@ def interval_of(
 
     None without a calibration, and for another checkpoint than the one that was validated.
     """
-    if calibration is None or checkpoint != CHECKPOINT:
+    if calibration is None or checkpoint != FINAL:
         return None
     low, high = calibration.volume.around(lesion_ml)
     return {

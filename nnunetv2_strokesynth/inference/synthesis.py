@@ -20,7 +20,11 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunetv2_strokesynth.ctp.plausibility.channels import check_masked_channels
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle, warn_only
 from nnunetv2_strokesynth.dataloading.beside_cases import spacings_mm
-from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import write_record
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
+    PseudoDwiRecord,
+    read_record,
+    write_record,
+)
 from nnunetv2_strokesynth.inference.heads import attach_head
 from nnunetv2_strokesynth.inference.image_folders import IMAGE_FOLDERS
 from nnunetv2_strokesynth.inference.orientation_check import orientation_notes
@@ -38,6 +42,7 @@ from nnunetv2_strokesynth.io.orientation import (
     says_nothing,
 )
 from nnunetv2_strokesynth.io.progress import progress
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +51,7 @@ def build_predictor(
     model_folder: Path,
     *,
     folds: Sequence[str] | None = None,
-    checkpoint: str = "checkpoint_final.pth",
+    checkpoint: str = FINAL,
     device: torch.device | None = None,
     mirroring: bool = True,
     uncertainty: bool = False,
@@ -180,6 +185,7 @@ def synthesize_folder(
 
     Raises:
         FileNotFoundError: no folder, or no scans in it.
+        FileExistsError: the output holds images on another scale, of another kind of model.
         ValueError: a scan lacks channels, or the feature is wanted of a network without extractor.
     """
     outputs = predictor.network.outputs
@@ -193,6 +199,8 @@ def synthesize_folder(
     scans = _find_scans(images, predictor.dataset_json, case_ids)
     if "pseudo_dwi" in outputs:
         record = pseudo_dwi_record(predictor)
+        if not overwrite:
+            _refuse_other_record(output, record, ending)
         if record.caution:
             logger.warning("warning: %s", record.caution)
         output.mkdir(parents=True, exist_ok=True)
@@ -206,6 +214,19 @@ def synthesize_folder(
         if overwrite or not all(path.is_file() for path in paths.values()):
             _write_scan(predictor, files, paths)
     return written
+
+
+def _refuse_other_record(output: Path, record: PseudoDwiRecord, ending: str) -> None:
+    """``FileExistsError`` where images are kept and the one record would not be theirs."""
+    if not output.is_dir() or not any(output.glob(f"*{ending}")):
+        return
+    found = read_record(output)
+    if found != record:
+        raise FileExistsError(
+            f"{output} holds the images of another model (scale '{found.scale}', version "
+            f"{found.scale_version}, learned from {found.learned}; now '{record.scale}', version "
+            f"{record.scale_version}, {record.learned}); choose another folder or add --overwrite"
+        )
 
 
 def _find_scans(

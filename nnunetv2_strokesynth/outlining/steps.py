@@ -12,7 +12,7 @@ from nnunetv2_strokesynth.outlining.readers import Reader
 from nnunetv2_strokesynth.reproduction import steps as cluster_steps
 from nnunetv2_strokesynth.reproduction.data_set import Roots
 from nnunetv2_strokesynth.reproduction.steps import Job
-from nnunetv2_strokesynth.trainers.checkpoint_damage import quick_damage
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL, quick_damage
 
 PLAN = "plan"
 PLANS = "nnUNetPlans"
@@ -82,7 +82,7 @@ def open_steps(run: ReaderRun, scans: Scans, readers: Sequence[Reader]) -> list[
         plan = ["nnUNetv2_plan_and_preprocess", "-d", str(run.number), "-c", run.configuration]
         steps.append(Step(PLAN, [*plan, "-np", "2"]))
     for reader in readers:
-        checkpoint = run.model / f"fold_{reader.number}" / "checkpoint_final.pth"
+        checkpoint = run.model / f"fold_{reader.number}" / FINAL
         if checkpoint.is_file() and (found := quick_damage(checkpoint)):
             raise ValueError(found)
         if not (run.validation(reader) / SUMMARY).is_file():

@@ -10,6 +10,7 @@ from nnunetv2_strokesynth.papers.shared.paper_table import PLANS, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import Plan
 from nnunetv2_strokesynth.reproduction.steps import Step, replacing, up_to_date
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 Folds = Sequence[int | str]
 
@@ -32,9 +33,7 @@ def prediction_steps(
     target = plan.folder(row) / "predictions"
     ending = plan.data_of(row).file_ending
     checkpoints = [
-        plan.model(member) / f"fold_{fold}" / "checkpoint_final.pth"
-        for member in row.member_rows
-        for fold in folds
+        plan.model(member) / f"fold_{fold}" / FINAL for member in row.member_rows for fold in folds
     ]
     results = [target / f"{case_id}{ending}" for case_id in case_ids]
     if plan.table.tuned:
@@ -100,7 +99,7 @@ def pseudo_dwi_steps(
     if not row.synthesis:
         return []
     folder = plan.folder(row) / "pseudo_dwi"
-    checkpoint = plan.model(row) / f"fold_{fold}" / "checkpoint_final.pth"
+    checkpoint = plan.model(row) / f"fold_{fold}" / FINAL
     volumes = [folder / f"{i}{plan.data_of(row).file_ending}" for i in case_ids]
     if not is_new and up_to_date(volumes, [checkpoint]):
         return []

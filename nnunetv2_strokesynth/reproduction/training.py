@@ -5,7 +5,7 @@ from __future__ import annotations
 from nnunetv2_strokesynth.papers.shared.paper_table import PLANS, TableRow
 from nnunetv2_strokesynth.reproduction.plan import Plan
 from nnunetv2_strokesynth.reproduction.steps import Step
-from nnunetv2_strokesynth.trainers.checkpoint_damage import quick_damage
+from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL, quick_damage
 
 
 def train_steps(plan: Plan, row: TableRow, fold: int | str) -> list[Step]:
@@ -17,7 +17,7 @@ def train_steps(plan: Plan, row: TableRow, fold: int | str) -> list[Step]:
 def _train(plan: Plan, row: TableRow, fold: int | str) -> Step | None:
     data = plan.data_of(row)
     folder = plan.model(row) / f"fold_{fold}"
-    checkpoint = folder / "checkpoint_final.pth"
+    checkpoint = folder / FINAL
     trained = checkpoint.is_file()
     if trained and (found := quick_damage(checkpoint)):
         raise ValueError(found)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+FINAL = "checkpoint_final.pth"
+"""The checkpoint that nnU-Net writes when a training has ended, and validates and predicts with."""
 WAY_OUT = (
     "copy it again from where the model was trained, or delete it and go on with the training by "
     "`nnUNetv2_train ... --c`"
@@ -32,22 +34,34 @@ def quick_damage(path: Path) -> str:
     return ""
 
 
-def damage(path: Path) -> str:
-    """What is wrong with the file when it is read; empty if nothing is."""
+def read_whole(path: Path) -> dict:
+    """The content of a checkpoint.
+
+    Raises:
+        ValueError: it is damaged, no checkpoint of nnU-Net, or could run code when it is opened;
+            the message names the file and the way out.
+    """
     import pickle
 
     from nnunetv2_strokesynth.trainers.checkpoint_file import read_checkpoint
 
     found = quick_damage(path)
     if found:
-        return found
+        raise ValueError(found)
     try:
         content = read_checkpoint(path)
-    except pickle.UnpicklingError:
-        return ""  # whole, with objects that only nnU-Net's own way of reading takes
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is damaged, or holds more than weights and numbers, which could run code when "
+            f"it is opened; {WAY_OUT}, or, if you trust the file, predict by `nnUNetv2_predict`"
+        ) from error
     except Exception as error:  # PyTorch raises many kinds
-        return f"{path} is damaged ({type(error).__name__}: {error}); {WAY_OUT}"
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}); {WAY_OUT}"
+        ) from error
     lacking = [key for key in _NEEDED if not isinstance(content, dict) or key not in content]
     if lacking:
-        return f"{path} is no checkpoint of nnU-Net: it lacks {', '.join(lacking)}; {WAY_OUT}"
-    return ""
+        raise ValueError(
+            f"{path} is no checkpoint of nnU-Net: it lacks {', '.join(lacking)}; {WAY_OUT}"
+        )
+    return content

@@ -51,6 +51,15 @@ def test_writes_the_interval_beside_the_folds(trained, capsys):
     assert read_calibration(model).volume.coverage == 0.8
 
 
+def test_cases_that_are_left_out_are_named(trained, caplog):
+    model, labels = trained
+    (model / "fold_3" / "validation" / "case_003.nii.gz").unlink()
+    assert calibrate(model, labels) == 2
+    assert calibrate(model, labels, "--allow-missing") == 0
+    assert "left out, not predicted: case_003" in caplog.text
+    assert read_calibration(model).volume.n_cases == 19
+
+
 def test_threshold_of_the_pseudo_dwi(trained, tmp_path):
     model, labels = trained
     assert calibrate(model, labels, "--pseudo-dwi", tmp_path / "pseudo") == 0

@@ -124,7 +124,7 @@ def test_folder_without_a_model(tmp_path):
 def test_missing_checkpoint_and_fold_are_named(pipeline):
     with pytest.raises(FileNotFoundError, match=r"no fold in .* has nothing\.pth"):
         build_predictor(pipeline.model, checkpoint="nothing.pth", device=CPU)
-    with pytest.raises(FileNotFoundError, match="fold_4 has no checkpoint_final.pth"):
+    with pytest.raises(FileNotFoundError, match="fold_4 is missing; -f names one of 0, 1"):
         build_predictor(pipeline.model, folds=("4",), device=CPU)
 
 

@@ -59,7 +59,8 @@ def predict(folder, files):
     lesion = np.zeros(prepared.made.mask.shape, bool)
     lesion[0, 20:30, 20:30] = True
     prediction = patient.Prediction(lesion, lesion.astype(np.float32), None)
-    prepared = patient.with_doubts(prepared, prediction)
+    doubts = patient.doubts_about(prediction, prepared.made.mask)
+    prepared = patient.with_warnings(prepared, doubts)
     result = patient_result.describe_result({}, study, prepared, prediction)
     assert set(result["warnings"]) <= set(result["notes"])
     return "; ".join(result["warnings"])
@@ -172,7 +173,8 @@ def test_predicted_lesions_and_the_page(tmp_path, clean, fill, said):
     lesion = np.zeros(prepared.made.mask.shape, bool)
     lesion.flat[inside[: round(fill * len(inside))]] = True
     prediction = patient.Prediction(lesion, lesion.astype(np.float32), None)
-    doubtful = patient.with_doubts(prepared, prediction)
+    doubts = patient.doubts_about(prediction, prepared.made.mask)
+    doubtful = patient.with_warnings(prepared, doubts)
     result = patient_result.describe_result({}, study, doubtful, prediction)
     assert [said in line for line in result["warnings"]] == ([True] if said else [])
     page = Page("a", [], [], True, doubtful.warnings)
