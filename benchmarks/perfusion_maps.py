@@ -1,4 +1,4 @@
-"""Perfusion maps against the phantom's truth: the first table of docs/explanation/perfusion-maps.md.
+"""Perfusion maps against the phantom's truth: first table of docs/explanation/perfusion-maps.md.
 
     python -m benchmarks.perfusion_maps --cases 12 --size 128 --max-slices 4 --seed 21
 

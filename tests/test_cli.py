@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 
+import command_reference
 import pytest
 
 from nnunetv2_strokesynth import __version__, cli
@@ -124,3 +125,8 @@ def test_child_environment_keeps_the_users_trainers(monkeypatch, tmp_path):
     assert paths == ["/somebody/elses", str(trainers_folder())]
     monkeypatch.setenv("nnUNet_extTrainer", str(trainers_folder()))
     assert environment(tmp_path)["nnUNet_extTrainer"] == str(trainers_folder())
+
+
+def test_the_reference_has_every_option():
+    """After a change: ``python tests/support/command_reference.py``."""
+    assert command_reference.PAGE.read_text(encoding="utf-8") == command_reference.page()

@@ -89,11 +89,16 @@ class _KindParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def kind_arguments(name: str, words: Sequence[str]) -> argparse.Namespace:
-    """What ``strokesynth convert`` makes of the words after a kind, a key of ``KINDS``."""
+def kind_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of the words after a kind, a key of ``KINDS``; its options come when it parses."""
     parser = _KindParser(prog=f"strokesynth convert {name}")
     parser.kind = name
-    return parser.parse_args(words)
+    return parser
+
+
+def kind_arguments(name: str, words: Sequence[str]) -> argparse.Namespace:
+    """What ``strokesynth convert`` makes of the words after a kind, a key of ``KINDS``."""
+    return kind_parser(name).parse_args(words)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, kind: DatasetKind) -> None:

@@ -74,13 +74,14 @@ class Step(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Sizes of the demo; the defaults fit two CPU cores and twelve minutes."""
+    """Sizes of the demo; the defaults take two CPU cores ten minutes."""
     add = parser.add_argument
     add("output", type=Path, help="folder for everything the demo makes")
     add("--cases", type=int, default=64, help="training scans (default: 64)")
     add("--test-cases", type=int, default=16, help="held-out scans (default: 16)")
     add("--size", type=int, default=64, help="pixels per side (default: 64)")
-    add("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5")
+    add("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5",
+        help="how many of five folds are trained (default: 2)")  # fmt: skip
     add("--epochs", type=int, default=20, help="per fold (default: 20)")
     add("--iterations", type=int, default=25, help="per epoch (default: 25)")
     add("--seed", type=int, default=0, help="seed of the phantom (default: 0)")

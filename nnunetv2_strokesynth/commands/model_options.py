@@ -17,7 +17,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-m", dest="model", type=Path, required=True, help="trained model folder")
     add("-f", dest="folds", nargs="+", help="folds (default: all trained ones)")
-    add("-chk", dest="checkpoint", default=FINAL, help="checkpoint name")
+    add("-chk", dest="checkpoint", default=FINAL, help="checkpoint name (default: "
+        "%(default)s)")  # fmt: skip
     add("-device", choices=DEVICES, default="cuda", help="default: cuda")
     add("--disable_tta", action="store_true", help="no mirrored passes")
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("-m", "--model", type=Path, help="a trained model's folder, validated with "
                         "`nnUNetv2_train ... --npz`")  # fmt: skip
-    source.add_argument("--prob", type=Path, help="a folder of .npz files instead")
+    source.add_argument("--prob", type=Path, help="a folder of .npz files in place of -m")
     add("-f", "--folds", type=int, nargs="+", help="only the validation cases of these folds of "
         "the model (default: all folds)")  # fmt: skip
     add("--gt", type=Path, required=True, help="folder of true lesions (labelsTr)")

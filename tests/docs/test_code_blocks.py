@@ -9,6 +9,7 @@ hardly learned.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -117,6 +118,33 @@ def test_every_block_says_what_it_is(page):
     assert not unnamed, f"{page.name}: blocks without a language at lines {unnamed}"
     commands = re.findall(r"^(?: {4}|\t)(?:\$ )?(?:strokesynth|nnUNetv2_\w+|pip|python3?) .*", text)
     assert not commands, "commands stand in fenced blocks"
+
+
+# Modules of nnU-Net and of ISLES 2024's code, and the names that CONTRIBUTING fills in.
+_ELSEWHERE = re.compile(r"run_training|eval_utils|NNN|NAME|test_X|name\.py")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_a_page_names_are_there_with_what_it_says_of_them(page):
+    """``ctp/mirror.py``, and in ``losses/joint.py``: ``JointLoss`` the class, too."""
+    text = page.read_text()
+    for name, inside in re.findall(r"`([\w./]+\.py)`(?:: `([\w.]+)`)?", text):
+        if _ELSEWHERE.search(name):
+            continue
+        tops = [ROOT / top for top in ("", "nnunetv2_strokesynth", "tests", "tests/reliability")]
+        found = [top / name for top in tops if (top / name).is_file()]
+        if "/" not in name:
+            found += [path for path in _modules() if path.name == name]
+        assert found, f"{page.name} names {name}, which is not there"
+        source = "".join(path.read_text(encoding="utf-8") for path in found)
+        missing = [word for word in inside.split(".") if word not in source]
+        assert not missing, f"{page.name}: {name} has no {inside}"
+
+
+@functools.cache
+def _modules() -> list[Path]:
+    tops = ("nnunetv2_strokesynth", "dataset_conversion", "benchmarks", "tests")
+    return [path for top in tops for path in (ROOT / top).rglob("*.py")]
 
 
 def test_every_page_with_commands_is_read():
