@@ -140,7 +140,8 @@ def pipeline(shared_folder, warm) -> Pipeline:
 
 
 def _run_demo(out: Path) -> str:
-    small = "--cases 10 --test-cases 2 --size 64 --folds 2 --epochs 1 --iterations 2".split()
+    small = "--cases 10 --test-cases 2 --size 64 --max-slices 8".split()
+    small += "--folds 2 --epochs 1 --iterations 2".split()
     result = subprocess.run(
         [command_path("strokesynth"), "demo", str(out), *small, "-device", "cpu"],
         capture_output=True,

@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cases", type=int, default=64, help="training scans (default: 64)")
     add("--test-cases", type=int, default=16, help="held-out scans (default: 16)")
     add("--size", type=int, default=64, help="pixels per side (default: 64)")
+    add("--max-slices", type=int, metavar="K", help="at most K slices a scan (default: all)")
     add("--folds", type=int, default=2, choices=range(1, 6), metavar="1-5",
         help="how many of five folds are trained (default: 2)")  # fmt: skip
     add("--epochs", type=int, default=20, help="per fold (default: 20)")
@@ -118,6 +119,7 @@ def _data_steps(args: argparse.Namespace, folders: Folders) -> list[Step]:
     """From nothing to a preprocessed data set; what is done already does nothing."""
     phantom = ["strokesynth", "phantom", str(folders.phantom), "--cases", str(args.cases)]
     phantom += f"--test-cases {args.test_cases} --size {args.size} --seed {args.seed}".split()
+    phantom += [] if args.max_slices is None else ["--max-slices", str(args.max_slices)]
     convert = ["strokesynth", "convert", "isles2018", str(folders.phantom)]
     convert += ["-d", str(DATASET_ID), "--preset", "wang2020"]
     steps = [Step("phantom", phantom, ONE_THREAD), Step("convert", convert, ONE_THREAD)]
