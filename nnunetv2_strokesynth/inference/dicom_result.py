@@ -19,6 +19,7 @@ from nnunetv2_strokesynth.io.dicom.export import (
     ISCHAEMIA,
     Segment,
     require_highdicom,
+    source_images,
     write_capture,
     write_segmentation,
 )
@@ -30,13 +31,19 @@ _LESION = "predicted lesion"
 
 
 def check_dicom_possible(study: Study) -> None:
-    """Raise ``ValueError`` unless the study came as DICOM and highdicom is there."""
+    """Check that results can be linked to the study, before anything long is computed.
+
+    Raises:
+        ValueError: the study is no DICOM series, highdicom is not installed, or a header lacks an
+            identifier.
+    """
     if not study.dicom:
         raise ValueError(
             f"--dicom: {study.source} is no DICOM series, so there is nothing to link the results "
             "to; give the DICOM folder, or leave --dicom out"
         )
     require_highdicom()
+    source_images(study.dicom)
 
 
 def write_dicom(

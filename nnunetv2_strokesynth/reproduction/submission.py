@@ -7,7 +7,6 @@ machine, one after the other, by submitit's local executor.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, FOLDER_VARIABLES
 from nnunetv2_strokesynth.reproduction.job_run import JobRun
 from nnunetv2_strokesynth.reproduction.steps import Job
@@ -93,7 +93,11 @@ def _not_ended(record: Path) -> dict[str, str]:
     """The jobs of an earlier run that wait or run, by name; empty if SLURM knows none of them."""
     if not record.is_file():
         return {}
-    known: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["jobs"]
+    stored = read_json_object(record, way_out="delete it if none of its jobs is running")
+    # A local job has the number of a process, which may be that of another user's job.
+    if stored.get("cluster") != SLURM:
+        return {}
+    known: dict[str, str] = stored["jobs"]
     command = ["squeue", "--noheader", "--format=%A", f"--jobs={','.join(known.values())}"]
     # Of ids that SLURM has forgotten, squeue only complains.
     answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()

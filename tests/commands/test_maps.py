@@ -15,6 +15,7 @@ from nnunetv2_strokesynth.ctp import map_files
 from nnunetv2_strokesynth.ctp.compute_maps import compute_maps
 from nnunetv2_strokesynth.ctp.map_files import FILES
 from nnunetv2_strokesynth.ctp.time_steps import frame_s_of
+from nnunetv2_strokesynth.inference import scan_maps
 
 VOLUMES = [name for name in FILES if name.endswith(".nii.gz")]
 _TURN = np.deg2rad(20)
@@ -237,6 +238,16 @@ def test_dicom_results_name_the_study_and_lie_where_the_maps_do(head, tmp_path, 
     to_nifti = np.linalg.inv(image.affine) @ np.diag([-1, -1, 1, 1]) @ volume.affine
     at = np.argwhere(volume.array[..., 0]) @ to_nifti[:3, :3].T + to_nifti[:3, 3]
     assert (np.asarray(image.dataobj)[tuple(np.rint(at).astype(int).T)] > 6).all()
+
+
+def test_dicom_results_need_headers_that_can_be_linked_to(tmp_path, capsys, monkeypatch):
+    """It is said before the maps are computed, which takes a minute on a real scan."""
+    pytest.importorskip("highdicom")
+    monkeypatch.setattr(scan_maps, "maps_of_study", None)
+    write_ctp(tmp_path / "ct", np.full((12, 2, 8, 8), 40), tags={"0010|0020": "42"})
+    assert maps(tmp_path / "ct", "-o", tmp_path / "out", "--dicom") == 2
+    assert "has no FrameOfReferenceUID" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_dicom_results_need_a_dicom_study(ctp, tmp_path, capsys):

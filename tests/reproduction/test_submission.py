@@ -108,6 +108,13 @@ def test_jobs_are_not_submitted_twice(tmp_path, slurm):
     check_submission(SLURM, OPTIONS, tmp_path)
 
 
+def test_the_number_of_a_local_job_is_none_of_slurms(tmp_path, slurm):
+    submit([Job("fold_0", [], [])], tmp_path, cluster=LOCAL, words=[])
+    numbers = json.loads((tmp_path / "submitit" / "jobs.json").read_text())["jobs"]
+    slurm.queue([int(numbers["fold_0"])])  # of another user
+    check_submission(SLURM, OPTIONS, tmp_path)
+
+
 def test_what_slurm_refuses_is_one_line(tmp_path, slurm):
     slurm.refuse()
     with pytest.raises(ValueError, match=r"sbatch refused a job: .*invalid partition"):

@@ -28,7 +28,9 @@ _SEGMENTATION_NUMBER, _CAPTURE_NUMBER, REPORT_NUMBER = 9001, 9002, 9003
 """Series numbers. Choice: above those of the scanner's own series."""
 INFARCT, ISCHAEMIA = ("55641003", "Infarct"), ("52674009", "Ischemia")
 """SNOMED CT codes and meanings."""
-_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_IDENTIFIERS = (
+    "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "FrameOfReferenceUID",
+)  # fmt: skip
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
     "StudyDate", "StudyTime",

@@ -125,7 +125,7 @@ def _by_pydicom(path: Path, frame: int) -> np.ndarray:
             voxels, _ = decode(file, index=frame, raw=True, validate=False, **opened.options)
     except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(
-            f"{path}: frame {frame} cannot be read ({error}); export the file again, without "
+            f"{path}: frame {frame + 1} cannot be read ({error}); export the file again, without "
             "compression"
         ) from error
     return np.asarray(voxels)
