@@ -162,7 +162,7 @@ def check_channels(dataset_channel_names: dict[str, str], preset_name: str, trai
         ValueError: the names or their order differ.
     """
     expected = PRESETS[preset_name].names
-    found = _in_order(dataset_channel_names)
+    found = names_in_order(dataset_channel_names)
     if found not in (expected, (*expected, CTA)):
         raise ValueError(
             f"{trainer} reads the channels {', '.join(expected)} but dataset.json lists "
@@ -184,7 +184,7 @@ def check_subset(dataset_channel_names: dict[str, str], preset_name: str, traine
             order is not the preset's.
     """
     known = PRESETS[preset_name].names
-    found = _in_order(dataset_channel_names)
+    found = names_in_order(dataset_channel_names)
     if not found or found != tuple(name for name in known if name in found):
         raise ValueError(
             f"{trainer} reads any of the channels {', '.join(known)}, each once and in this order, "
@@ -199,6 +199,9 @@ def names_of(names: tuple[str, ...], n_channels: int) -> tuple[str, ...]:
     return (*names, CTA) if n_channels == len(names) + 1 else names
 
 
-def _in_order(dataset_channel_names: dict[str, str]) -> tuple[str, ...]:
-    """The names of ``channel_names`` in the order of its keys, which are numbers as text."""
+def names_in_order(dataset_channel_names: dict[str, str]) -> tuple[str, ...]:
+    """The names of ``channel_names`` in the order of its keys, which are numbers as text.
+
+    The keys of a JSON file may stand in another order: "10" before "2" where they were sorted.
+    """
     return tuple(dataset_channel_names[key] for key in sorted(dataset_channel_names, key=int))

@@ -1,5 +1,7 @@
 """Channel presets against the channel lists of the papers."""
 
+from pathlib import Path
+
 import pytest
 from nnunetv2.preprocessing.normalization.default_normalization_schemes import ZScoreNormalization
 from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import (
@@ -10,8 +12,10 @@ from nnunetv2_strokesynth.channels import (
     PRESETS,
     check_channels,
     check_subset,
+    names_in_order,
     numbered,
 )
+from nnunetv2_strokesynth.inference.patient import model_preset
 
 
 def test_presets_have_the_published_channels():
@@ -78,3 +82,11 @@ def test_a_subset_is_read_in_the_order_of_its_numbers():
     with pytest.raises(ValueError, match="lists Tmax, ADC"):
         check_subset({"1": "ADC", "0": "Tmax"}, "isles2017", "T")
     check_subset({"1": "Tmax", "0": "ADC"}, "isles2017", "T")
+
+
+def test_channels_keep_their_numbers_where_a_file_sorts_them_as_text():
+    preset = PRESETS["wang2020"]
+    as_text = dict(sorted(preset.channel_names.items()))
+    assert list(as_text)[:3] == ["0", "1", "10"]
+    assert names_in_order(as_text) == preset.names
+    assert model_preset({"channel_names": as_text}, Path("model")) == preset

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from nnunetv2_strokesynth.channels import names_in_order
 from nnunetv2_strokesynth.commands.next_step import Words
 from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
@@ -46,7 +47,7 @@ def newest_model(channels: Collection[tuple[str, ...]]) -> Path | None:
 def _channels_of(model: Path) -> tuple[str, ...] | None:
     try:
         content = read_json_object(model / "dataset.json", way_out="copy it again")
-        return tuple(content["channel_names"].values())
+        return names_in_order(content["channel_names"])
     except (OSError, ValueError, KeyError, AttributeError):
         return None
 

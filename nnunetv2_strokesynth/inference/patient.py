@@ -17,6 +17,7 @@ from nnunetv2_strokesynth.channels import (
     PERFUSION_MAPS,
     PRESETS,
     Preset,
+    names_in_order,
 )
 from nnunetv2_strokesynth.ctp.brain_mask import brain_ml
 from nnunetv2_strokesynth.ctp.compute_maps import ComputedMaps
@@ -107,7 +108,7 @@ def model_preset(dataset_json: dict, model: Path) -> Preset:
     Raises:
         ValueError: it reads other channels, MRI, or a DWI, which no CT perfusion scan has.
     """
-    names = tuple(dataset_json["channel_names"].values())
+    names = names_in_order(dataset_json["channel_names"])
     presets = [preset for preset in PRESETS.values() if preset.made_from_ctp]
     for preset in (*presets, *(preset.with_cta() for preset in presets)):
         if preset.names == names and DWI not in names:

@@ -17,6 +17,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from nnunetv2_strokesynth.channels import names_in_order
 from nnunetv2_strokesynth.ctp.plausibility.channels import check_masked_channels
 from nnunetv2_strokesynth.ctp.plausibility.finding import settle, warn_only
 from nnunetv2_strokesynth.dataloading.beside_cases import spacings_mm
@@ -154,7 +155,7 @@ def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) ->
 
 def _doubts(dataset_json: dict, channels: np.ndarray, spacing: Sequence[float]) -> list[str]:
     """What is implausible; ``strokesynth convert`` has refused what cannot be right."""
-    names = list(dataset_json["channel_names"].values())
+    names = list(names_in_order(dataset_json["channel_names"]))
     if not dataset_json.get("brain_mask", True) or len(names) != len(channels):
         return []
     return settle(warn_only(check_masked_channels(names, channels, spacing)))
@@ -245,7 +246,7 @@ def _find_scans(
     if lacking or not scans:
         which = f"no scan of {name_some(lacking)}" if lacking else "no scans"
         raise FileNotFoundError(f"{images} holds {which} named like case_0000{ending}")
-    names = dataset_json["channel_names"].values()
+    names = names_in_order(dataset_json["channel_names"])
     for case_id, files in scans.items():
         if len(files) != len(names):
             raise ValueError(

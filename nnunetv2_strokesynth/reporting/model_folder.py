@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from nnunetv2_strokesynth.channels import names_in_order
 from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
 from nnunetv2_strokesynth.io.json_file import read_json_object
 
@@ -121,8 +122,7 @@ def read_model(folder: Path) -> Model:
     _json(folder / "plans.json")
     dataset = _json(folder / "dataset.json")
     try:
-        by_index = dataset["channel_names"]
-        channels = tuple(str(by_index[key]) for key in sorted(by_index, key=int))
+        channels = tuple(map(str, names_in_order(dataset["channel_names"])))
         ending = str(dataset["file_ending"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(

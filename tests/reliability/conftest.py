@@ -1,9 +1,7 @@
 """Fixtures of the reliability tests: tiny scans, damages done to them, and processes to kill."""
 
 import hashlib
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import children as _children
@@ -60,8 +58,8 @@ class TargetInputs:
 
     def _run(self, program: str, raw: Path, folder: Path, ready: Path, go: Path):
         plans = self._pipeline.preprocessed / "nnUNetPlans.json"
-        command = [sys.executable, "-c", program, *map(str, (raw, folder, plans, ready, go))]
-        return self._children.start(command, dict(os.environ), self.log)
+        arguments = [str(path) for path in (raw, folder, plans, ready, go)]
+        return self._children.start_forked(program, arguments, self.log)
 
     @property
     def log(self) -> Path:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from nnunetv2_strokesynth.cli import main
 
-CASES = int(os.environ.get("STROKESYNTH_FUZZ_CASES", "150"))
+CASES = int(os.environ.get("STROKESYNTH_FUZZ_CASES", "100"))
 
 
 def convert(kind: str, src: Path, *options: str) -> tuple[int, str]:

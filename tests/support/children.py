@@ -2,16 +2,22 @@
 
 A process that kills itself in the middle of a rename or of a write dies at the worst moment, which
 a kill from outside meets only by luck.
+
+A program that needs nnU-Net spends seconds in its imports. ``start_forked`` runs it in a child of
+a process that has imported it, multiprocessing's fork server.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 ROUNDS = int(os.environ.get("STROKESYNTH_KILL_ROUNDS", "1"))
@@ -98,6 +104,52 @@ def start(command: list[str], variables: dict[str, str], log: Path) -> subproces
         )
 
 
+_IMPORTED_ONCE = [
+    "pytest",  # each child looks at pytest's own script
+    "nnunetv2.preprocessing.preprocessors.default_preprocessor",
+    "nnunetv2_strokesynth.dataloading.targets",
+    "nnunetv2_strokesynth.dataloading.own_cases",
+]
+
+
+class ForkedProgram:
+    """A program in a forked child, to be waited for like a ``subprocess.Popen``."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code, below 0 for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        """The exit code at its end."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired("a forked program", timeout)
+        return code
+
+
+def start_forked(program: str, arguments: Sequence[str], log: Path) -> ForkedProgram:
+    """Start a Python program, given as its text, in a session of its own."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED_ONCE)
+    process = context.Process(target=_run_program, args=(program, list(arguments), log))
+    process.start()
+    return ForkedProgram(process)
+
+
+def _run_program(program: str, arguments: list[str], log: Path) -> None:
+    os.setsid()
+    with log.open("ab") as output:
+        for number in (1, 2):
+            os.dup2(output.fileno(), number)
+    sys.argv = ["-c", *arguments]
+    exec(compile(program, "program", "exec"), {"__name__": "__main__"})
+
+
 def kill_when(
     process: subprocess.Popen, condition: Callable[[], bool], delay_s: float = 0.0
 ) -> bool:
@@ -120,7 +172,7 @@ def kill_when(
     return was_running
 
 
-def finish(process: subprocess.Popen, log: Path) -> None:
+def finish(process: subprocess.Popen | ForkedProgram, log: Path) -> None:
     """Wait for a process that has to succeed."""
     try:
         code = process.wait(TIMEOUT_S)
