@@ -10,6 +10,7 @@ the NCCT lies, DWI and lesion about 1 mm and 1 degree off it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -181,6 +182,51 @@ def _relative_path(number: int, visit: int, ending: str) -> Path:
     return Path(session, folder, f"sub-stroke{number:04d}_{session}_{name}.nii.gz")
 
 
+class _Image(NamedTuple):
+    """An image to write: number of the visit, end of the file's path, (Z, Y, X) or (T, Z, Y, X)."""
+
+    visit: int
+    ending: str
+    volume: np.ndarray
+
+
+def _trees(
+    scan: FollowedCase, plan: ScanPlan, settings: PhantomSettings, *, split: int, spoilt: int
+) -> dict[str, list[_Image]]:
+    """A patient's images but the NCCT, by the tree that they lie in.
+
+    Args:
+        spoilt: number of the patient whose defect they have; 0 for none.
+    """
+    visits = {_ADMISSION: admission_volumes(scan.case, plan.timetable, VENDORS[plan.vendor])}
+    if split == TRAINING:
+        visits[_FOLLOW_UP] = follow_up_volumes(scan, settings)
+    rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 3]))
+    trees: dict[str, list[_Image]] = {_DERIVATIVES: []}
+    for visit, volumes in visits.items():
+        for ending, volume in spoil_volumes(spoilt, volumes, rng).items():
+            trees.setdefault(tree_of(spoilt, ending), []).append(_Image(visit, ending, volume))
+    return trees
+
+
+def _write_images(
+    folder: Path,
+    images: Sequence[_Image],
+    plan: ScanPlan,
+    orders: dict[str, str],
+    *,
+    whole_maps: bool,
+) -> None:
+    """Write images into a patient's folder; ``whole_maps`` stores maps as scaled integers."""
+    affine, frame_s = tilted_affine(plan), plan.timetable.header_frame_s
+    for visit, ending, volume in images:
+        order = orders["lesion" if ending == LESION else "images"]
+        path = folder / _relative_path(plan.number, visit, ending)
+        scaled = whole_maps and ending.startswith(_MAPS)
+        slope = _SLOPES[ending.rpartition("_")[2]] if scaled else None
+        write_sane_nifti(path, volume, affine, order, frame_s=frame_s, slope=slope)
+
+
 class PatientLayout(Layout):
     """ISLES 2024: a folder for each patient in ``raw_data`` and in ``derivatives``.
 
@@ -263,47 +309,30 @@ class PatientLayout(Layout):
         settings: PhantomSettings,
     ) -> None:
         number, name = plan.number, self.case_name(split, plan.number)
-        affine, orders = tilted_affine(plan), self.orders(plan, settings)
+        orders = self.orders(plan, settings)
         if split == TESTING:
-            self._write_truths(root, number, scan, affine, orders)
+            self._write_truths(root, number, scan, tilted_affine(plan), orders)
         else:
             for kind in _TRUTHS:
                 # Left by an interrupted run, it would turn a training scan into a test scan.
                 self.truth_file(root, kind, number).unlink(missing_ok=True)
         if settings.truth:
             self._write_true_maps(root, split, plan, scan, settings)
-        vendor = VENDORS[plan.vendor]
-        visits = {_ADMISSION: admission_volumes(scan.case, plan.timetable, vendor)}
-        if split == TRAINING:
-            visits[_FOLLOW_UP] = follow_up_volumes(scan, settings)
         spoilt = number if settings.defects and split == TRAINING else 0
-        rng = np.random.default_rng(np.random.SeedSequence([*plan.scan_seed, 3]))
-        trees: dict[str, list[tuple[int, str, np.ndarray]]] = {_DERIVATIVES: []}
-        for visit, volumes in visits.items():
-            for ending, volume in spoil_volumes(spoilt, volumes, rng).items():
-                trees.setdefault(tree_of(spoilt, ending), []).append((visit, ending, volume))
-
-        def write(folder: Path, images: list[tuple[int, str, np.ndarray]]) -> None:
-            for visit, ending, volume in images:
-                order = orders["lesion" if ending == LESION else "images"]
-                path = folder / _relative_path(number, visit, ending)
-                # NaN cannot be stored as a whole number.
-                whole = vendor.files.scaled_integers and spoilt not in DEFECTS
-                scaled = whole and ending.startswith(_MAPS)
-                slope = _SLOPES[ending.rpartition("_")[2]] if scaled else None
-                frame_s = plan.timetable.header_frame_s
-                write_sane_nifti(path, volume, affine, order, frame_s=frame_s, slope=slope)
-
+        trees = _trees(scan, plan, settings, split=split, spoilt=spoilt)
+        # NaN cannot be stored as a whole number.
+        whole = VENDORS[plan.vendor].files.scaled_integers and spoilt not in DEFECTS
         raw = trees.pop(_RAW, [])
         for tree, images in trees.items():
             with atomic_folder(root / tree / name) as folder:
-                write(folder, images)
+                _write_images(folder, images, plan, orders, whole_maps=whole)
                 if tree == _DERIVATIVES:
                     path = folder / _relative_path(number, _ADMISSION, _CTP)
                     _write_sidecar(path, plan.timetable)
                     spoil_files(spoilt, folder)
+        ncct = _Image(_ADMISSION, "ncct", scan.case.ct.astype(np.int16))
         with atomic_folder(root / _RAW / name) as folder:
-            write(folder, [*raw, (_ADMISSION, "ncct", scan.case.ct.astype(np.int16))])
+            _write_images(folder, [*raw, ncct], plan, orders, whole_maps=whole)
 
     def _write_true_maps(
         self, root: Path, split: int, plan: ScanPlan, scan: FollowedCase, settings: PhantomSettings
