@@ -20,7 +20,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.fuzz.inputs import TARGETS, build
+from benchmarks.fuzz.inputs import build
+from benchmarks.fuzz.targets import TARGETS
 from benchmarks.fuzz.trial import Outcome, quiet_commands, run_trial
 
 

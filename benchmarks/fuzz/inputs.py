@@ -8,14 +8,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from benchmarks.fuzz import readers
+from benchmarks.fuzz import further, readers
 from benchmarks.fuzz.enhanced import write_enhanced
+from benchmarks.fuzz.targets import RAW, TARGETS
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.commands import outline
@@ -23,112 +23,6 @@ from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
 SHAPE, SPACING_XYZ = (2, 24, 24), (4.0, 4.0, 8.0)
 CASES = ("case_001", "case_002", "case_003")
-OUT = "out"
-
-
-class Target(NamedTuple):
-    """One command and its inputs.
-
-    Attributes:
-        command: of ``strokesynth``.
-        words: its options; ``{}`` stands for the folder with the inputs.
-        further: options that a trial may add, each a text of one or several words.
-        expected: files below the output after success.
-        out: the output, below the folder with the inputs.
-        own: beginnings of further paths there that the command may write.
-    """
-
-    command: str
-    words: str
-    further: Sequence[str]
-    expected: Sequence[str]
-    out: str = "out"
-    own: tuple[str, ...] = ()
-
-
-MAPS = ("cbf.nii.gz", "cbv.nii.gz", "mtt.nii.gz", "tmax.nii.gz", "maps.json")
-_OF_DICOM = ("--frame-s 1", "--brain-mask {}/brain.nii.gz", "--aif 12 12 1", "--series 1.2.3",
-             "--no-motion-correction", "--dicom")  # fmt: skip
-_OF_MODEL = ("-f 0", "-f 3", "-chk checkpoint_best.pth", "--frame-s nan", "--aif 99 0 0", "--pdf",
-             "--brain-mask {}/scan/nothing.nii", "--disable_tta", "--dicom")  # fmt: skip
-
-
-TARGETS: dict[str, Target] = {
-    "maps": Target(
-        "maps",
-        "maps {}/ctp.nii.gz -o {}/out",
-        (
-            "--frame-s 1", "--frame-s 0", "--frame-s -1", "--frame-s nan", "--frame-s 1e9",
-            "--brain-mask {}/brain.nii.gz", "--aif 12 12 1", "--aif 99 0 0", "--vof -1 2 0",
-            "--method tikhonov", "--no-aif-scaling",
-        ),
-        MAPS,
-    ),
-    "enhanced": Target("maps", "maps {}/study -o {}/out", _OF_DICOM, MAPS),
-    "legacy": Target("maps", "maps {}/study -o {}/out", _OF_DICOM, MAPS),
-    "predict": Target(
-        "predict",
-        "predict {}/scan -m {}/model -o {}/out -device cpu",
-        _OF_MODEL,
-        ("lesion.nii.gz", "probability.nii.gz", "result.json", "report.html"),
-    ),
-    "outline": Target(
-        "outline",
-        "outline -d 18 -o 118 -device cpu",
-        (
-            "--folds 0", "--folds 7", "--readers 1", "--min-agreement nan", "--min-agreement 0",
-            "--corrections {}/drawn", "--new-readers", "-tr StrokeSynthTrainer", "--reader-id 118",
-        ),
-        ("dataset.json", "splits_final.json", "outlines.csv", "outlines_01.png"),
-        out=f"nnUNet_raw/{readers.NEW}",
-        own=(
-            f"nnUNet_preprocessed/{readers.NEW}",  # statistics for nnU-Net's planning
-            *(f"{root}/{readers.READERS}" for root in FOLDER_VARIABLES),
-        ),
-    ),
-    "evaluate": Target(
-        "evaluate",
-        "evaluate --gt {}/raw/labelsTr --pred {}/pred -o {}/out --workers 1",
-        (
-            "--allow-missing", "--compare {}/prob", "--names A", "--names A B", "-f 0",
-            "--dwi {}/raw/targetsTr --pseudo-dwi {}/pseudo", "--images {}/raw/imagesTr",
-            "--dwi {}/raw/targetsTr --pseudo-dwi {}/pseudo --images {}/raw/imagesTr", "--seed -1",
-        ),
-        ("cases.csv", "summary.md", "summary.json"),
-    ),
-    "tune": Target(
-        "tune",
-        "tune --gt {}/raw/labelsTr --prob {}/prob -o {}/out/tuned.json --workers 1",
-        (
-            "--thresholds 0.3 0.5", "--thresholds 0", "--thresholds nan", "--thresholds 0.5 0.5",
-            "--sizes-ml 0 0.5", "--sizes-voxels -1", "--sizes-voxels nan", "--sizes-ml inf",
-            "--allow-missing", "-f 0",
-        ),
-        ("tuned.json", "tuned.png"),
-    ),
-    "postprocess": Target(
-        "postprocess",
-        "postprocess -i {}/prob -p {}/rule.json -o {}/out --workers 1",
-        ("-f 0",),
-        ("postprocessing_strokesynth.json",),
-    ),
-    "report": Target(
-        "report",
-        "report -m {}/model --raw {}/raw -o {}/out/report.html --workers 1",
-        (
-            "--pseudo-dwi {}/pseudo", "--dwi {}/raw/targetsTr", "--names A",
-            "--pred {}/pred --gt {}/raw/labelsTr", "--images {}/raw/imagesTr",
-        ),
-        ("report.html",),
-    ),
-    "doctor": Target(
-        "doctor",
-        "doctor {}/scans --json {}/out.json --workers 1",
-        ("--quick", "--kind isles2018", "--kind isles2024", "--convert --compute-maps",
-         "--convert --skip-incomplete"),
-        (),
-    ),
-}  # fmt: skip
 
 
 def write_image(array: np.ndarray, path: Path) -> None:
@@ -162,6 +56,14 @@ def build(base: Path, names: Sequence[str] = tuple(TARGETS)) -> None:
         "postprocess": _predictions,
         "report": _model_and_raw,
         "doctor": lambda folder: shutil.copytree(release, folder / "scans"),
+        "synthesize": lambda folder: _scans_and_model(folder, scan),
+        "calibrate": _model_and_raw,
+        "fingerprint": lambda folder: _raw(folder / "nnUNet_raw" / RAW),
+        "score-maps": lambda folder: further.truth(folder, scan),
+        "reproduce": further.reproduction,
+        "patients": lambda folder: _patients(folder, release / "TRAINING"),
+        "phantom": lambda folder: _ready(folder, "phantom"),
+        "convert": lambda folder: _converted(folder, release),
     }
     for name in names:
         (base / name).mkdir()
@@ -235,6 +137,42 @@ def _scan_and_model(folder: Path, scan: Path) -> None:
     for path in (folder / "scan").glob("*.OT.*"):
         shutil.rmtree(path)
     write_model(folder / "model")
+
+
+def _scans_and_model(folder: Path, scan: Path) -> None:
+    """Two scans in nnU-Net's format for the model, which has validated one of them."""
+    _scan_and_model(folder, scan)
+    shutil.rmtree(folder / "scan")
+    _raw(folder / "raw")
+    (folder / "raw" / "imagesTr").rename(folder / "images")
+    for path in folder.glob("images/case_003_*"):
+        path.unlink()
+    shutil.rmtree(folder / "raw")
+    _write_prediction(folder / "model" / "fold_0" / "validation", 0, probabilities=False)
+
+
+def _ready(folder: Path, name: str) -> None:
+    """Run a target's command, so that a trial begins with its results."""
+    words = [word.replace("{}", str(folder)) for word in TARGETS[name].words.split()]
+    with as_stand_in(folder):
+        if cli.main(words):
+            raise RuntimeError(f"strokesynth {' '.join(words)} fails with whole inputs")
+
+
+def _patients(folder: Path, scans: Path) -> None:
+    """Two patients' series; the maps of one were made earlier."""
+    for path in sorted(scans.iterdir()):
+        (folder / "patients" / path.name).mkdir(parents=True)
+        shutil.copy(_series_of(path), folder / "patients" / path.name / "ctp.nii")
+    _ready(folder, "patients")
+    shutil.rmtree(folder / "out" / "case_2")
+
+
+def _converted(folder: Path, release: Path) -> None:
+    """A release with its patients, and an earlier conversion of it."""
+    shutil.copytree(release, folder / "scans")
+    (folder / "patients.csv").write_text("case,patient\ncase_1,a\ncase_2,b\n")
+    _ready(folder, "convert")
 
 
 def _readers(folder: Path) -> None:

@@ -7,8 +7,10 @@ import hashlib
 import io
 import json
 import logging
+import re
 import shutil
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -20,7 +22,8 @@ import SimpleITK as sitk
 from matplotlib.figure import Figure
 
 from benchmarks.fuzz.damages import pick, spoil
-from benchmarks.fuzz.inputs import TARGETS, Target, as_stand_in
+from benchmarks.fuzz.inputs import as_stand_in
+from benchmarks.fuzz.targets import TARGETS, Target
 from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.io.atomic import TEMPORARY_PREFIX
 
@@ -36,6 +39,7 @@ class Outcome(NamedTuple):
         code: exit code; -1 without one.
         finding: what must not be; empty if all is well.
         said: the line on stderr.
+        seconds: of processor.
     """
 
     target: str
@@ -44,6 +48,7 @@ class Outcome(NamedTuple):
     code: int
     finding: str
     said: str
+    seconds: float
 
 
 class TooLongError(Exception):
@@ -76,26 +81,32 @@ def run_trial(base: Path, name: str, number: int, seed: int) -> Outcome:
     target, work = TARGETS[name], base / "work"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(base / name, work)
-    done = _spoil_some(work, random)
+    done = _spoil_some(work, target.spoiled, random)
     words = target.words
     if random.random() < 0.4:
         option = pick(target.further, random)
         words, done = f"{words} {option}", [*done, option]
-    before = _digests(work, target)
+    before, earlier = _digests(work, target), _outputs(work / target.out)
+    start = time.process_time()
     with as_stand_in(work):
         code, error, stderr = _call([word.replace("{}", str(work)) for word in words.split()])
+    seconds = time.process_time() - start
+    if "--dry-run" in done:
+        target = target._replace(expected=())
     try:
-        finding = error or _look(work, target, code, stderr, before)
+        finding = error or _look(work, target, code, stderr, (before, earlier))
     except Exception as unreadable:
         finding = f"output that cannot be read: {unreadable!r}"
-    return Outcome(name, number, done, code, finding, " ".join(stderr.split())[:300])
+    said = " ".join(stderr.split())[:300]
+    return Outcome(name, number, done, code, finding, said, round(seconds, 3))
 
 
-def _spoil_some(work: Path, random: np.random.Generator) -> list[str]:
+def _spoil_some(work: Path, pattern: str, random: np.random.Generator) -> list[str]:
     done = []
     for _ in range(int(random.integers(1, 4))):
         files = sorted(p for p in work.rglob("*") if p.is_file() and not p.is_symlink())
-        if random.random() < 0.8:  # most of the files are images, which few commands read
+        files = [path for path in files if re.search(pattern, path.relative_to(work).as_posix())]
+        if not pattern and random.random() < 0.8:  # most are images, which few commands read
             files = [path for path in files if path.parent.name != "imagesTr"] or files
         if files:
             done.append(spoil(pick(files, random), random))
@@ -109,8 +120,9 @@ def _call(words: list[str]) -> tuple[int, str, str]:
     def stop(*_: object) -> None:
         raise TooLongError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(LONGEST_S)
+    before = [signal.signal(one, stop) for one in (signal.SIGPROF, signal.SIGALRM)]
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)  # processor time: the machine may be busy
+    signal.alarm(10 * LONGEST_S)
     try:
         with (
             contextlib.redirect_stderr(stderr),
@@ -128,12 +140,25 @@ def _call(words: list[str]) -> tuple[int, str, str]:
         lines = traceback.format_exc().strip().splitlines()
         return -1, "\n".join(["traceback", *lines[-9:]]), stderr.getvalue()
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for one, handler in zip((signal.SIGPROF, signal.SIGALRM), before, strict=True):
+            signal.signal(one, handler)
 
 
-def _look(work: Path, target: Target, code: int, stderr: str, before: dict[str, str]) -> str:
-    """What must not be, after a command that ended by itself; empty if all is well."""
+def _look(
+    work: Path, target: Target, code: int, stderr: str, found: tuple[dict[str, str], set[Path]]
+) -> str:
+    """What must not be, after a command that ended by itself; empty if all is well.
+
+    Args:
+        work: folder with the inputs.
+        target: the command.
+        code: its exit code.
+        stderr: what it said.
+        found: digests of the inputs, and outputs, before it ran.
+    """
+    before, earlier = found
     left = [str(path) for path in work.rglob(f"{TEMPORARY_PREFIX}*")]
     if left:
         return f"temporary files: {left}"
@@ -148,18 +173,23 @@ def _look(work: Path, target: Target, code: int, stderr: str, before: dict[str, 
             return f"{len(lines)} lines on stderr: {stderr[-500:]}"
         if len(stderr) > 1500:
             return f"a line of {len(stderr)} characters"
-        half = any(out.rglob("*.*")) or out.with_suffix(".json").exists()
-        return "output of a command that failed" if half else ""
-    if code not in (0, 1) or (code == 1 and target.command != "doctor"):
+        made = sorted(path.name for path in _outputs(out) - earlier)
+        return f"output of a command that failed: {made}" if made and not target.resumes else ""
+    if code not in target.codes:
         return f"exit code {code}"
     return _incomplete(out, target)
+
+
+def _outputs(out: Path) -> set[Path]:
+    """Files of a command: those in its folder, the file itself, or JSON of that name."""
+    return {path for path in (out, out.with_suffix(".json"), *out.rglob("*")) if path.is_file()}
 
 
 def _incomplete(out: Path, target: Target) -> str:
     lacking = [name for name in target.expected if not (out / name).is_file()]
     if lacking:
         return f"output lacks {lacking}"
-    for path in sorted(out.rglob("*.json")):
+    for path in [out] if out.is_file() else sorted(out.rglob("*.json")):
         json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     for path in sorted(out.rglob("*.nii.gz")):
         voxels = sitk.GetArrayViewFromImage(sitk.ReadImage(str(path)))

@@ -1,12 +1,15 @@
 """The memory of a command is that of all its processes."""
 
+import subprocess
 import sys
 
 import nibabel
 import numpy as np
 import pytest
 
-from benchmarks.command_memory import enlarge, peak_mb, runs_2018
+from benchmarks import command_memory
+from benchmarks.command_memory import measure, peak_mb, processes
+from benchmarks.memory_runs import Run, enlarge, runs_2018
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -24,6 +27,23 @@ def test_the_memory_of_children_counts(tmp_path):
     (tmp_path / "both.py").write_text(BOTH)
     together, largest = peak_mb(["python", str(tmp_path / "both.py")], tmp_path, log=tmp_path / "l")
     assert 60 < largest < 90 < together < 150
+
+
+def test_a_process_that_has_ended_has_no_children():
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    assert list(processes(ended.pid)) == [ended.pid]
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
+    runs = [Run("a", "true"), Run("b", "false"), Run("c", "true", needs=tmp_path / "none")]
+    monkeypatch.setattr(command_memory, "prepared", lambda *_: runs)
+    monkeypatch.setattr(command_memory, "peak_mb", lambda words, *_, **__: (1400.0, 1.0))
+    said = []
+    for only in (None, None, ["a"]):
+        measure(tmp_path / "2018", "2018", only, said.append)
+    assert [line.split()[0] for line in said] == ["a", "b", "c", "c", "a"]
+    assert "| `b` | 1.4 GB | - |" in command_memory.table(tmp_path)
 
 
 def test_a_command_that_fails_is_told(tmp_path):
