@@ -4,10 +4,11 @@
     python -m benchmarks.command_memory FOLDER --table
 
 What is run is in ``benchmarks.memory_runs``. Every command runs in processes of its own; every
-50 ms their proportional set sizes (memory that two share counts half for each) are added up. Linux
-only. ``FOLDER/SIZE/memory.json`` is renewed after each command, and what is in it is not measured
-again: a run that was cut off goes on where it stopped. The network is a narrow one, so that a CPU
-can train and predict in seconds: what it adds on a GPU is measured by ``benchmarks.gpu_memory``.
+50 ms (less often if they hold gigabytes) their proportional set sizes (memory that two share counts
+half for each) are added up. Linux only. ``FOLDER/SIZE/memory.json`` is renewed after each command,
+and what is in it is not measured again: a run that was cut off goes on where it stopped. The
+network is a narrow one, so that a CPU can train and predict in seconds: what it adds on a GPU is
+measured by ``benchmarks.gpu_memory``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.nnunet_commands import command_words, environment
 
-PAUSE_S = 0.05
+LEAST_PAUSE_S = 0.05
+LOOKING = 0.1
+"""Share of the time in which processes are looked at, which takes longer the more they hold."""
 RECORD = "memory.json"
 NARROW = {
     "strokesynth_num_epochs": "1",
@@ -77,9 +80,10 @@ def peak_mb(
             words, env=environment(folder, **NARROW), stdout=file, stderr=subprocess.STDOUT
         )
         while running.poll() is None:
+            start = time.perf_counter()
             sizes = [proportional_mb(number) for number in processes(running.pid)]
             together, largest = max(together, sum(sizes)), max(largest, *sizes)
-            time.sleep(PAUSE_S)
+            time.sleep(max(LEAST_PAUSE_S, (time.perf_counter() - start) / LOOKING))
     if running.returncode not in codes:
         raise ValueError(f"{' '.join(command)} failed; see {log}")
     return together, largest

@@ -103,19 +103,20 @@ def runs_2018(root: Path) -> list[Run]:
 
 
 def runs_2024(root: Path) -> list[Run]:
-    """Two patients at the release's own size."""
+    """Two patients at the release's own size; ``predict`` has the model of the smaller scans."""
     scans, raw = root / "patients", root / "nnUNet_raw/Dataset024_X"
     model = root / f"nnUNet_results/{raw.name}/{TRAINER}__nnUNetPlans__2d"
+    smaller = root.parent / f"2018/nnUNet_results/Dataset018_X/{TRAINER}__nnUNetPlans__2d"
     series = f"{scans}/derivatives/*1/ses-01/*_ctp.nii.gz"
-    convert = f"strokesynth convert isles2024 {scans} -d 24 --name X --folds 2 --workers 1"
     return [
+        Run("maps", f"strokesynth maps {series} -o {root}/maps --overwrite"),
+        Run("convert", f"strokesynth convert isles2024 {scans} -d 24 --name X --folds 2 "
+            "--workers 1 --downsample 2 --overwrite"),
+        Run("predict", f"strokesynth predict {series} -m {smaller} -f 0 -device cpu "
+            f"-o {root}/lesion --overwrite"),
         Run("doctor", f"strokesynth doctor {scans} --workers 1 --convert --downsample 2",
             codes=(0, 1)),
-        Run("maps", f"strokesynth maps {series} -o {root}/maps --overwrite"),
-        Run("convert", f"{convert} --downsample 2 --overwrite"),
         *_nnunet_runs(root, 24, "imagesTr"),
-        Run("predict", f"strokesynth predict {series} -m {model} -f 0 -device cpu "
-            f"-o {root}/lesion --overwrite"),
         *_model_runs(root, model, raw, "imagesTr"),
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from nnunetv2_strokesynth.dataset_conversion.case_statistics import CaseStatisti
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import DESCRIPTION_FILE, read_json
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.nifti import require_finite
+from nnunetv2_strokesynth.io.nnunet_reader import find_reader, read_channels
 from nnunetv2_strokesynth.io.progress import progress
 
 if TYPE_CHECKING:
@@ -179,13 +180,13 @@ def read_case(
     """
     from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
-    labels = require_finite(label.name, _read(lambda paths: reader.read_seg(paths[0]), label)[0])
+    labels = require_finite(label.name, _read(reader, label)[0])  # as its read_seg does
     foreground = labels[0] > 0
     nonzero = np.zeros((1, *foreground.shape), dtype=bool)
     spacing: list[float] = []
     values: list[np.ndarray] = []
     for path in images:
-        channels, own_spacing = _read(reader.read_images, path)
+        channels, own_spacing = _read(reader, path)
         spacing = spacing or own_spacing
         if channels.shape[1:] != foreground.shape or own_spacing != spacing:
             found, expected = (np.round(sizes, 4).tolist() for sizes in (own_spacing, spacing))
@@ -214,26 +215,17 @@ def _inside(shape: tuple[int, ...], box: Sequence[Sequence[int]]) -> np.ndarray:
     return inside
 
 
-def _read(
-    read: Callable[[list[str]], tuple[np.ndarray, dict]], path: Path
-) -> tuple[np.ndarray, list[float]]:
+def _read(reader: BaseReaderWriter, path: Path) -> tuple[np.ndarray, list[float]]:
     """Voxels, float32 (C, Z, Y, X), and voxel sizes, by nnU-Net's reader."""
-    try:
-        voxels, properties = read([str(path)])
-    except MemoryError:
-        raise
-    except Exception as error:  # each of nnU-Net's readers has errors of its own
-        raise ValueError(f"{path} cannot be read ({error})") from error
+    voxels, properties = read_channels(reader, [path])
     spacing = [float(size) for size in properties["spacing"]]
     return voxels.astype(np.float32, copy=False), spacing
 
 
 def _reader(files: TrainingFiles) -> BaseReaderWriter:
     """nnU-Net's reader for these files."""
-    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
-
     first = next(iter(files.cases.values()))[0][0]
-    return determine_reader_writer_from_dataset_json(files.description, str(first), verbose=False)()
+    return find_reader(files.description, first)
 
 
 def _find_cases(folder: Path, description: dict) -> dict[str, tuple[list[Path], Path]]:

@@ -6,6 +6,7 @@ The job's ``convert`` decides what the voxels become, one function per kind of s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.sidecar import sidecar_of
 
 RECORDS, CURVES = "conversion", "curves"
+_DIGEST = "digest"
 _FOLDER_SUFFIX = {TRAIN: "Tr", UNOUTLINED: "Un"}  # and "Ts"
 
 
@@ -82,19 +84,29 @@ def convert_case(job: CaseJob) -> dict:
         if isinstance(error, OSError) and not _is_input(job.scan, error.filename):
             raise
         raise ValueError(fault_of(job.scan, str(error))) from error
-    write_json(job.record_path, record)
+    write_json(job.record_path, {**record, _DIGEST: _digest(record)})
     return record
 
 
+def _digest(record: dict) -> str:
+    """By which a record that was damaged later is known."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
 def finished_record(job: CaseJob) -> dict | None:
-    """The record of a case that is complete and made from the same files with the same settings."""
+    """The record of a case that is complete and made from the same files with the same settings.
+
+    None as well where the record is damaged. Records of earlier versions have no digest.
+    """
     try:
         record = json.loads(job.record_path.read_text(encoding="utf-8"))
+        if record.pop(_DIGEST, None) not in (None, _digest(record)):
+            return None
         same_settings = record["settings"] == job.settings.of_voxels
         same = same_settings and record["inputs"] == input_fingerprint(job.scan)
         outputs = record["outputs"]
         complete = all((job.folder / p).stat().st_size == size for p, size in outputs.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
     return record if same and complete else None
 

@@ -37,11 +37,14 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=list(TARGETS), default=list(TARGETS))
+    parser.add_argument("--only", nargs="+", choices=list(TARGETS), default=list(TARGETS),
+                        help="these take turns; one that is named twice has two turns")  # fmt: skip
     parser.add_argument("--trial", type=int, help="this one alone")
     parser.add_argument("--trace", action="store_true", help="a line for each trial")
     parser.add_argument("--limit", type=float, default=1e9, metavar="S", help="stop after so long")
-    parser.add_argument("--json", type=Path, help="file for the outcomes")
+    parser.add_argument(
+        "--json", type=Path, help="file for the outcomes, a line each; more are added"
+    )
     args = parser.parse_args()
     numbers = range(args.first, args.first + args.trials)
     if args.trial is not None:
@@ -50,7 +53,7 @@ def main() -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         with quiet_commands():
-            build(Path(temporary), args.only)
+            build(Path(temporary), list(dict.fromkeys(args.only)))
         for number in numbers:
             if time.monotonic() - start > args.limit:
                 break
@@ -60,14 +63,15 @@ def main() -> int:
                 print("   ", outcomes[-1].said, flush=True)
             if outcomes[-1].finding:
                 print(json.dumps(outcomes[-1]._asdict(), indent=1), flush=True)
-    for name in args.only:
+            if args.json:
+                with args.json.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(outcomes[-1]._asdict()) + "\n")
+    for name in dict.fromkeys(args.only):
         own = [one for one in outcomes if one.target == name]
         codes = Counter(one.code for one in own)
         n_found = sum(bool(one.finding) for one in own)
         print(f"{name}: {len(own)} trials, exit codes {dict(codes)}, {n_found} findings")
     print(f"{len(outcomes)} trials in {time.monotonic() - start:.0f} s")
-    if args.json:
-        args.json.write_text(json.dumps([one._asdict() for one in outcomes], indent=1))
     return int(any(one.finding for one in outcomes))
 
 

@@ -60,7 +60,7 @@ def build(base: Path, names: Sequence[str] = tuple(TARGETS)) -> None:
         "calibrate": _model_and_raw,
         "fingerprint": lambda folder: _raw(folder / "nnUNet_raw" / RAW),
         "score-maps": lambda folder: further.truth(folder, scan),
-        "reproduce": further.reproduction,
+        "reproduce": _reproduced,
         "patients": lambda folder: _patients(folder, release / "TRAINING"),
         "phantom": lambda folder: _ready(folder, "phantom"),
         "convert": lambda folder: _converted(folder, release),
@@ -157,6 +157,14 @@ def _ready(folder: Path, name: str) -> None:
     with as_stand_in(folder):
         if cli.main(words):
             raise RuntimeError(f"strokesynth {' '.join(words)} fails with whole inputs")
+
+
+def _reproduced(folder: Path) -> None:
+    """Two finished rows, and the settings of the run that has finished them."""
+    further.reproduction(folder)
+    _ready(folder, "reproduce")
+    for path in (folder / "table").glob("table3.*"):
+        path.unlink()
 
 
 def _patients(folder: Path, scans: Path) -> None:

@@ -149,7 +149,7 @@ TARGETS: dict[str, Target] = {
     "score-maps": Target(
         "score-maps",
         "score-maps {}/maps {}/truth -o {}/out/scores.csv",
-        ("-o {}/out", "-o {}/truth/case_1/truth.json", "--overwrite"),
+        ("-o {}/truth/case_1/truth.json", "--overwrite"),
         ("scores.csv",),
     ),
     "reproduce": Target(
@@ -178,7 +178,7 @@ TARGETS: dict[str, Target] = {
         ("--overwrite", "--truth", "--no-dwi", "--layout isles2017", "--size 8", "--cases 0"),
         ("phantom.json",),
         own=("out",),
-        spoiled=r"\.json$",
+        spoiled=r"out/phantom\.json$",
         resumes=True,
     ),
     "convert": Target(

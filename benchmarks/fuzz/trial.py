@@ -28,6 +28,10 @@ from nnunetv2_strokesynth import cli
 from nnunetv2_strokesynth.io.atomic import TEMPORARY_PREFIX
 
 LONGEST_S = 60
+# How the messages of libraries begin, which know no file.
+_NAMES_NO_FILE = re.compile(
+    r": (Expecting|Extra data|invalid literal|could not convert|Error tokenizing|'.*' codec)"
+)
 
 
 class Outcome(NamedTuple):
@@ -147,7 +151,11 @@ def _call(words: list[str]) -> tuple[int, str, str]:
 
 
 def _look(
-    work: Path, target: Target, code: int, stderr: str, found: tuple[dict[str, str], set[Path]]
+    work: Path,
+    target: Target,
+    code: int,
+    stderr: str,
+    found: tuple[dict[str, str], dict[Path, str]],
 ) -> str:
     """What must not be, after a command that ended by itself; empty if all is well.
 
@@ -156,7 +164,7 @@ def _look(
         target: the command.
         code: its exit code.
         stderr: what it said.
-        found: digests of the inputs, and outputs, before it ran.
+        found: digests of the inputs, and of outputs, before it ran.
     """
     before, earlier = found
     left = [str(path) for path in work.rglob(f"{TEMPORARY_PREFIX}*")]
@@ -173,25 +181,34 @@ def _look(
             return f"{len(lines)} lines on stderr: {stderr[-500:]}"
         if len(stderr) > 1500:
             return f"a line of {len(stderr)} characters"
-        made = sorted(path.name for path in _outputs(out) - earlier)
+        if _NAMES_NO_FILE.search(stderr) and "/" not in stderr:
+            return "a line that names no file"
+        made = sorted(path.name for path in _changed(out, earlier))
         return f"output of a command that failed: {made}" if made and not target.resumes else ""
     if code not in target.codes:
         return f"exit code {code}"
-    return _incomplete(out, target)
+    return _incomplete(out, target, _changed(out, earlier))
 
 
-def _outputs(out: Path) -> set[Path]:
-    """Files of a command: those in its folder, the file itself, or JSON of that name."""
-    return {path for path in (out, out.with_suffix(".json"), *out.rglob("*")) if path.is_file()}
+def _outputs(out: Path) -> dict[Path, str]:
+    """Digests of the files of a command: in its folder, the file itself, or JSON of that name."""
+    found = {out, out.with_suffix(".json"), *out.rglob("*")}
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in found if path.is_file()}  # fmt: skip
 
 
-def _incomplete(out: Path, target: Target) -> str:
+def _changed(out: Path, earlier: dict[Path, str]) -> list[Path]:
+    """Outputs that were not there, or were others."""
+    return sorted(path for path, digest in _outputs(out).items() if earlier.get(path) != digest)
+
+
+def _incomplete(out: Path, target: Target, made: list[Path]) -> str:
     lacking = [name for name in target.expected if not (out / name).is_file()]
     if lacking:
         return f"output lacks {lacking}"
-    for path in [out] if out.is_file() else sorted(out.rglob("*.json")):
+    for path in (path for path in made if path.suffix == ".json"):
         json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    for path in sorted(out.rglob("*.nii.gz")):
+    for path in (path for path in made if path.name.endswith(".nii.gz")):
         voxels = sitk.GetArrayViewFromImage(sitk.ReadImage(str(path)))
         if not np.isfinite(voxels).all():
             return f"{path.name} holds numbers that are not finite"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import read_json_object
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +166,7 @@ def _flat(record: Path | None) -> dict[str, object]:
     if record is None:
         return {}
     row: dict[str, object] = {}
-    _collect(json.loads(record.read_text(encoding="utf-8")), "", row)
+    _collect(read_json_object(record, way_out="delete it"), "", row)
     return row
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import logging
 from pathlib import Path
 
@@ -37,13 +36,14 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_folder, result_folder
     from nnunetv2_strokesynth.io.process_pool import map_cases
+    from nnunetv2_strokesynth.io.text_files import read_json_object
 
     rule = postprocessing.read_rule(args.postprocessing)
     if args.output.resolve() == args.input.resolve():
         raise ValueError("-o has to be another folder than -i: the input stays as it is")
     refuse_existing_folder(args.output, args.overwrite, _is_ours)
     files = postprocessing.probability_files(args.input, folds=args.folds)
-    content = json.loads(args.postprocessing.read_text(encoding="utf-8"))
+    content = read_json_object(args.postprocessing, way_out="run `strokesynth tune` again")
     with result_folder(args.output, overwrite=args.overwrite, is_ours=_is_ours) as folder:
         apply = functools.partial(postprocessing.postprocess_case, rule=rule, output=folder)
         counts = map_cases(apply, files, workers=args.workers, description="post-process")
@@ -76,11 +76,12 @@ def next_commands(output: Path, rule: dict) -> list[Words]:
         rule: what ``strokesynth tune`` wrote.
     """
     from nnunetv2_strokesynth.evaluation.cases import case_files
+    from nnunetv2_strokesynth.io.text_files import inner_object
 
-    about = rule.get("tuned_on", {})
-    tuned_on = Path(about["gt"]) if "gt" in about else None
-    if tuned_on is None:
+    truth = inner_object(rule, "tuned_on").get("gt")
+    if not isinstance(truth, str):
         return []
+    tuned_on = Path(truth)
     found = set(case_files(output))
     for truth in (tuned_on, tuned_on.with_name("labelsTs")):
         known = set(case_files(truth)) if truth.is_dir() else set()

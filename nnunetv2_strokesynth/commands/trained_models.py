@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nnunetv2_strokesynth.channels import names_in_order
 from nnunetv2_strokesynth.commands.next_step import Words
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL
 
 

@@ -30,6 +30,7 @@ from nnunetv2_strokesynth.io.atomic import (
     remove_leftovers,
     write_json,
 )
+from nnunetv2_strokesynth.io.nnunet_reader import read_channels
 from nnunetv2_strokesynth.io.progress import progress
 
 
@@ -115,7 +116,7 @@ class BesideCases(NamedTuple):
         if stored.is_file() and holds_json(record, fingerprint):
             return
         reader = self.plans_manager.image_reader_writer_class()
-        raw = reader.read_images([str(source)])[0][0]
+        raw = read_channels(reader, [source])[0][0]
         try:
             volume = preprocess(Source(case_id, raw, properties, reader))
         except ValueError as error:

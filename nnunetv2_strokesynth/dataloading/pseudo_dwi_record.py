@@ -6,12 +6,12 @@ A module without nnU-Net and PyTorch, since evaluation and report read it, too.
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER, SCALE_VERSION, SCALES, WINDOW_TOP
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.text_files import read_json
 
 # In the configurations of trained models, so it must stay as it is.
 PLANS_KEY = "strokesynth_pseudo_dwi"
@@ -101,8 +101,4 @@ def read_record(folder: Path) -> PseudoDwiRecord:
     path = folder / FILE
     if not path.is_file():
         return PseudoDwiRecord()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}; synthesise again") from error
-    return PseudoDwiRecord.parse(content, path)
+    return PseudoDwiRecord.parse(read_json(path, way_out="synthesise again"), path)

@@ -86,7 +86,7 @@ def _description(folder: Path, otherwise: dict) -> dict:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {"file_ending": otherwise["file_ending"], **found}
-    except (ValueError, TypeError) as error:
+    except (ValueError, RecursionError, TypeError) as error:
         raise ValueError(f"{path} cannot be read: {error}; convert the data set again") from error
 
 

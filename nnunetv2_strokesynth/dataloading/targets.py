@@ -27,6 +27,7 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     BRAIN_TARGETS_SUFFIX,
     TARGETS_SUFFIX,
 )
+from nnunetv2_strokesynth.io.nnunet_reader import read_channels
 
 TARGETS_RAW_FOLDER = "targetsTr"
 _SUFFIXES = {PAPER: TARGETS_SUFFIX, BRAIN: BRAIN_TARGETS_SUFFIX}
@@ -157,7 +158,7 @@ def _has_scale(record: Path, scale: str) -> bool:
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
         return _scale_record(scale).items() <= content.items()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, RecursionError, AttributeError):
         return False
 
 
@@ -165,5 +166,5 @@ def _brain_of_maps(reader: BaseReaderWriter, maps: Sequence[str]) -> np.ndarray 
     """Where any perfusion map is not 0, bool ``(Z, Y, X)``; None without maps."""
     if not maps:
         return None
-    images, _ = reader.read_images(list(maps))
+    images, _ = read_channels(reader, maps)
     return np.any(np.nan_to_num(images) != 0, axis=0)

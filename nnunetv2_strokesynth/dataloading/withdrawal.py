@@ -12,7 +12,6 @@ who withdraws consent would still be trained on. While the raw data set is at ha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
 )
 from nnunetv2_strokesynth.dataloading.raw_cases import RawCases
 from nnunetv2_strokesynth.dataloading.targets import TARGETS_RAW_FOLDER
+from nnunetv2_strokesynth.io.text_files import read_json
 
 SPLITS_FILE = "splits_final.json"
 
@@ -179,14 +179,15 @@ def check_split(
 def _read_splits(path: Path) -> list[dict[str, list[str]]]:
     if not path.is_file():
         return []
+    expected = "expected a list of {'train': [...], 'val': [...]}"
+    splits = read_json(path, way_out=expected)
     try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
         if all({"train", "val"} <= set(split) for split in splits):
             return splits
         found = "a fold without 'train' or 'val'"
-    except (ValueError, TypeError) as error:
+    except TypeError as error:
         found = str(error)
-    raise ValueError(f"{path}: {found}, expected a list of {{'train': [...], 'val': [...]}}")
+    raise ValueError(f"{path}: {found}, {expected}")
 
 
 def leaving_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +15,8 @@ from nnunetv2_strokesynth.evaluation.cases import (
     case_files,
     gather,
 )
-from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.text_files import read_json, read_json_object
 
 SPLITS_FILE = "splits_final.json"
 
@@ -124,12 +123,14 @@ def _splits(model_folder: Path, gt_folder: Path) -> Iterator[list[dict[str, Any]
         folders.insert(0, Path(preprocessed) / Path(model_folder).resolve().parent.name)
     for path in (folder / SPLITS_FILE for folder in folders):
         if path.is_file():
-            try:
-                split = json.loads(path.read_text(encoding="utf-8"))
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path} is not JSON: {error}") from error
-            if isinstance(split, list) and all(isinstance(entry, dict) for entry in split):
+            split = read_json(path, way_out="put the split of the training back")
+            if isinstance(split, list) and all(_names_cases(entry) for entry in split):
                 yield split
+
+
+def _names_cases(entry: object) -> bool:
+    names = entry.get("val", []) if isinstance(entry, dict) else None
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def match_cases(

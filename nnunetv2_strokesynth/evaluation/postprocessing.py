@@ -51,7 +51,7 @@ def read_rule(path: Path) -> Rule:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["strokesynth_postprocessing"]
         rule = Rule(float(content["threshold"]), float(content["min_size"]), content["unit"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} was not written by `strokesynth tune`: {error!r}") from error
     valid = 0 < rule.threshold < 1 and rule.min_size >= 0 and np.isfinite(rule.min_size)
     if version != FORMAT_VERSION or not valid or rule.unit not in ("voxels", "mL"):

@@ -78,7 +78,7 @@ def read_calibration(model: Path) -> Calibration | None:
         return Calibration(
             VolumeInterval(**content["lesion_volume"]), PseudoDwiCut(**cut) if cut else None
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}), expected what `strokesynth calibrate` of this "
             "version writes; run it again with --overwrite"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import PHYSICAL_SUFFIX
-from nnunetv2_strokesynth.io.json_file import read_json_object
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.trainers.checkpoint_damage import FINAL, quick_damage
 
 EXPECTED = (

@@ -35,6 +35,7 @@ from nnunetv2_strokesynth.io.image_file import (
     write_image,
 )
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.nnunet_reader import read_channels
 from nnunetv2_strokesynth.io.orientation import (
     AS_STORED,
     UNKNOWN,
@@ -136,7 +137,7 @@ def synthesize_case(predictor: nnUNetPredictor, channel_files: Sequence[str]) ->
         ValueError: the model was made by an earlier version and the files are in another order.
     """
     reader = predictor.plans_manager.image_reader_writer_class()
-    channels, properties = reader.read_images(list(channel_files))
+    channels, properties = read_channels(reader, channel_files)
     stored = properties["sitk_stuff"]
     direction, name = stored["direction"], Path(channel_files[0]).name
     silent = says_nothing(direction, stored["origin"])

@@ -29,6 +29,7 @@ from nnunetv2_strokesynth.dataloading.unoutlined_pairs import PAIRS_KEY
 from nnunetv2_strokesynth.evaluation.volumes import Volume
 from nnunetv2_strokesynth.io.atomic import write_json, write_text
 from nnunetv2_strokesynth.io.nifti import Geometry, strip_suffix, write_volume
+from nnunetv2_strokesynth.io.text_files import read_csv_table
 from nnunetv2_strokesynth.outlining.outlines import (
     CORRECTED,
     EMPTY,
@@ -240,9 +241,12 @@ def _write_report(data: DataSet, folder: Path, written: Written, warnings: Seque
     source = data.raw / PATIENTS_FILE
     if not source.is_file():
         return
-    with source.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows, columns = list(reader), list(reader.fieldnames or ())
+    way_out = "convert the data set again"
+    rows = read_csv_table(source, way_out=way_out)
+    columns = list(rows[0]) if rows else ["case_id", "split"]
+    lacking = {"case_id", "split"} - set(columns)
+    if lacking:
+        raise ValueError(f"{source} has no column {', '.join(sorted(lacking))}; {way_out}")
     columns += [c for c in ("outline", "outline_agreement", "warnings") if c not in columns]
     by_scan = {row["case_id"]: row for row in rows}
     kept = [

@@ -6,7 +6,6 @@ the disk allows it, so that it takes no space.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
 )
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.messages import name_some
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.outlining.readers import Reader
 from nnunetv2_strokesynth.reproduction.data_set import SPLITS_FILE, DataSet
 
@@ -176,7 +176,7 @@ def _check_record(folder: Path, record: dict[str, object]) -> None:
     if not path.is_file():
         raise ValueError(f"{folder} was not written by this command; choose another --reader-id")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json_object(path, way_out="")
     except ValueError:
         stored = {}
     differing = [key for key in record if stored.get(key) != record[key]]

@@ -15,6 +15,7 @@ import numpy as np
 
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.process_pool import map_cases
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.phantom.atlas import load_atlas
 from nnunetv2_strokesynth.phantom.isles2017_layout import ISLES2017
 from nnunetv2_strokesynth.phantom.isles2018_layout import ISLES2018
@@ -90,8 +91,14 @@ def _stored_settings(settings: PhantomSettings, physics: Physics) -> dict[str, o
 
 def _found_settings(root: Path) -> dict[str, object]:
     """The settings of the phantom in ``root``; those of ISLES 2018's layout do not name it."""
-    content = json.loads((root / SETTINGS_FILE).read_text(encoding="utf-8"))
-    return {"layout": ISLES2018.name, **content["settings"]}
+    path, way_out = root / SETTINGS_FILE, "remove the folder, or choose another"
+    settings = read_json_object(path, way_out=way_out).get("settings")
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} holds no settings of a phantom; {way_out}")
+    found = {"layout": ISLES2018.name, **settings}
+    if found["layout"] not in list(LAYOUTS):
+        raise ValueError(f"{path} names the layout {found['layout']}; {way_out}")
+    return found
 
 
 def _check_existing(root: Path, layout: Layout, wanted: dict[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 from nnunetv2_strokesynth.ctp.background import clear_background
 from nnunetv2_strokesynth.io.nifti import nifti_files, read_volume, require_finite, strip_suffix
 from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.phantom.truth import TRUTH_RECORD, TRUTH_UNITS
 
 LATE_S = 6.0
@@ -19,6 +19,7 @@ LEAST_TISSUE = 0.5
 """Share of grey and white matter in the voxels that are scored."""
 _LEAST_TRUTH = 1e-3
 _LEAST_VOXELS = 20
+_ANEW = "write the phantom anew"
 
 
 class MapScore(NamedTuple):
@@ -85,29 +86,33 @@ def score_scan(maps: Path, truth: Path) -> list[MapScore]:
         ValueError: there is no map, two files for one, or a map does not fit the scan.
         OSError: a file cannot be read.
     """
-    record = json.loads((truth / TRUTH_RECORD).read_text(encoding="utf-8"))
+    record = read_json_object(truth / TRUTH_RECORD, way_out=_ANEW)
     files = {name: path for name in TRUTH_UNITS if (path := _file_of(maps, name))}
     if not files:
         expected = ", ".join(f"{name}.nii.gz" for name in TRUTH_UNITS)
         raise ValueError(f"{maps} has none of the maps {expected} (or ..._cbf.nii.gz and so on)")
-    return list(_scores(files, truth, record["vendor"]))
+    return list(_scores(files, truth, str(record.get("vendor", ""))))
 
 
 def _scores(files: dict[str, Path], truth: Path, vendor: str) -> Iterator[MapScore]:
     for name, path in files.items():
         true_path = _file_of(truth, name)
-        if true_path is None:
-            raise ValueError(f"{truth} has no {name}; write the phantom anew")
+        tissue_path = _file_of(truth, "tissue")
+        if true_path is None or tissue_path is None:
+            lacking = name if true_path is None else "tissue"
+            raise ValueError(f"{truth} has no {lacking}; {_ANEW}")
         reference = reference_of("truth", read_grid(true_path))
         placed = place(path, reference)
         (cleared,) = clear_background([read_volume(path)]).maps
         found = placed.image(require_finite(path.name, cleared))
         true = reference.reorientation.apply(read_volume(true_path))
-        tissue_path = _file_of(truth, "tissue")
-        if tissue_path is None:
-            raise ValueError(f"{truth} has no tissue; write the phantom anew")
-        tissue = reference.reorientation.apply(read_volume(tissue_path)) > LEAST_TISSUE
-        tissue &= true > _LEAST_TRUTH
+        share = reference.reorientation.apply(read_volume(tissue_path))
+        if share.shape != true.shape:
+            raise ValueError(
+                f"{tissue_path} has {share.shape} voxels, expected {true.shape} as {true_path}; "
+                f"{_ANEW}"
+            )
+        tissue = (share > LEAST_TISSUE) & (true > _LEAST_TRUTH)
         has_value = tissue & (found != 0)
         covered = np.count_nonzero(has_value) / max(1, np.count_nonzero(tissue))
         if np.count_nonzero(has_value) < _LEAST_VOXELS:

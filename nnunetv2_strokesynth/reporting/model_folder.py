@@ -5,7 +5,6 @@ Checkpoints are never opened: they are pickles, and a report should be safe to m
 
 from __future__ import annotations
 
-import csv
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 from nnunetv2_strokesynth.channels import names_in_order
 from nnunetv2_strokesynth.dataloading.machine_outlines import outline_warnings
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import read_csv_rows, read_json_object
 
 # As ``trainers.loss_log`` writes it; that module imports nnU-Net, which a report does not need.
 LOSS_CSV = "loss_terms.csv"
@@ -72,8 +71,7 @@ def read_loss_terms(path: Path) -> dict[str, list[float]]:
     """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
+    rows = read_csv_rows(path, way_out="delete it, or copy it again from where it was written")
     if not rows or rows[0][:1] != ["epoch"]:
         raise ValueError(f"{path} does not begin with the column 'epoch'; expected a loss log")
     header, values = rows[0], rows[1:]

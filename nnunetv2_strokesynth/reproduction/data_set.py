@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import read_csv_table, read_json, read_json_object
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
 SPLITS_FILE = "splits_final.json"
 PATIENTS_FILE = "conversion_report.csv"
+_AGAIN = "convert the data set again"
 
 
 class Roots(NamedTuple):
@@ -87,7 +86,9 @@ def find_data_set(number: int, roots: Roots) -> DataSet:
         ValueError: two data sets have the number.
     """
     folder = find_raw_folder(number, roots.raw)
-    content = read_json_object(folder / "dataset.json", way_out="convert the data set again")
+    content = read_json_object(folder / "dataset.json", way_out=_AGAIN)
+    if not isinstance(content.get("file_ending"), str):
+        raise ValueError(f"{folder / 'dataset.json'} names no file_ending; {_AGAIN}")
     splits = _read_splits(roots.preprocessed / folder.name, folder)
     return DataSet(number, folder.name, roots, content, splits, _read_patients(folder))
 
@@ -123,28 +124,30 @@ def _read_splits(*folders: Path) -> list[dict[str, list[str]]]:
 
 
 def _checked_splits(path: Path) -> list[dict[str, list[str]]]:
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    splits = read_json(path, way_out=_AGAIN)
+    if not isinstance(splits, list) or not all(_is_split(split) for split in splits):
         raise ValueError(
-            f"{path} is damaged or is not JSON ({error}); convert the data set again"
-        ) from error
-    if not isinstance(splits, list) or not all(
-        isinstance(split, dict) and {"train", "val"} <= set(split) for split in splits
-    ):
-        raise ValueError(
-            f"{path}: expected a list of folds, each with train and val; convert the data set again"
+            f"{path}: expected a list of folds, each with the names of the cases of train and val; "
+            f"{_AGAIN}"
         )
     return splits
+
+
+def _is_split(split: object) -> bool:
+    if not isinstance(split, dict) or not {"train", "val"} <= set(split):
+        return False
+    groups = [split["train"], split["val"], split.get("test", [])]
+    return all(isinstance(names, list) and all(isinstance(name, str) for name in names)
+               for names in groups)  # fmt: skip
 
 
 def _read_patients(raw: Path) -> dict[str, str]:
     path = raw / PATIENTS_FILE
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row["case_id"]: row["patient"] for row in rows if row.get("patient")}
+    rows = read_csv_table(path, way_out=_AGAIN)
+    return {row["case_id"]: row["patient"] for row in rows
+            if row.get("case_id") and row.get("patient")}  # fmt: skip
 
 
 def paper_fold(data: DataSet) -> int:

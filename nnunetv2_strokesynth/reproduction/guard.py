@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import inner_object, read_json_object
 from nnunetv2_strokesynth.papers.shared.paper_table import PLANS, TableRow
 from nnunetv2_strokesynth.reproduction.data_set import DataSet
 from nnunetv2_strokesynth.reproduction.plan import (
@@ -60,10 +60,15 @@ def read_settings(out: Path) -> dict:
     Raises:
         ValueError: the file cannot be read.
     """
-    path = out / SETTINGS_FILE
+    path, way_out = out / SETTINGS_FILE, "choose another -o"
     if not path.is_file():
         return {}
-    return read_json_object(path, way_out="choose another -o")
+    found = read_json_object(path, way_out=way_out)
+    for name in ("also", "devices"):
+        names = found.get(name, [])
+        if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+            raise ValueError(f"{path}: {name} is no list of names; {way_out}")
+    return found
 
 
 def check_settings(plan: Plan, stored: dict) -> None:
@@ -79,7 +84,7 @@ def check_settings(plan: Plan, stored: dict) -> None:
                 f"it is {after}; use the same, or another -o"
             )
     for name, folds in now["measured"].items():
-        if stored["measured"].get(name, folds) != folds:
+        if inner_object(stored, "measured").get(name, folds) != folds:
             raise ValueError(
                 f"{plan.out / SETTINGS_FILE}: the splits of {name} have changed since it was made; "
                 "use another -o and another nnUNet_results"
@@ -101,7 +106,7 @@ def write_settings(plan: Plan, stored: dict, *, is_run: bool) -> list[str]:
     devices = sorted(devices | {plan.device} if is_run or not devices else devices)
     also = [row.trainer for row in plan.table.rows if row.further]
     content = {**settings_of(plan), "also": also, "devices": devices}
-    content["measured"] = stored.get("measured", {}) | content["measured"]
+    content["measured"] = inner_object(stored, "measured") | content["measured"]
     write_json(plan.out / SETTINGS_FILE, content)
     return devices
 
@@ -147,7 +152,7 @@ def _base_features(model: Path, configuration: str) -> str | None:
     if not path.is_file():
         return None
     plans = read_json_object(path, way_out="train the model again")
-    value = plans.get("configurations", {}).get(configuration, {}).get(BASE_FEATURES)
+    value = inner_object(plans, "configurations", configuration).get(BASE_FEATURES)
     return None if value is None else str(value)
 
 

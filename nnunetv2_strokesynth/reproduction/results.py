@@ -87,11 +87,26 @@ def _row_result(plan: Plan, row: TableRow) -> RowResult:
     if plan.on_test_set and not truth_is_known(plan.data):
         return RowResult(row, HIDDEN, None, {})
     path = plan.folder(row) / "evaluation" / "cases.csv"
-    cases = pd.read_csv(path, dtype={"case_id": str, "fold": str})
+    cases = _read_cases(path, plan)
     _check_cases(plan, row, set(cases["case_id"]), path)
     keys = [key for key in plan.table.keys if cases[key].notna().any()]
     values = {key: measure(cases, key) for key in keys}
     return RowResult(row, DONE, cases, values, _row_values(plan, row, cases))
+
+
+def _read_cases(path: Path, plan: Plan) -> pd.DataFrame:
+    """What ``strokesynth evaluate`` has measured; raises ``ValueError`` for a damaged file."""
+    volumes = ("volume_gt_ml", "volume_pred_ml") if R2 in plan.table.row_keys else ()
+    keys = {*plan.table.keys, *volumes, "dice"}
+    try:
+        types = {"case_id": str, "fold": str, **dict.fromkeys(keys, float)}
+        cases = pd.read_csv(path, dtype=types)
+        lacking = sorted(set(types) - set(cases.columns))
+        if lacking or cases["case_id"].isna().any():
+            raise ValueError(f"no {', '.join(lacking) or 'case_id in some row'}")
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it to measure again") from error
+    return cases
 
 
 def _row_values(plan: Plan, row: TableRow, cases: pd.DataFrame) -> dict[str, float]:

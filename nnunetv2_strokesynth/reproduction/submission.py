@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_strokesynth.io.atomic import write_json
-from nnunetv2_strokesynth.io.json_file import read_json_object
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.nnunet_commands import EXT_TRAINER, FOLDER_VARIABLES
 from nnunetv2_strokesynth.reproduction.job_run import JobRun
 from nnunetv2_strokesynth.reproduction.steps import Job
@@ -93,11 +93,14 @@ def _not_ended(record: Path) -> dict[str, str]:
     """The jobs of an earlier run that wait or run, by name; empty if SLURM knows none of them."""
     if not record.is_file():
         return {}
-    stored = read_json_object(record, way_out="delete it if none of its jobs is running")
+    way_out = "delete it if none of its jobs is running"
+    stored = read_json_object(record, way_out=way_out)
     # A local job has the number of a process, which may be that of another user's job.
     if stored.get("cluster") != SLURM:
         return {}
-    known: dict[str, str] = stored["jobs"]
+    known = stored.get("jobs")
+    if not isinstance(known, dict) or not all(isinstance(job, str) for job in known.values()):
+        raise ValueError(f"{record} names no jobs; {way_out}")
     command = ["squeue", "--noheader", "--format=%A", f"--jobs={','.join(known.values())}"]
     # Of ids that SLURM has forgotten, squeue only complains.
     answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()

@@ -44,7 +44,7 @@ def _learned_from(folder: Path) -> list[str] | None:
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return [*record["train"], *record["earlier"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
 
 

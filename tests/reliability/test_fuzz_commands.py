@@ -13,7 +13,7 @@ import pytest
 from benchmarks.fuzz import damages
 from benchmarks.fuzz.__main__ import fuzz
 from benchmarks.fuzz.inputs import build
-from benchmarks.fuzz.targets import TARGETS
+from benchmarks.fuzz.targets import RAW, TARGETS
 from benchmarks.fuzz.trial import quiet_commands, run_trial
 from nnunetv2_strokesynth import cli
 
@@ -46,6 +46,54 @@ def test_whole_inputs_give_a_result(inputs, target, monkeypatch):
         found = run_trial(inputs, target, 0, 0)
     assert found.finding == "", found
     assert found.code in TARGETS[target].codes, found
+
+
+# What the fuzz has found: target, file that is damaged, its new content.
+FOUND = [
+    ("score-maps", "truth/case_1/truth.json", b"[" * 50_000),
+    ("reproduce", f"nnUNet_raw/{RAW}/splits_final.json", b'[{"train": [], "val": [[], "a"]}]'),
+    ("reproduce", f"nnUNet_raw/{RAW}/dataset.json", b'{"file_ending": 3}'),
+    ("reproduce", f"nnUNet_raw/{RAW}/conversion_report.csv", b"case_id,patient\n\xff\n"),
+    ("reproduce", "table/StrokeSynthTrainer_SegUNet/evaluation/cases.csv", b"a,b\n1,2,3\n"),
+    ("reproduce", "table/reproduce.json", b'{"also": 3}'),
+    ("phantom", "out/phantom.json", b"{}"),
+    ("fingerprint", f"nnUNet_raw/{RAW}/imagesTr/case_001_0000.nii.gz", b"no image"),
+    ("synthesize", "images/case_001_0003.nii.gz", b""),
+    ("report", "model/fold_0/loss_terms.csv", b"epoch,a\n" + b"1" * 200_000),
+]
+
+
+@pytest.mark.parametrize(("target", "file", "content"), FOUND)
+def test_what_the_fuzz_has_found_is_refused_by_the_name_of_the_file(
+    inputs, target, file, content, monkeypatch
+):
+    def damage(work, *_):
+        (work / file).write_bytes(content)
+        return []
+
+    monkeypatch.setattr("benchmarks.fuzz.trial._spoil_some", damage)
+    monkeypatch.setattr("benchmarks.fuzz.trial.pick", lambda *_: "")
+    with quiet_commands():
+        found = run_trial(inputs, target, 0, 0)
+    assert found.finding == "" and found.code == 2, found
+    assert file.rpartition("/")[2] in found.said
+
+
+def test_a_changed_record_of_a_conversion_is_made_again(inputs, monkeypatch):
+    """Its warnings were a number, which ended in a traceback when the report was written."""
+
+    def damage(work, *_):
+        path = work / f"nnUNet_raw/{RAW}/conversion/case_001.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "warnings": [3]}))
+        return []
+
+    monkeypatch.setattr("benchmarks.fuzz.trial._spoil_some", damage)
+    monkeypatch.setattr("benchmarks.fuzz.trial.pick", lambda *_: "")
+    with quiet_commands():
+        found = run_trial(inputs, "convert", 0, 0)
+    assert (found.code, found.finding) == (0, "")
+    record = inputs / "work" / f"nnUNet_raw/{RAW}/conversion/case_001.json"
+    assert json.loads(record.read_text())["warnings"] != [3]
 
 
 def _fails(_):

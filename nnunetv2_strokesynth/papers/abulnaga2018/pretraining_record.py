@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.trainers.environment import PRETRAINED
 
 RECORD = "pretrained.json"
+_ANEW = "start the training anew, without --c"
 
 
 def write_record(folder: Path, pretrained: str | None) -> None:
@@ -25,7 +26,7 @@ def read_record(folder: Path) -> str | None:
     record = folder / RECORD
     if not record.is_file():
         return None
-    return json.loads(record.read_text(encoding="utf-8")).get(PRETRAINED) or ""
+    return read_json_object(record, way_out=_ANEW).get(PRETRAINED) or ""
 
 
 def check_record(folder: Path, pretrained: str | None) -> None:
@@ -47,7 +48,7 @@ def check_record(folder: Path, pretrained: str | None) -> None:
             f"{record} is missing: it says what this training started from. Start it anew, "
             "without --c."
         )
-    started_from = json.loads(record.read_text(encoding="utf-8"))[PRETRAINED]
+    started_from = read_json_object(record, way_out=_ANEW).get(PRETRAINED)
     if started_from != pretrained:
         advice = "Start it anew, without --c."
         if started_from and pretrained:

@@ -10,7 +10,6 @@ itself.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from torch import nn
 from nnunetv2_strokesynth.channels import PRESETS
 from nnunetv2_strokesynth.dataloading.transforms import with_targets
 from nnunetv2_strokesynth.io.atomic import write_json
+from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.papers.clerigues2019.asymmetric_unet import AsymmetricResidualUNet
 from nnunetv2_strokesynth.papers.clerigues2019.balanced_patches import (
     BalancedPatches,
@@ -98,7 +98,7 @@ class Clerigues2019Trainer(StagedTrainer):
         plans_file = Path(self.preprocessed_dataset_folder_base) / (
             f"{self.plans_manager.plans_name}.json"
         )
-        plans = json.loads(plans_file.read_text(encoding="utf-8"))
+        plans = read_json_object(plans_file, way_out="plan and preprocess again")
         if self.local_rank == 0 and self.configuration not in plans["configurations"]:
             write_json(plans_file, self._with_patches(plans))
             self.print_to_log_file(
