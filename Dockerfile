@@ -16,18 +16,21 @@ RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM ${BASE}
 ARG TORCH_INDEX=""
-# torch.compile, which nnU-Net uses on a GPU, calls a C compiler.
+# torch.compile, which nnU-Net uses on a GPU, calls a C compiler (Triton) and a C++ compiler (what
+# stays on the CPU).
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && apt-get install --yes --no-install-recommends g++ libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 # Some bases forbid pip to write beside the system's packages.
 ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1
+# nnU-Net 2.8 refuses PyTorch 2.9: pip would later replace it, from its own index.
 RUN python -c "import torch, torchvision" \
-    || python -m pip install ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchvision
+    || python -m pip install ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} "torch!=2.9.*" torchvision
 COPY --from=wheel /wheels /wheels
 RUN python -m pip install /wheels/*.whl && rm -rf /wheels
-# Whoever runs it as a user of his own (--user) has no home in the image.
-ENV HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
+# Whoever runs it as a user of his own (--user) has no home and no name in the image; PyTorch's
+# compiler asks for the name.
+ENV HOME=/tmp USER=strokesynth MPLCONFIGDIR=/tmp/matplotlib \
     nnUNet_raw=/data/nnUNet_raw \
     nnUNet_preprocessed=/data/nnUNet_preprocessed \
     nnUNet_results=/data/nnUNet_results

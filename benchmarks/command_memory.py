@@ -118,6 +118,8 @@ def measure(root: Path, size: str, only: list[str] | None, say: Callable[[str], 
         try:
             if run.needs and not run.needs.is_file():
                 raise ValueError(f"{run.name} is not run without {run.needs}")
+            if run.anew:
+                run.anew.unlink(missing_ok=True)
             together, largest = peak_mb(run.words, root, log=log, codes=run.codes)
         except ValueError as error:
             say(str(error))

@@ -32,12 +32,14 @@ class Run(NamedTuple):
         line: what is run; words with ``*`` become the first such path.
         needs: a file without which it must not be run; None: it is run anyway.
         codes: exit codes of a success.
+        anew: a file that is removed first, because the command would find it up to date.
     """
 
     name: str
     line: str
     needs: Path | None = None
     codes: tuple[int, ...] = (0,)
+    anew: Path | None = None
 
     @property
     def words(self) -> list[str]:
@@ -53,7 +55,7 @@ def _nnunet_runs(root: Path, number: int, part: str) -> list[Run]:
     name = f"Dataset{number:03d}_X"
     statistics = root / f"nnUNet_preprocessed/{name}/dataset_fingerprint.json"
     return [
-        Run("fingerprint", f"strokesynth fingerprint -d {number}"),
+        Run("fingerprint", f"strokesynth fingerprint -d {number}", anew=statistics),
         Run("nnUNetv2_plan_and_preprocess -np 2",
             f"nnUNetv2_plan_and_preprocess -d {number} -c 2d -np 2", needs=statistics),
         Run("nnUNetv2_train", f"nnUNetv2_train {number} 2d 0 -tr {TRAINER} --npz -device cpu"),

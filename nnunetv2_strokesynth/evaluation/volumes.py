@@ -182,10 +182,10 @@ def read_lesion_probability(path: Path) -> np.ndarray:
             probs = archive["probabilities"]
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is not a file of nnU-Net's probabilities: {error}") from error
-    if probs.ndim != 4 or probs.shape[0] not in (1, 2):
+    if probs.ndim != 4 or probs.shape[0] not in (1, 2) or probs.dtype.kind not in "fiu":
         raise ValueError(
-            f"{path} holds an array of shape {probs.shape}, expected (2, Z, Y, X): background and "
-            "lesion"
+            f"{path} holds {probs.dtype} of shape {probs.shape}, expected numbers (2, Z, Y, X): "
+            "background and lesion"
         )
     check_finite(path, probs)
     lesion = probs[-1]

@@ -98,7 +98,7 @@ def test_a_split_of_another_training_is_passed_over(gt, model):
     (gt.parent / "splits_final.json").write_text("{}")
     assert find_cases(gt, model, folds=[0]).case_ids == ["a", "b"]
     (gt.parent / "splits_final.json").write_text("no json")
-    with pytest.raises(ValueError, match="splits_final.json is not JSON"):
+    with pytest.raises(ValueError, match="splits_final.json is damaged or is not JSON"):
         find_cases(gt, model, folds=[0])
 
 

@@ -3,12 +3,14 @@
 ``STROKESYNTH_FUZZ_CASES`` sets how many; a quarter of it is tried here.
 """
 
+import io
 import json
 import os
 import sys
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from benchmarks.fuzz import damages
 from benchmarks.fuzz.__main__ import fuzz
@@ -48,6 +50,12 @@ def test_whole_inputs_give_a_result(inputs, target, monkeypatch):
     assert found.code in TARGETS[target].codes, found
 
 
+def _npz(probabilities):
+    content = io.BytesIO()
+    np.savez_compressed(content, probabilities=probabilities)
+    return content.getvalue()
+
+
 # What the fuzz has found: target, file that is damaged, its new content.
 FOUND = [
     ("score-maps", "truth/case_1/truth.json", b"[" * 50_000),
@@ -59,6 +67,7 @@ FOUND = [
     ("phantom", "out/phantom.json", b"{}"),
     ("fingerprint", f"nnUNet_raw/{RAW}/imagesTr/case_001_0000.nii.gz", b"no image"),
     ("synthesize", "images/case_001_0003.nii.gz", b""),
+    ("postprocess", "prob/case_001.npz", _npz(np.full((2, 2, 24, 24), "0.5"))),
     ("report", "model/fold_0/loss_terms.csv", b"epoch,a\n" + b"1" * 200_000),
 ]
 
@@ -77,6 +86,21 @@ def test_what_the_fuzz_has_found_is_refused_by_the_name_of_the_file(
         found = run_trial(inputs, target, 0, 0)
     assert found.finding == "" and found.code == 2, found
     assert file.rpartition("/")[2] in found.said
+
+
+@pytest.mark.parametrize("element", ["BitsAllocated", "PixelRepresentation"])
+def test_an_enhanced_file_without_what_its_pixels_need_is_named(inputs, element, monkeypatch):
+    def damage(work, *_):
+        data = dcmread(work / "study" / "ct.dcm")
+        delattr(data, element)
+        data.save_as(work / "study" / "ct.dcm")
+        return []
+
+    monkeypatch.setattr("benchmarks.fuzz.trial._spoil_some", damage)
+    monkeypatch.setattr("benchmarks.fuzz.trial.pick", lambda *_: "")
+    with quiet_commands():
+        found = run_trial(inputs, "enhanced", 0, 0)
+    assert found.finding == "" and found.code == 2 and "ct.dcm" in found.said, found
 
 
 def test_a_changed_record_of_a_conversion_is_made_again(inputs, monkeypatch):

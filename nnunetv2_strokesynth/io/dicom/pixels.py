@@ -123,7 +123,9 @@ def _by_pydicom(path: Path, frame: int) -> np.ndarray:
             if not decoder.is_available:
                 return _unpacked_by_gdcm(get_frame(file, frame, number_of_frames=None), opened)
             voxels, _ = decode(file, index=frame, raw=True, validate=False, **opened.options)
-    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom and its plug-ins have errors of their own
         raise ValueError(
             f"{path}: frame {frame + 1} cannot be read ({error}); export the file again, without "
             "compression"
