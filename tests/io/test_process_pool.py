@@ -62,8 +62,8 @@ import signal, sys, time
 from nnunetv2_strokesynth.io.process_pool import map_cases
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run with &
-    print("begins", flush=True)
     try:
+        print("begins", flush=True)
         map_cases(time.sleep, [0.3] * 6, workers=2, description="sleeps")
     except KeyboardInterrupt:
         sys.exit(130)
