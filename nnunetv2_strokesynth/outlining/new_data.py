@@ -257,9 +257,9 @@ def _write_report(data: DataSet, folder: Path, written: Written, warnings: Seque
     for one in _used(written):
         own = {"case_id": one.case_id, "split": "train", "lesion_volume_ml": f"{one.volume_ml:.3f}"}
         own |= {"outline": "machine", "outline_agreement": f"{one.agreement:.3f}"}
-        scan = by_scan.get(one.scan, {})
-        own |= {"warnings": "; ".join(filter(None, [scan.get("warnings"), *warnings]))}
-        kept.append({**scan, **own})
+        source_row = by_scan.get(one.scan, {})
+        own |= {"warnings": "; ".join(filter(None, [source_row.get("warnings"), *warnings]))}
+        kept.append({**source_row, **own})
     for scan in written.corrected:
         kept.append({**by_scan.get(scan, {}), "case_id": scan, "split": "train",
                      "outline": "corrected"})  # fmt: skip
