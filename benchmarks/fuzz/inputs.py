@@ -198,7 +198,7 @@ def _readers(folder: Path) -> None:
 @contextlib.contextmanager
 def as_stand_in(root: Path) -> Iterator[None]:
     """Within the context, ``root`` holds nnU-Net's folders, and its commands are not run."""
-    run_command = outline.run_command
+    run_command, variables = outline.run_command, dict(os.environ)
     outline.run_command = readers.Readers(root)
     for name in FOLDER_VARIABLES:
         (root / name).mkdir(exist_ok=True)
@@ -207,6 +207,8 @@ def as_stand_in(root: Path) -> Iterator[None]:
         yield
     finally:
         outline.run_command = run_command
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 def _raw(folder: Path) -> None:

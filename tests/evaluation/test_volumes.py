@@ -86,7 +86,7 @@ def test_lesion_is_the_last_class(tmp_path):
 
 
 def test_unfit_probabilities_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected \\(2, Z, Y, X\\)"):
+    with pytest.raises(ValueError, match="expected numbers \\(2, Z, Y, X\\)"):
         read_lesion_probability(_npz(tmp_path / "three.npz", np.zeros((3, *SHAPE))))
     with pytest.raises(ValueError, match="not a file of nnU-Net's probabilities"):
         read_lesion_probability(_npz(tmp_path / "key.npz", np.zeros((2, *SHAPE)), key="softmax"))

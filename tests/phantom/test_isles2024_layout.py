@@ -301,7 +301,7 @@ def test_a_failed_write_leaves_the_patient_undone(tmp_path, simulated):
     with pytest.raises(ValueError, match="no image"):
         ISLES2024.write_scan(tmp_path, 0, plan, broken, SETTINGS)
     assert not ISLES2024.is_written(tmp_path, 0, plan.number)
-    assert not list((tmp_path / "raw_data").iterdir())
+    assert not list(tmp_path.glob("raw_data/*"))
 
 
 def test_a_patient_does_not_change_its_split(phantom, tmp_path):

@@ -11,7 +11,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 
-GONE, WITHOUT_DWI, REPLACED = "case_001", "case_002", "case_003"
+GONE, WITHOUT_DWI, REPLACED = "case_006", "case_007", "case_008"  # of the training of folds 0 and 1
 
 
 @pytest.fixture
