@@ -27,10 +27,8 @@ from nnunetv2_strokesynth.dataloading.preprocessed_folders import (
     remove_targets,
 )
 from nnunetv2_strokesynth.dataloading.raw_cases import RawCases
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE, read_splits
 from nnunetv2_strokesynth.dataloading.targets import TARGETS_RAW_FOLDER
-from nnunetv2_strokesynth.io.text_files import read_json
-
-SPLITS_FILE = "splits_final.json"
 
 
 class Withdrawal(NamedTuple):
@@ -155,7 +153,7 @@ def check_split(
         ValueError: a case of the fold is gone from the raw data set or was not preprocessed, or the
             file is damaged. The message names case, file and fold, and says what to do.
     """
-    splits = _read_splits(splits_file)
+    splits = read_splits(splits_file) if splits_file.is_file() else []
     if fold == "all" or not int(fold) < len(splits):
         return
     bad = []
@@ -174,20 +172,6 @@ def check_split(
             "`strokesynth fingerprint`, and plan and preprocess again. If they were not, "
             "put them back, or plan and preprocess again"
         )
-
-
-def _read_splits(path: Path) -> list[dict[str, list[str]]]:
-    if not path.is_file():
-        return []
-    expected = "expected a list of {'train': [...], 'val': [...]}"
-    splits = read_json(path, way_out=expected)
-    try:
-        if all({"train", "val"} <= set(split) for split in splits):
-            return splits
-        found = "a fold without 'train' or 'val'"
-    except TypeError as error:
-        found = str(error)
-    raise ValueError(f"{path}: {found}, {expected}")
 
 
 def leaving_out(

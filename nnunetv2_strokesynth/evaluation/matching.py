@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
 from nnunetv2_strokesynth.dataloading.dwi_scaling import PAPER
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE
 from nnunetv2_strokesynth.evaluation.cases import (
     IMAGE_ENDINGS,
     Gathered,
@@ -17,8 +18,6 @@ from nnunetv2_strokesynth.evaluation.cases import (
 )
 from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.text_files import read_json, read_json_object
-
-SPLITS_FILE = "splits_final.json"
 
 
 class CasePair(NamedTuple):

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunetv2_strokesynth.io.text_files import read_csv_table, read_json, read_json_object
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE, read_splits
+from nnunetv2_strokesynth.io.text_files import read_csv_table, read_json_object
 from nnunetv2_strokesynth.nnunet_commands import FOLDER_VARIABLES
 
-SPLITS_FILE = "splits_final.json"
 PATIENTS_FILE = "conversion_report.csv"
 _AGAIN = "convert the data set again"
 
@@ -116,29 +116,11 @@ def _read_splits(*folders: Path) -> list[dict[str, list[str]]]:
     for folder in folders:
         path = folder / SPLITS_FILE
         if path.is_file():
-            return _checked_splits(path)
+            return read_splits(path)
     raise FileNotFoundError(
         f"{SPLITS_FILE} is neither in {folders[0]} nor in {folders[1]}; nnU-Net would draw folds "
         "that put scans of one patient into training and validation. Convert the data set again."
     )
-
-
-def _checked_splits(path: Path) -> list[dict[str, list[str]]]:
-    splits = read_json(path, way_out=_AGAIN)
-    if not isinstance(splits, list) or not all(_is_split(split) for split in splits):
-        raise ValueError(
-            f"{path}: expected a list of folds, each with the names of the cases of train and val; "
-            f"{_AGAIN}"
-        )
-    return splits
-
-
-def _is_split(split: object) -> bool:
-    if not isinstance(split, dict) or not {"train", "val"} <= set(split):
-        return False
-    groups = [split["train"], split["val"], split.get("test", [])]
-    return all(isinstance(names, list) and all(isinstance(name, str) for name in names)
-               for names in groups)  # fmt: skip
 
 
 def _read_patients(raw: Path) -> dict[str, str]:

@@ -19,9 +19,9 @@ from torch import distributed as dist
 from torch import nn
 
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE
 from nnunetv2_strokesynth.dataloading.stored_orders import check_orders
 from nnunetv2_strokesynth.dataloading.withdrawal import (
-    SPLITS_FILE,
     Withdrawal,
     check_split,
     find_withdrawn,

@@ -262,7 +262,10 @@ def test_without_raw_data_the_split_is_checked_against_what_was_preprocessed(wor
     check_split(splits_file.with_name("none.json"), 0, held=[], **rest)
 
 
-@pytest.mark.parametrize("content", ["torn", '[{"train": []}]', "[3]", "3"])
+@pytest.mark.parametrize("content", [
+    "torn", '[{"train": []}]', "[3]", "3", '[{"train": [["a"]], "val": []}]',
+    '[{"train": 3, "val": []}]', "[" * 50_000,
+])  # fmt: skip
 def test_a_damaged_split_is_named(world, content):
     path = world.preprocessed / "splits_final.json"
     path.write_text(content)

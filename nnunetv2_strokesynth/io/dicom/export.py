@@ -124,7 +124,7 @@ def write_capture(path: Path, rgb: np.ndarray, source: Sequence[Path]) -> None:
     import highdicom as hd
 
     written = hd.sc.SCImage.from_ref_dataset(
-        ref_dataset=source_images(source)[0],
+        ref_dataset=source_images(source[:1])[0],
         pixel_array=np.ascontiguousarray(rgb),
         photometric_interpretation=hd.PhotometricInterpretationValues.RGB,
         bits_allocated=8,
