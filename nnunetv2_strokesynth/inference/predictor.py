@@ -25,7 +25,6 @@ from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import (
     PseudoDwiRecord,
 )
 from nnunetv2_strokesynth.inference.model_files import check_model_files
-from nnunetv2_strokesynth.inference.quick_imports import postponed
 from nnunetv2_strokesynth.nnunet_commands import (
     EXT_TRAINER,
     trainers_folder,
@@ -84,8 +83,7 @@ def _load_model(
     """
     files = [model_folder / f"fold_{fold}" / checkpoint for fold in folds]
     stored = [read_whole(file) for file in files]  # memory-mapped: the weights alone are read
-    with postponed("blosc2"):
-        trainer = own_trainer(stored[0]["trainer_name"])
+    trainer = own_trainer(stored[0]["trainer_name"])
     if trainer is None:
         predictor.initialize_from_trained_model_folder(str(model_folder), folds, checkpoint)
         return
