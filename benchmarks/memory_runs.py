@@ -70,7 +70,8 @@ def _model_runs(root: Path, model: Path, raw: Path, images: str) -> list[Run]:
     return [
         Run("synthesize", f"strokesynth synthesize -m {model} -device cpu -i {raw}/{images} "
             f"-o {root}/dwi"),
-        Run("calibrate", f"strokesynth calibrate -m {model} --gt {lesions} {one_fold} --overwrite"),
+        Run("calibrate", f"strokesynth calibrate -m {model} --gt {lesions} {one_fold} "
+            "--coverage 0.3 --overwrite"),
         Run("evaluate", f"strokesynth evaluate --gt {lesions} --pred {model} {one_fold} "
             f"--workers 1 -o {root}/evaluation --overwrite"),
         Run("tune", f"strokesynth tune -m {model} --gt {lesions} {one_fold} --workers 1 "
