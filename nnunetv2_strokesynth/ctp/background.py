@@ -6,6 +6,7 @@ its own. A constant is recognised by the rim of the slices, where no brain is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -251,8 +252,15 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _sample(volume: np.ndarray) -> np.ndarray:
-    """At most 50,000 voxels at even steps, (N,)."""
-    return volume.ravel()[:: max(1, -(-volume.size // _SAMPLE))]
+    """At most 50,000 voxels at even steps, (N,).
+
+    A step that divides rows or columns evenly would come back to the same few columns, all of them
+    background.
+    """
+    step = max(1, -(-volume.size // _SAMPLE))
+    while math.gcd(step, volume.shape[-1] * volume.shape[-2]) > 1:
+        step += 1
+    return volume.ravel()[::step]
 
 
 def _rim(plane: np.ndarray) -> np.ndarray:

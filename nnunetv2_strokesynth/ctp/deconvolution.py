@@ -119,8 +119,9 @@ def deconvolve_causal(
 def _peak(residue: np.ndarray, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Height (1/s) and time (s, >= 0) of each row's maximum, refined by a parabola."""
     n_frames = residue.shape[1] // 2
-    early = min(n_frames, int(round(_EARLY_LAG_S / dt_s)))
-    ordered = np.concatenate([residue[:, -early:], residue[:, :n_frames]], axis=1)
+    early = min(n_frames, int(round(_EARLY_LAG_S / dt_s)))  # 0 from 8 s on
+    negative = residue[:, residue.shape[1] - early :]
+    ordered = np.concatenate([negative, residue[:, :n_frames]], axis=1)
     top = np.argmax(ordered, axis=1)
     rows = np.arange(len(ordered))
     centre = np.clip(top, 1, ordered.shape[1] - 2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunetv2_strokesynth.ctp.background import clear_background
 from nnunetv2_strokesynth.io.nifti import nifti_files, read_volume, require_finite, strip_suffix
-from nnunetv2_strokesynth.io.placement import place, read_grid, reference_of
+from nnunetv2_strokesynth.io.placement import Reference, place, read_grid, reference_of
 from nnunetv2_strokesynth.io.text_files import read_json_object
 from nnunetv2_strokesynth.phantom.truth import TRUTH_RECORD, TRUTH_UNITS
 
@@ -19,6 +19,8 @@ LEAST_TISSUE = 0.5
 """Share of grey and white matter in the voxels that are scored."""
 _LEAST_TRUTH = 1e-3
 _LEAST_VOXELS = 20
+_CAN_BE_ZERO = ("tmax", "delay")
+"""Much normal tissue has the Tmax 0, from which software subtracts what its filter adds."""
 _ANEW = "write the phantom anew"
 
 
@@ -35,7 +37,8 @@ class MapScore(NamedTuple):
         error: median of its absolute value.
         late_dice: Dice of found > 6 s with true > 6 s, of the Tmax; NaN for other maps, and where
             both are empty.
-        covered: share of the tissue where the map has a value.
+        covered: share of the tissue where the map has a value. A Tmax or delay of 0 is one where
+            another of the scan's maps has a value.
         notes: sentences for the user.
     """
 
@@ -94,32 +97,68 @@ def score_scan(maps: Path, truth: Path) -> list[MapScore]:
     return list(_scores(files, truth, str(record.get("vendor", ""))))
 
 
+class _Found(NamedTuple):
+    """A map on the truth's voxels.
+
+    Attributes:
+        values: (Z, Y, X), 0 where nothing was computed.
+        is_zero: (Z, Y, X) bool, where the file holds 0.
+        notes: sentences for the user.
+    """
+
+    values: np.ndarray
+    is_zero: np.ndarray
+    notes: tuple[str, ...]
+
+
 def _scores(files: dict[str, Path], truth: Path, vendor: str) -> Iterator[MapScore]:
-    for name, path in files.items():
-        true_path = _file_of(truth, name)
-        tissue_path = _file_of(truth, "tissue")
-        if true_path is None or tissue_path is None:
-            lacking = name if true_path is None else "tissue"
-            raise ValueError(f"{truth} has no {lacking}; {_ANEW}")
-        reference = reference_of("truth", read_grid(true_path))
-        placed = place(path, reference)
-        (cleared,) = clear_background([read_volume(path)]).maps
-        found = placed.image(require_finite(path.name, cleared))
-        true = reference.reorientation.apply(read_volume(true_path))
-        share = reference.reorientation.apply(read_volume(tissue_path))
-        if share.shape != true.shape:
-            raise ValueError(
-                f"{tissue_path} has {share.shape} voxels, expected {true.shape} as {true_path}; "
-                f"{_ANEW}"
-            )
-        tissue = (share > LEAST_TISSUE) & (true > _LEAST_TRUTH)
-        has_value = tissue & (found != 0)
+    true_files = {name: _true_file(truth, name) for name in (*files, "tissue")}
+    reference = reference_of("truth", read_grid(next(iter(true_files.values()))))
+    true = {
+        name: reference.reorientation.apply(read_volume(path)) for name, path in true_files.items()
+    }
+    _check_shapes(true, true_files)
+    found = {name: _read(path, reference) for name, path in files.items()}
+    anywhere = np.any([one.values != 0 for one in found.values()], axis=0)
+    for name, (values, is_zero, notes) in found.items():
+        tissue = (true["tissue"] > LEAST_TISSUE) & (true[name] > _LEAST_TRUTH)
+        has_value = tissue & (values != 0)
+        if name in _CAN_BE_ZERO:
+            has_value |= tissue & is_zero & anywhere
         covered = np.count_nonzero(has_value) / max(1, np.count_nonzero(tissue))
         if np.count_nonzero(has_value) < _LEAST_VOXELS:
-            raise ValueError(f"{path} has values in {100 * covered:.0f} % of the brain's tissue")
-        agreement = _agreement(found[has_value], true[has_value])
-        late = _late_dice(found[has_value], true[has_value]) if name == "tmax" else float("nan")
-        yield MapScore(truth.name, vendor, name, *agreement, late, covered, placed.notes)
+            raise ValueError(
+                f"{files[name]} has values in {100 * covered:.0f} % of the brain's tissue"
+            )
+        pair = values[has_value], true[name][has_value]
+        late = _late_dice(*pair) if name == "tmax" else float("nan")
+        yield MapScore(truth.name, vendor, name, *_agreement(*pair), late, covered, notes)
+
+
+def _true_file(truth: Path, name: str) -> Path:
+    path = _file_of(truth, name)
+    if path is None:
+        raise ValueError(f"{truth} has no {name}; {_ANEW}")
+    return path
+
+
+def _check_shapes(true: dict[str, np.ndarray], files: dict[str, Path]) -> None:
+    """``ValueError`` unless all volumes of the truth have the voxels of the first."""
+    first = next(iter(true))
+    for name, volume in true.items():
+        if volume.shape != true[first].shape:
+            raise ValueError(
+                f"{files[name]} has {volume.shape} voxels, expected {true[first].shape} as "
+                f"{files[first]}; {_ANEW}"
+            )
+
+
+def _read(path: Path, reference: Reference) -> _Found:
+    volume = read_volume(path)
+    placed = place(path, reference)
+    (cleared,) = clear_background([volume]).maps
+    is_zero = placed.image((volume == 0).astype(np.float32)) > 0.5
+    return _Found(placed.image(require_finite(path.name, cleared)), is_zero, placed.notes)
 
 
 def _agreement(found: np.ndarray, true: np.ndarray) -> tuple[float, float, float, float]:

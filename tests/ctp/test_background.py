@@ -167,3 +167,14 @@ def test_surroundings_of_a_ct(case, outside):
     assert found[~case.brain].mean() > 0.99
     noisy = np.random.default_rng(0).normal(-990, 20, ct.shape).astype(np.float32)
     assert not constant_surroundings(noisy).any()
+
+
+def test_steps_of_the_sample_that_fit_the_rows():
+    # 195 x 256 x 256 voxels make steps of 256: all of the sample would lie in the first column.
+    shape = (195, 256, 256)
+    y, x = np.ogrid[:256, :256]
+    inside = (y - 128) ** 2 + (x - 128) ** 2 < 90**2
+    volume = np.full(shape, np.float32(1000))
+    volume[:, inside] = np.linspace(1, 60, int(inside.sum()), dtype=np.float32)
+    (constants,) = clear_background([volume]).constants
+    assert constants == [1000]

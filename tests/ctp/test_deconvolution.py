@@ -228,3 +228,13 @@ def test_tikhonov_adds_nothing_to_normal_tissue(frame_s):
 def test_two_methods_at_once_are_refused():
     with pytest.raises(ValueError, match="choose one"):
         perfusion_maps(np.ones((1, 5)), np.ones(5), 1.0, tikhonov=True, delay_sensitive=True)
+
+
+@pytest.mark.parametrize("frame_s", [1.0, 6.0, 8.0, 10.0])
+def test_tmax_lies_within_the_recording(frame_s):
+    times_s = np.arange(0, 130, frame_s)
+    late = np.clip((times_s - 5) / 6, 0, None)
+    aif = 200 * late**3 * np.exp(3 * (1 - late))
+    noise = np.random.default_rng(0).normal(0, 3, (500, len(times_s)))
+    maps = perfusion_maps(noise + 0.03 * aif, aif, frame_s, threshold=0.15)
+    assert maps.tmax.max() <= times_s[-1]

@@ -63,6 +63,18 @@ def test_figures_of_a_known_error(truth, tmp_path):
     assert tmax.late_dice == pytest.approx(2 * (true & found).sum() / (true.sum() + found.sum()))
 
 
+@pytest.mark.parametrize("background", [0, -30])
+def test_a_tmax_of_0_is_a_value_where_there_is_flow(truth, tmp_path, background):
+    maps, measured = tmp_path / "maps", np.arange(SHAPE[0])[:, None, None] < 9
+    early = np.maximum(TRUE["tmax"] - 3, 0)
+    assert (early[1:9] == 0).any()
+    write(maps / "cbf.nii.gz", np.where(measured, TRUE["cbf"], 0))
+    write(maps / "tmax.nii.gz", np.where(measured, early, background))
+    cbf, tmax = score_scan(maps, truth)
+    assert cbf.covered == tmax.covered == pytest.approx(8 / 11)
+    assert tmax.difference == pytest.approx(np.median((early - TRUE["tmax"])[1:9]), abs=1e-5)
+
+
 def test_maps_are_compared_by_position(truth, tmp_path):
     turned = np.diag([2.0, -2.0, 5.0, 1.0])
     turned[0, 3] = -2.0 * (SHAPE[0] - 1)
