@@ -6,12 +6,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE
 from nnunetv2_strokesynth.dataset_conversion.conversion_report import write_report
 from nnunetv2_strokesynth.dataset_conversion.faults import Fault
 from nnunetv2_strokesynth.dataset_conversion.raw_folder import (
     DESCRIPTION_FILE,
-    SPLITS_FILE,
-    read_json,
+    json_or_none,
 )
 from nnunetv2_strokesynth.dataset_conversion.scans import (
     TRAIN,
@@ -137,7 +137,7 @@ def _common_order(scans: list[Scan], records: dict[str, dict]) -> str:
 
 
 def _write_splits(path: Path, splits: list[dict[str, list[str]]]) -> None:
-    if path.is_file() and read_json(path) != splits:
+    if path.is_file() and json_or_none(path) != splits:
         logger.warning(
             "warning: %s has changed, because the scans, the patients or this package have "
             "changed. If nnU-Net has planned this data set, delete its copy in nnUNet_preprocessed "

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.dataset_conversion.case_statistics import CaseStatistics
-from nnunetv2_strokesynth.dataset_conversion.raw_folder import DESCRIPTION_FILE, read_json
+from nnunetv2_strokesynth.dataset_conversion.raw_folder import DESCRIPTION_FILE, json_or_none
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.io.nifti import require_finite
 from nnunetv2_strokesynth.io.nnunet_reader import find_reader, read_channels
@@ -94,7 +94,7 @@ def renew_fingerprint(raw_folder: Path, preprocessed: Path) -> bool:
     files = training_files(raw_folder)
     path = preprocessed / raw_folder.name / FINGERPRINT_FILE
     made_from = _made_from(files)
-    stored = read_json(path) if path.is_file() else {}
+    stored = json_or_none(path) if path.is_file() else {}
     if isinstance(stored, dict) and stored.get(MADE_FROM) == made_from:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def training_files(raw_folder: Path) -> TrainingFiles:
     path = raw_folder / DESCRIPTION_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; convert the data set again")
-    description = read_json(path)
+    description = json_or_none(path)
     keys = ("channel_names", "file_ending")
     if not (isinstance(description, dict) and all(key in description for key in keys)):
         raise ValueError(

@@ -9,7 +9,8 @@ from typing import Any
 from nnunetv2.paths import nnUNet_preprocessed
 
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import PreprocessedFolders
-from nnunetv2_strokesynth.dataset_conversion.raw_folder import SPLITS_FILE, read_json
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE
+from nnunetv2_strokesynth.dataset_conversion.raw_folder import json_or_none
 from nnunetv2_strokesynth.io.messages import name_some
 
 
@@ -57,5 +58,5 @@ def _same_folds(planned: Path, raw: Path) -> bool:
 
 
 def _folds(path: Path) -> list[tuple[set[str], set[str]]]:
-    splits: Any = read_json(path)
+    splits: Any = json_or_none(path)
     return [(set(split["train"]), set(split["val"])) for split in splits]

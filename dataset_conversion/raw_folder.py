@@ -25,7 +25,6 @@ from nnunetv2_strokesynth.io.messages import name_some
 from nnunetv2_strokesynth.io.orientation import CANONICAL, ORIENTATION_KEY
 
 DESCRIPTION_FILE = "dataset.json"
-SPLITS_FILE = "splits_final.json"
 _SETTINGS_FILE = f"{RECORDS}/settings.json"
 
 
@@ -87,7 +86,7 @@ def prepare_folder(
     write_json(settings_path, settings.of_data_set)
 
 
-def read_json(path: Path) -> object:
+def json_or_none(path: Path) -> object:
     """The content of a JSON file; None for a damaged one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -111,7 +110,7 @@ def _remove_data_set(folder: Path) -> None:
 
 
 def _check_same(folder: Path, case_ids: Collection[str], settings: Settings) -> None:
-    stored, wanted = read_json(folder / _SETTINGS_FILE), settings.of_data_set
+    stored, wanted = json_or_none(folder / _SETTINGS_FILE), settings.of_data_set
     stored = stored if isinstance(stored, dict) else {}
     if stored and ORIENTATION_KEY not in stored:
         raise ValueError(
