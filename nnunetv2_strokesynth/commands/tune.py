@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from nnunetv2_strokesynth.io.atomic import write_json
     from nnunetv2_strokesynth.io.figure_file import save_png
     from nnunetv2_strokesynth.io.output_folder import refuse_existing_file, strict_json
-    from nnunetv2_strokesynth.reporting import evaluation_figures as figures
+    from nnunetv2_strokesynth.reporting.tuning_figure import grid_heatmaps
 
     picture = args.output.with_suffix(".png")
     for path in (args.output, picture):
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         "missing_folds": found.missing_folds,
     }
     result = strict_json(result)
-    save_png(figures.grid_heatmaps(result), picture)
+    save_png(grid_heatmaps(result), picture)
     write_json(args.output, result)
     for name in grid.at_edge(result):
         logger.info("the chosen %s, %g, is at the edge of the grid", name, result[name])

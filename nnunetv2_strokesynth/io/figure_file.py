@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from nnunetv2_strokesynth.io.atomic import atomic_file
 
 DPI = 150
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 @contextmanager

@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened, two_digits, wrapped
 
 SCANS_PER_SHEET = 160
 _START_COLOUR, _END_COLOUR, _WINDOW_COLOUR = "#009E73", "#D55E00", "#0072B2"
+_SMALL_INCHES, _SMALL_FONT, _TITLE_FONT = 1.45, 6.5, 9.0
 
 
 class ScanCurve(NamedTuple):
@@ -95,8 +97,16 @@ def draw_sheet(scans: Sequence[ScanCurve]) -> Figure:
     """Small curves of many scans, each between its lowest and highest value, its window shaded."""
     n_columns = int(np.ceil(np.sqrt(1.3 * len(scans))))
     n_rows = -(-len(scans) // n_columns)
-    figure = Figure(figsize=(1.45 * n_columns + 0.4, 1.1 * n_rows + 0.9))
-    top = 1 - 0.55 / figure.get_figheight()
+    width = _SMALL_INCHES * n_columns + 0.4
+    title = wrapped(
+        f"{len(scans)} scans: change of the image's HU over the series, each scaled to its own "
+        "range (the number is the rise in HU); blue: perfusion window",
+        width - 0.2,
+        _TITLE_FONT,
+    )
+    title_inches = 0.4 + 0.15 * len(title.splitlines())
+    figure = Figure(figsize=(width, 1.1 * n_rows + 0.35 + title_inches))
+    top = 1 - title_inches / figure.get_figheight()
     places = {"left": 0.02, "right": 0.98, "bottom": 0.1 / n_rows, "top": top}
     grid = figure.subplots(
         n_rows, n_columns, squeeze=False, gridspec_kw={**places, "hspace": 0.45, "wspace": 0.1}
@@ -105,11 +115,7 @@ def draw_sheet(scans: Sequence[ScanCurve]) -> Figure:
         axes.axis("off")
     for axes, scan in zip(grid.ravel(), scans, strict=False):
         _draw_small(axes, scan)
-    figure.suptitle(
-        f"{len(scans)} scans: change of the image's HU over the series, each scaled to its own "
-        "range (the number is the rise in HU); blue: perfusion window",
-        fontsize=9,
-    )
+    figure.suptitle(title, fontsize=_TITLE_FONT, y=1 - 0.08 / figure.get_figheight(), va="top")
     return figure
 
 
@@ -119,6 +125,7 @@ def _draw_small(axes: Axes, scan: ScanCurve) -> None:
     axes.axvspan(x[t_start], x[t_end], color=_WINDOW_COLOUR, alpha=0.2, lw=0)
     axes.plot(x, change, color="black", linewidth=0.8)
     axes.set(xticks=[], yticks=[])
-    rise = f", {np.ptp(change):.2g} HU" if scan.n_voxels else ""
-    length = "" if scan.times_s is None else f", {x[-1]:.0f} s"
-    axes.set_title(f"{scan.case_id}{rise}{length}", fontsize=6.5, pad=2)
+    numbers = f", {two_digits(np.ptp(change))} HU" if scan.n_voxels else ""
+    numbers += "" if scan.times_s is None else f", {x[-1]:.0f} s"
+    room = letters(_SMALL_INCHES, _SMALL_FONT) - len(numbers)
+    axes.set_title(f"{shortened(scan.case_id, room)}{numbers}", fontsize=_SMALL_FONT, pad=2)

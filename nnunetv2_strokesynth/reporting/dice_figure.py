@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nnunetv2_strokesynth.io.figure_file import figure_style
-from nnunetv2_strokesynth.reporting.evaluation_figures import COLOURS
+from nnunetv2_strokesynth.io.figure_file import COLOURS, figure_style
 
 OURS, PAPERS = COLOURS[:2]
 

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened
 from nnunetv2_strokesynth.reporting.slice_image import (
     GT_COLOUR,
     PREDICTION_COLOUR,
@@ -21,6 +22,7 @@ from nnunetv2_strokesynth.reporting.slice_image import (
 
 ROWS_PER_SHEET = 10
 LINE_LENGTH = 110
+_ROW_INCHES, _LABEL_FONT = 2.3, 7.0
 _TITLES = ("DWI, own grey scale", "outline", "probability, 0 black to 1 white")
 
 
@@ -81,7 +83,7 @@ def _dwi_window(dwi: np.ndarray) -> tuple[float, float]:
 @figure_style()
 def _draw(rows: Sequence[SheetRow], warnings: Sequence[str]) -> Figure:
     lines = [line for warning in warnings for line in wrap(f"warning: {warning}", LINE_LENGTH)]
-    height = 2.3 * len(rows) + 0.6 + 0.14 * len(lines)
+    height = _ROW_INCHES * len(rows) + 0.6 + 0.14 * len(lines)
     figure = Figure(figsize=(7.5, height), layout="constrained")
     grid = figure.subplots(len(rows), len(_TITLES), squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
@@ -99,7 +101,9 @@ def _draw(rows: Sequence[SheetRow], warnings: Sequence[str]) -> Figure:
                 outlines=outlines if _TITLES[place] == "outline" else (),
                 small=True,
             )
-        axes[0].set_ylabel(row.label, fontsize=7)
+        room = letters(_ROW_INCHES - 0.2, _LABEL_FONT)
+        label = "\n".join(shortened(line, room) for line in row.label.splitlines())
+        axes[0].set_ylabel(label, fontsize=_LABEL_FONT)
     for axes, title in zip(grid[0], _TITLES, strict=True):
         axes.set_title(title, fontsize=9)
     legend = "magenta, dashed: the readers' outline; cyan: a person's correction"

@@ -17,6 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from nnunetv2_strokesynth.io.figure_file import figure_style, save_png
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened
 from nnunetv2_strokesynth.reporting.slice_image import (
     GT_COLOUR,
     PREDICTION_COLOUR,
@@ -100,7 +101,8 @@ def draw_rows(rows: Sequence[Row], *, title: str = "", panel_inches: float = 1.6
     grid = figure.subplots(len(heights), n_columns, height_ratios=heights)
     *grid, bars = np.reshape(grid, (len(heights), n_columns))
     for row_axes, row in zip(grid, rows, strict=True):
-        row_axes[0].set_ylabel(row.label, fontsize=8)
+        lines = (shortened(one, letters(panel_inches, 8)) for one in row.label.splitlines())
+        row_axes[0].set_ylabel("\n".join(lines), fontsize=8)
         drawn = [_draw(axes, panel, row) for axes, panel in zip(row_axes, row.panels, strict=True)]
     for index, (axes, panel) in enumerate(zip(grid[0], rows[0].panels, strict=True)):
         axes.set_title(panel.title, fontsize=9)

@@ -25,6 +25,7 @@ from nnunetv2_strokesynth.evaluation.volumes import read_mask
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.papers.shared.published import PENALISED, SYSTEM_KEYS
 from nnunetv2_strokesynth.reporting.case_images import CaseFiles, CasePanels, case_panels, on_slice
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened
 from nnunetv2_strokesynth.reporting.slice_image import draw_slice, lesion_outlines
 
 # Of Clerigues et al. 2019, Fig. 4.
@@ -133,12 +134,14 @@ def draw_systems(
     size = (panel_inches * n_columns, panel_inches * len(files) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(files), n_columns, squeeze=False)
+    room = letters(panel_inches, 8)
     dice = found.cases.set_index(["predictions", "case_id"])["dice"]
     for row_axes, case in zip(grid, files, strict=True):
         shown = case_panels(case)
         _draw(row_axes[0], shown, outlined=True)
         row_axes[0].set_ylabel(
-            f"{case.case_id}\nslice {shown.slice_number} of {shown.n_slices}", fontsize=7
+            f"{shortened(case.case_id, room)}\nslice {shown.slice_number} of {shown.n_slices}",
+            fontsize=7,
         )
         for axes, system in zip(row_axes[1:], found.systems, strict=True):
             pred = found.predictions[system.name][case.case_id]
@@ -150,7 +153,7 @@ def draw_systems(
             )
             axes.set_xlabel(f"Dice {100 * dice[system.name, case.case_id]:.1f} %", fontsize=7)
     for axes, name in zip(grid[0], ("true lesion", *(s.name for s in found.systems)), strict=True):
-        axes.set_title(name, fontsize=8)
+        axes.set_title(shortened(name, room), fontsize=8)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=7)
     return figure

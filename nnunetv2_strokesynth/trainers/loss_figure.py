@@ -9,13 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from nnunetv2_strokesynth.io.figure_file import figure_style
+from nnunetv2_strokesynth.io.figure_file import COLOURS, figure_style
 
 PHASES = {"train": "training", "val": "validation"}
 STYLES = {"train": "-", "val": "--"}
 MARKERS = {"train": "o", "val": "s"}
-# Okabe and Ito's colours: five folds and one trained on all cases.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Shorter curves get markers: a line of one point is invisible.
 SHORT_EPOCHS = 4
 

@@ -8,6 +8,7 @@ import pytest
 from nnunetv2_strokesynth.evaluation.columns import size_group
 from nnunetv2_strokesynth.io.figure_file import save_png
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
+from nnunetv2_strokesynth.reporting.tuning_figure import grid_heatmaps
 
 
 def _cases(*names: str) -> pd.DataFrame:
@@ -37,7 +38,7 @@ FIGURES = {
     "scatter": lambda: figures.volume_scatter(_cases("A", "B")),
     "bland_altman": lambda: figures.bland_altman(_cases("A", "B")),
     "boxes": lambda: figures.size_group_boxes(_cases("A", "B")),
-    "heatmaps": lambda: figures.grid_heatmaps(_tuning()),
+    "heatmaps": lambda: grid_heatmaps(_tuning()),
 }
 
 
@@ -62,12 +63,13 @@ def test_every_panel_says_what_it_shows(name):
 
 def test_scatter_shows_the_data_and_names_r2():
     cases = _cases("A")
-    axes = figures.volume_scatter(cases).axes[0]
+    figure = figures.volume_scatter(cases)
+    axes = figure.axes[0]
     drawn = axes.collections[0].get_offsets()
     np.testing.assert_allclose(drawn, cases[["volume_gt_ml", "volume_pred_ml"]])
     gt, pred = cases["volume_gt_ml"], cases["volume_pred_ml"]
     r2 = 1 - ((pred - gt) ** 2).sum() / ((gt - gt.mean()) ** 2).sum()
-    assert any(f"A: R² = {r2:.2f}" in text.get_text() for text in axes.get_legend().get_texts())
+    assert any(f"A: R² = {r2:.2f}" in text.get_text() for text in figure.legends[0].get_texts())
     assert axes.get_xlim() == axes.get_ylim()
     assert "mL" in axes.get_xlabel() and "mL" in axes.get_ylabel()
 
@@ -118,13 +120,13 @@ def test_a_mean_distance_says_how_many_cases_it_leaves_out():
     tuning = _tuning()
     for index, row in enumerate(tuning["grid"]):
         row["hausdorff_not_countable"] = index
-    axes = figures.grid_heatmaps(tuning).axes[1]
+    axes = grid_heatmaps(tuning).axes[1]
     shown = [text.get_text() for text in axes.texts]
     assert shown[:3] == ["10.0", "200.0\n(1)", "10.0\n(2)"]
 
 
 def test_heatmap_frames_the_choice():
-    axes = figures.grid_heatmaps(_tuning()).axes[0]
+    axes = grid_heatmaps(_tuning()).axes[0]
     assert axes.patches[0].get_xy() == (0.5, 0.5)  # second column, second row
     shown = np.array([text.get_text() for text in axes.texts])
     assert shown.tolist() == ["30.0", "30.0", "50.0", "50.0", "70.0", "70.0"]
@@ -134,3 +136,22 @@ def test_one_case_only():
     cases = _cases("A").iloc[[3]]
     for draw in (figures.volume_scatter, figures.bland_altman, figures.size_group_boxes):
         assert draw(cases).axes
+
+
+def test_two_dozen_sets_look_different():
+    looks = [figures.look_of(index) for index in range(24)]
+    assert len({(look.colour, look.marker) for look in looks}) == 24
+    assert len({(look.colour, look.hatch) for look in looks}) == 24
+
+
+def test_without_r2_no_nan_is_written():
+    figure = figures.volume_scatter(_cases("A").iloc[[3]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()][1] == "A: R² = –, n = 1"
+
+
+def test_many_sets_of_other_cases_have_short_ticks():
+    names = [f"set {i}" for i in range(6)]
+    cases = _cases(*names)
+    cases = cases[(cases["predictions"] != "set 2") | (cases["volume_gt_ml"] < 50)]
+    labels = figures.size_group_boxes(cases).axes[0].get_xticklabels()
+    assert labels[2].get_text() == "> 50 mL\nn = 0 to 2"

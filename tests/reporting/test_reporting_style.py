@@ -32,6 +32,7 @@ from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_panel, draw_r
 from nnunetv2_strokesynth.reporting.patient_page import Page, draw_bolus, draw_page
 from nnunetv2_strokesynth.reporting.perfusion_figure import draw_curves, draw_perfusion
 from nnunetv2_strokesynth.reporting.side_by_side import System, collect, draw_systems
+from nnunetv2_strokesynth.reporting.tuning_figure import grid_heatmaps
 from nnunetv2_strokesynth.trainers.loss_figure import loss_figure
 
 PACKAGE = Path(nnunetv2_strokesynth.__file__).parent
@@ -148,7 +149,7 @@ DRAW = {
     "volume_scatter": lambda head: figures.volume_scatter(_cases()),
     "bland_altman": lambda head: figures.bland_altman(_cases()),
     "size_group_boxes": lambda head: figures.size_group_boxes(_cases()),
-    "grid_heatmaps": lambda head: figures.grid_heatmaps(_tuning()),
+    "grid_heatmaps": lambda head: grid_heatmaps(_tuning()),
     "draw_panel": lambda head: draw_panel(_row().panels[0], _row(), aspect=1.5),
     "draw_rows": lambda head: draw_rows([_row()], title=HOSTILE_NAME),
     "draw_curve": lambda head: draw_curve(CURVE),
