@@ -175,7 +175,7 @@ class SegmentationLoss(nn.Module):
             batch = _with_soft_labels(batch, target[-2][:, 0])
         if self.ignore_label is not None:
             batch = _without_ignored(batch, self.ignore_label)
-            if not batch.labels.numel():
+            if not batch.weight.any():  # nor where the only outlines are of scans that count 0
                 return self._nothing_outlined(logits)
         values = {name: term(batch) for name, term in self.summands.items()}
         loss = cast(torch.Tensor, sum(values.values()))
@@ -187,6 +187,7 @@ class SegmentationLoss(nn.Module):
 
     def _nothing_outlined(self, logits: torch.Tensor) -> torch.Tensor:
         """0, with gradients that are 0, for a batch in which nobody has outlined anything."""
+        logits = wide(logits)
         self.terms = dict.fromkeys(("L_s", *self.summands), logits.new_tensor(torch.nan))
         return 0.0 * logits.sum()
 

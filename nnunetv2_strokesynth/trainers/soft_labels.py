@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
 from nnunetv2_strokesynth.dataloading.paired_dataset import PairedDataset
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
 from nnunetv2_strokesynth.dataloading.soft_labels import (
@@ -25,16 +23,7 @@ class SoftLabels(StrokeTrainer):
     there, are learned as they are. The weight map is that of the label.
     """
 
-    @classmethod
-    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
-        """The labels must be background and lesion."""
-        super().check_suitable(plans, configuration, dataset_json)
-        n_classes = PlansManager(plans).get_label_manager(dataset_json).num_segmentation_heads
-        if n_classes != 2:
-            raise ValueError(
-                f"{cls.__name__} learns the probability of a lesion, and dataset.json has "
-                f"labels for {n_classes} classes, expected background and lesion"
-            )
+    one_lesion = True  # of which they are the probability
 
     def initialize(self) -> None:
         """Initialises, with soft labels in L_s."""

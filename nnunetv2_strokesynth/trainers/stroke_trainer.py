@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
 from nnunetv2_strokesynth.channels import PRESETS, check_channels
@@ -44,6 +44,7 @@ class StrokeTrainer(NNUNetHost):
         learning_rate: None keeps nnU-Net's.
         knows_ignore_label: whether the losses leave out nnU-Net's label ``ignore``. The papers'
             recipes do not say what would become of it.
+        one_lesion: whether the labels must be background and one lesion.
     """
 
     preset: str
@@ -52,6 +53,7 @@ class StrokeTrainer(NNUNetHost):
     n_dimensions = 2
     learning_rate: float | None = None
     knows_ignore_label = False
+    one_lesion = False
 
     def __init__(
         self,
@@ -72,12 +74,33 @@ class StrokeTrainer(NNUNetHost):
         """The configuration's dimensions, the channels and the labels must be the trainer's."""
         super().check_suitable(plans, configuration, dataset_json)
         cls._check_channels(dataset_json["channel_names"])
-        ignore_label = dataset_json["labels"].get("ignore")
+        cls._check_labels(PlansManager(plans), dataset_json)
+
+    @classmethod
+    def _check_labels(cls, plans: PlansManager, dataset_json: dict) -> None:
+        labels = dataset_json["labels"]
+        regions = [name for name, of in labels.items() if isinstance(of, (list, tuple)) and of[1:]]
+        if regions:
+            raise ValueError(
+                f"dataset.json makes regions of several labels ({', '.join(regions)}), and "
+                f"{cls.__name__} knows classes alone, of which a voxel has one. Give each voxel "
+                "one label, or train StrokeSynthTrainer_Stock"
+            )
+        ignore_label = labels.get("ignore")
         if ignore_label is not None and not cls.knows_ignore_label:
             raise ValueError(
                 f"dataset.json names {ignore_label} as the label 'ignore', which "
                 f"{cls.__name__} does not know. StrokeSynthTrainer and its relatives do; or "
                 "train on a data set without it"
+            )
+        cls._check_classes(plans.get_label_manager(dataset_json).num_segmentation_heads)
+
+    @classmethod
+    def _check_classes(cls, n_classes: int) -> None:
+        if cls.one_lesion and n_classes != 2:
+            raise ValueError(
+                f"{cls.__name__} tells lesion from background, the data set has "
+                f"{n_classes} classes. Reduce its labels to background and one lesion."
             )
 
     @classmethod

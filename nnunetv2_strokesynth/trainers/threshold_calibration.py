@@ -59,8 +59,9 @@ class ThresholdCalibration(NNUNetHost):
     nnU-Net takes the class with the highest logit, so a voxel is lesion from a probability of one
     half on. That minimises the error rate. The best Dice needs a lower threshold, about half of the
     Dice that can be reached. Besides, a network trained on few scans gives lesions in new scans too
-    low a probability. So one number is added to the bias of the lesion's last layer after training:
-    the one with the best mean Dice over the fold's validation scans. It is part of the weights, so
+    low a probability. So one number is added to the bias of the lesion's last layer after training
+    (of every kind of lesion, where there are several): the one with the best mean Dice over the
+    fold's validation scans, lesions of all kinds together. It is part of the weights, so
     prediction and ensembles need not know of it. The Dice of those validation scans is flattered a
     little. The mixin stands to the left of the trainer's base.
     """
@@ -96,7 +97,7 @@ class ThresholdCalibration(NNUNetHost):
         if self.is_ddp:
             dist.broadcast(shift, src=0)
         with torch.no_grad():
-            self._last_layer().bias[1] += shift[0]
+            self._last_layer().bias[1:] += shift[0]
 
     def _validation_dice(self, case_ids: list[str]) -> Iterable[np.ndarray]:
         """``dice_by_shift`` of every scan, predicted and measured as preprocessed."""
@@ -116,7 +117,7 @@ class ThresholdCalibration(NNUNetHost):
         for case_id in progress(scans.identifiers, desc="threshold calibration", unit="scan"):
             image, labels, *_ = scans.load_case(case_id)
             logits = predictor.predict_sliding_window_return_logits(torch.from_numpy(image[:]))
-            margin = (logits[1] - logits[0]).float().cpu().numpy()
+            margin = (logits[1:].amax(dim=0) - logits[0]).float().cpu().numpy()
             label = labels[:][0]
             counted = label != self.label_manager.ignore_label  # all, where there is no such label
             yield dice_by_shift(margin[counted], label[counted] > 0, SHIFTS)

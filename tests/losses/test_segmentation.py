@@ -237,6 +237,31 @@ def test_a_batch_that_nobody_has_outlined():
     assert found.item() == 0 and not logits.grad.any()
 
 
+IGNORED = [(), (0,), (2,), (0, 1), (0, 1, 2)]
+
+
+@pytest.mark.parametrize("ignored", IGNORED)
+@pytest.mark.parametrize("shares", [(0.0, 1.0, 1.0), (0.0, 0.0, 0.5), (0.0, 0.0, 0.0)])
+def test_whatever_of_a_batch_is_outlined_the_loss_is_a_number(ignored, shares):
+    """Scans that count 0 and scans that are ignored as a whole, in any mixture."""
+    logits, labels, weight = _scans()
+    labels[list(ignored)] = 2
+    found = _weighed_loss(logits, labels, weight, ignore_label=2, scan_weights=torch.tensor(shares))
+    found.backward()
+    counts = [k for k, share in enumerate(shares) if share and k not in ignored]
+    assert torch.isfinite(found) and torch.isfinite(logits.grad).all()
+    assert [k for k in range(3) if logits.grad[k].any()] == counts
+
+
+def test_large_logits_in_half_precision_that_nobody_has_outlined():
+    """Their sum is above the largest number of float16."""
+    logits = torch.full((2, 2, 64, 64), 50.0, dtype=torch.float16, requires_grad=True)
+    ones = torch.ones(2, 64, 64)
+    found = _weighed_loss(logits, ones, ones, scan_weights=torch.zeros(2))
+    found.backward()
+    assert found.item() == 0 and not logits.grad.any()
+
+
 def _soft(labels):
     """Probabilities near the labels; the last scan has none."""
     generator = torch.Generator().manual_seed(6)

@@ -51,7 +51,9 @@ def test_more_classes_than_a_lesion_are_refused():
     trainer = make_trainer(SoftNoDWI)
     trainer.dataset_json["labels"] = {"background": 0, "core": 1, "penumbra": 2}
     trainer.label_manager = trainer.plans_manager.get_label_manager(trainer.dataset_json)
-    with pytest.raises(ValueError, match="labels for 3 classes, expected background and lesion"):
+    with pytest.raises(
+        ValueError, match="tells lesion from background, the data set has 3 classes"
+    ):
         initialised(trainer)
 
 

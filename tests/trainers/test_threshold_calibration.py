@@ -72,6 +72,26 @@ def test_a_careful_network_is_made_bolder(trainer, monkeypatch):
     assert trainer._last_layer() is trainer.network.segmenter.decoder.seg_layers[-1]
 
 
+def test_several_kinds_of_lesion_get_bolder_together(trainer, monkeypatch):
+    """What is lesion depends on the likeliest kind, so the biases of all of them move."""
+    layer = torch.nn.Conv2d(1, 3, 1)
+    before = layer.bias.detach().clone()
+    monkeypatch.setattr(trainer, "_last_layer", lambda: layer)
+    scans = trainer.dataset_class(trainer.preprocessed_dataset_folder, trainer.do_split()[1])
+    shape = scans.load_case(scans.identifiers[0])[0].shape[1:]
+    label = torch.zeros(1, *shape)
+    label[0, 0, :4, :4], label[0, 0, 4:8, :4] = 1, 2
+    case = (np.zeros((12, *shape), dtype=np.float32), label.numpy(), None, {})
+    monkeypatch.setattr(trainer.dataset_class, "load_case", lambda self, case_id: case)
+    logits = torch.stack([torch.zeros(shape), *(2.0 * (label[0] == kind) - 4 for kind in (1, 2))])
+
+    name = "nnunetv2_strokesynth.trainers.threshold_calibration.nnUNetPredictor"
+    monkeypatch.setattr(f"{name}.predict_sliding_window_return_logits", lambda *_: logits)
+    trainer._calibrate_threshold()
+    added = (layer.bias - before).tolist()
+    assert added == [0.0, pytest.approx(2.25), pytest.approx(2.25)]
+
+
 def test_another_rank_takes_what_the_first_one_found(trainer, monkeypatch):
     """It predicts nothing: the scans would be predicted once per GPU."""
     bias = trainer._last_layer().bias

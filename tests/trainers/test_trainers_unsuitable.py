@@ -20,6 +20,7 @@ TRAINERS = {
 }
 OURS = {name: value for name, value in TRAINERS.items() if hasattr(value, "n_dimensions")}
 CPU = torch.device("cpu")
+THREE_CLASSES = {"background": 0, "core": 1, "penumbra": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -77,9 +78,24 @@ def test_whatever_one_of_ours_cannot_train_on(name):
     if not trainer.knows_ignore_label:
         with pytest.raises(ValueError, match=f"'ignore', which {name} does not know"):
             _make(trainer, dataset={"labels": {"background": 0, "lesion": 1, "ignore": 2}})
-    if name.startswith("Gomez2023"):
+    regions = {"background": 0, "whole": [1, 2], "core": 2}
+    with pytest.raises(ValueError, match=rf"regions of several labels \(whole\), and {name} "):
+        _make(trainer, dataset={"labels": regions, "regions_class_order": [1, 2]})
+    if trainer.one_lesion:
         with pytest.raises(ValueError, match=f"{name} tells lesion from background.* 3 classes"):
-            _make(trainer, dataset={"labels": {"background": 0, "core": 1, "penumbra": 2}})
+            _make(trainer, dataset={"labels": THREE_CLASSES})
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if not OURS[name].one_lesion])
+def test_a_loss_of_several_classes_teaches_each_of_them(name):
+    """Every trainer that accepts three classes; the others read the logit of one lesion."""
+    loss = OURS[name]._segmentation_loss(OURS[name])
+    logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    labels = torch.randint(0, 3, (2, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    loss([logits], [labels.float(), torch.ones(2, 1, 8, 8)]).backward()
+    for label in range(3):
+        falls = logits.grad[:, label][labels[:, 0] == label]
+        assert (falls < 0).all(), f"class {label} is not taught where it is"
 
 
 def test_a_configuration_that_inherits_its_dimensions():

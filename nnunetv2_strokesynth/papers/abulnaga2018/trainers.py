@@ -68,6 +68,7 @@ class Abulnaga2018Trainer(StagedTrainer):
     """
 
     preset = "wang2020"
+    one_lesion = True  # the losses read the logit of one lesion
     paper_batch_size = 8
     side_multiple = 8
     learning_rate = 1e-4

@@ -57,6 +57,7 @@ class Clerigues2019Trainer(StagedTrainer):
     """
 
     preset = "clerigues2019"
+    one_lesion = True  # patches are centred on it or on healthy tissue
     inputs = _BOTH_SIDES
     base_features = 8
     configuration = "2d_patch64"

@@ -43,6 +43,7 @@ class Gomez2023Trainer(PaperTrainer):
     """
 
     preset = "wang2020"
+    one_lesion = True
     inputs: Sequence[str] | None = ("CT", *PERFUSION_MAPS)
     task = WITH_BOUNDARY
     class_weights: Sequence[float] = (0.7, 2.0, 7.0)
@@ -86,21 +87,6 @@ class Gomez2023Trainer(PaperTrainer):
             input_indices=indices,
             return_heads=enable_deep_supervision,
         )
-
-    @classmethod
-    def check_suitable(cls, plans: dict, configuration: str, dataset_json: dict) -> None:
-        """The labels must be background and lesion."""
-        super().check_suitable(plans, configuration, dataset_json)
-        labels = PlansManager(plans).get_label_manager(dataset_json)
-        cls._check_classes(labels.num_segmentation_heads)
-
-    @classmethod
-    def _check_classes(cls, n_classes: int) -> None:
-        if n_classes != 2:
-            raise ValueError(
-                f"{cls.__name__} tells lesion from background, the data set has "
-                f"{n_classes} classes. Reduce its labels to background and one lesion."
-            )
 
     def _build_loss(self) -> nn.Module:
         head_weights = HEAD_WEIGHTS if self.deep_supervision else (1.0,)
