@@ -28,7 +28,7 @@ from nnunetv2_strokesynth.reporting.slice_image import robust_window, widest_les
 
 # Grey windows in HU of the channels that have them, by the beginning of the name.
 HU_WINDOWS = {"CTA": (0.0, 120.0), "CT": (0.0, 80.0), "MIP": (0.0, 160.0)}
-SECONDS = ("MTT", "Tmax")
+SECONDS = ("MTT", "Tmax", "TTP")
 FEATURE, PSEUDO_DWI, DWI, OUTLINES = "feature", "pseudo-DWI", "DWI", "outlines"
 
 

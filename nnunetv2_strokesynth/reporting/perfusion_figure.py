@@ -14,7 +14,7 @@ from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.dark import darken
 from nnunetv2_strokesynth.reporting.scan_images import computed_images
-from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice
+from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice, middle_slice
 from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
 # Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
@@ -120,8 +120,8 @@ def _draw_motion(axes: Axes, motion: Motion) -> None:
 
 
 def _draw_map(axes: Axes, computed: ComputedMaps, shown: ViewedImage, reference: Reference) -> None:
-    """The middle slice of a map; what was not computed (0) is black."""
-    middle = len(computed.brain) // 2
+    """The middle slice of the brain in a map; what was not computed (0) is black."""
+    middle = middle_slice(computed.brain)
     axes.set_facecolor("black")
     image = draw_slice(
         axes,

@@ -271,9 +271,8 @@ def describe(content: Content, model: Model) -> list[tuple[str, str]]:
     if sources.kind == CROSS_VALIDATION:
         facts.append(("Folds without predictions", ", ".join(content.missing_folds) or "none"))
     else:
-        absent = [
-            str(i) for i in range(N_FOLDS) if str(i) not in {fold.name for fold in model.folds}
-        ]
+        trained = {fold.name for fold in model.folds}
+        absent = [str(i) for i in range(N_FOLDS) if not trained & {str(i), "all"}]
         facts.append(("Folds not trained", ", ".join(absent) or "none"))
     facts += [("Warning: outlines that machines drew", doubt) for doubt in model.doubts]
     return [

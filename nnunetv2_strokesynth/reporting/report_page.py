@@ -208,8 +208,15 @@ def _window_text(panel: Panel) -> str:
     low, high = panel.window
     unit = " HU" if name.startswith(tuple(HU_WINDOWS)) else ""
     unit = " s" if name.startswith(SECONDS) else unit
-    digits = 0 if high - low >= 20 else 2
+    digits = _digits(high - low)
     return f"{number_text(low, digits)} to {number_text(high, digits)}{unit}"
+
+
+def _digits(span: float) -> int:
+    """Decimals with which the ends of a window differ."""
+    if span >= 20:
+        return 0
+    return 2 if not 0 < span < 0.1 else 1 - math.floor(math.log10(span))
 
 
 def _shown_panel(panel: Panel, case_id: str, shown: CasePanels) -> ShownPanel:

@@ -69,7 +69,10 @@ _PERFUSION, _BY_ANOTHER = "Perfusion: ", ("By another artery: ", "Sensitivity: B
 
 def lesion_volume(result: Mapping[str, object]) -> str:
     """``12.3 mL``, or ``12.3 mL (90 % interval 8.0 to 20.1 mL)`` of a calibrated model."""
-    text, interval = f"{result['lesion_ml']:.1f} mL", result.get("lesion_interval")
+    volume_ml = float(result["lesion_ml"])
+    # A lesion of a few voxels must not look like none.
+    rounded = f"{volume_ml:.1g}" if 0 < volume_ml < 0.05 else f"{volume_ml:.1f}"
+    text, interval = f"{rounded} mL", result.get("lesion_interval")
     if not isinstance(interval, Mapping):
         return text
     ends = f"{interval['low_ml']:.1f} to {interval['high_ml']:.1f} mL"

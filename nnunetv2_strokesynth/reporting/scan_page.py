@@ -30,7 +30,7 @@ from nnunetv2_strokesynth.reporting.scan_images import (
     scan_images,
     vessel_image,
 )
-from nnunetv2_strokesynth.reporting.slice_image import PREDICTION_COLOUR
+from nnunetv2_strokesynth.reporting.slice_image import PREDICTION_COLOUR, middle_slice
 from nnunetv2_strokesynth.reporting.viewer import (
     Contour,
     Mark,
@@ -118,7 +118,7 @@ def maps_page(
         computed.brain,
         spacing_zyx_mm,
         sides_known,
-        int(late.argmax()) if late.any() else len(tmax) // 2,
+        int(late.argmax()) if late.any() else middle_slice(computed.brain),
         [_tmax_contour(("tmax", "ct"))],
         _marks(computed),
     )

@@ -139,6 +139,12 @@ def widest_lesion_slice(lesion: np.ndarray) -> int:
     return int(np.argmax(areas)) if areas.any() else len(lesion) // 2
 
 
+def middle_slice(brain: np.ndarray) -> int:
+    """The middle one of the slices of ``(Z, Y, X)`` that hold brain; of all slices without any."""
+    found = np.flatnonzero(brain.any(axis=(1, 2)))
+    return int(found[len(found) // 2]) if found.size else len(brain) // 2
+
+
 def robust_window(image: np.ndarray) -> tuple[float, float]:
     """Grey window from the 1st to the 98th percentile of the non-zero pixels; 0 to 1 without any.
 

@@ -49,6 +49,27 @@ def test_stored_voxel_numbers_and_sides(make_head):
         assert texts == ({"R", "L"} if known else {"side unknown"})
 
 
+def test_maps_are_shown_where_the_brain_is(make_head):
+    """A scan that goes far beyond the head, in which only the second of seven slices has brain."""
+    head = make_head()
+    computed = compute_maps(head.series, **head.inputs)
+
+    def lower(volume: np.ndarray) -> np.ndarray:
+        return np.concatenate([0 * volume[:1], volume[:1], *[0 * volume[:1]] * 5])
+
+    computed = computed._replace(
+        maps=type(computed.maps)(*map(lower, computed.maps)),
+        threshold_maps=type(computed.maps)(*map(lower, computed.threshold_maps)),
+        brain=lower(computed.brain).astype(bool),
+        highest_hu=lower(computed.highest_hu),
+    )
+    grid = Grid((7, 64, 64), Geometry((5, 2.5, 2.5)), True)
+    figure = draw_perfusion(computed, reference_of("series", grid), title="a file")
+    axes = next(axes for axes in figure.axes if "CBF, slice" in axes.get_title())
+    assert axes.get_title() == "CBF, slice z = 1"
+    assert np.isfinite(axes.images[0].get_array().filled(np.nan)).any()
+
+
 def test_without_a_vein(make_head, tmp_path):
     head = make_head(vein=False)
     computed = compute_maps(head.series, **head.inputs)

@@ -6,6 +6,7 @@ import re
 import shutil
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,9 @@ from nnunetv2_strokesynth.cli import main
 from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import PseudoDwiRecord, write_record
 from nnunetv2_strokesynth.evaluation.columns import COLUMNS
 from nnunetv2_strokesynth.evaluation.metrics import MISSED_MM
+from nnunetv2_strokesynth.reporting.model_folder import Fold, Model
 from nnunetv2_strokesynth.reporting.panels import Panel
+from nnunetv2_strokesynth.reporting.report_content import HELD_OUT, describe
 from nnunetv2_strokesynth.reporting.report_page import _window_text, tables_by_size
 
 HOSTILE_CASE = "zz<script>alert(1)<&'\"$x"
@@ -306,3 +309,17 @@ def test_penalised_distances_stand_there_where_a_lesion_was_missed(missed):
 def test_no_caption_says_minus_zero():
     panel = Panel("feature", np.zeros((2, 2)), (-0.001, 0.88))
     assert _window_text(panel) == "0.00 to 0.88"
+
+
+def test_the_ends_of_a_narrow_window_differ():
+    """An ADC in mm2/s, a map of seconds by its other name."""
+    assert _window_text(Panel("ADC", np.zeros((2, 2)), (0.0004, 0.0009))) == "0.00040 to 0.00090"
+    assert _window_text(Panel("TTP", np.zeros((2, 2)), (8.0, 25.5))) == "8.00 to 25.50 s"
+    assert _window_text(Panel("CBF", np.zeros((2, 2)), (1.0, 1.0))) == "1.00 to 1.00"
+
+
+def test_a_model_trained_on_all_cases_lacks_no_fold():
+    sources = SimpleNamespace(kind=HELD_OUT, gt="gt", pred="pred")
+    content = SimpleNamespace(sources=sources, cases=[0], unpredicted=(), missing_folds=())
+    model = Model(Path(), "T", "P", "2d", "D", ("CT",), ".nii.gz", (Fold("all", {}),), "")
+    assert dict(describe(content, model))["Folds not trained"] == "none"

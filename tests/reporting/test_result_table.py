@@ -83,3 +83,4 @@ def test_the_volume_has_its_interval_where_there_is_one():
     result = {"lesion_ml": 12.34, "lesion_interval": interval}
     assert lesion_volume(result) == "12.3 mL (90 % interval 8.0 to 20.1 mL)"
     assert lesion_volume({"lesion_ml": 0.0, "lesion_interval": None}) == "0.0 mL"
+    assert lesion_volume({"lesion_ml": 0.006}) == "0.006 mL"

@@ -157,6 +157,42 @@ def test_it_fits_a_phone(page):
 
 
 @in_a_browser
+@pytest.mark.parametrize("width", [PHONE_PX, 1280])
+def test_a_long_note_breaks_no_name_and_moves_no_slice(page, width):
+    page.open(width=width, height=800, ready=READY)
+    lines, tops = page.evaluate(
+        """(() => {
+            const figures = [...document.querySelectorAll('figure[data-image]')].slice(1, 5);
+            const note = document.createElement('span');
+            note.className = 'small';
+            note.textContent = 'unit of the file; scale of this scan';
+            figures[0].querySelector('span').after(note);
+            const tops = figures.map((figure) => [
+              figure.getBoundingClientRect().top,
+              figure.querySelector('canvas').getBoundingClientRect().top,
+            ]);
+            return [figures.map((f) => f.querySelector('span').getClientRects()[0].height), tops];
+        })()"""
+    )
+    assert max(lines) < 1.5 * min(lines)  # CBF and so on, each in one line
+    for row in {top for top, _ in tops}:
+        assert len({round(canvas) for top, canvas in tops if top == row}) == 1
+
+
+@in_a_browser
+def test_a_lesion_of_a_few_voxels_does_not_look_like_none(scene, tmp_path):
+    probability = np.zeros_like(scene.probability)
+    probability[1, 30, 40] = 0.9
+    path = tmp_path / "report.html"
+    path.write_text(scene._replace(spacing_zyx_mm=(5.0, 0.5, 0.5)).page_of(probability), "utf-8")
+    with Browser(path) as page:
+        page.open(ready=READY)
+        assert text(page, "volume-0") == "0.001 mL"
+        assert "0.001 mL in this slice" in label(page, "ct")
+        assert "Predicted lesion: 0.001 mL of" in page.evaluate("document.body.textContent")
+
+
+@in_a_browser
 def test_side_unknown_is_said_on_every_panel(scene, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(scene.maps_html(sides_known=False), encoding="utf-8")

@@ -225,10 +225,13 @@
     return unit ? `${number} ${unit}` : number;
   }
 
+  // A few voxels must not look like none.
+  const volume = (ml) => `${ml > 0 && ml < 0.05 ? ml.toPrecision(1) : ml.toFixed(1)} mL`;
+
   function finding() {
     return state.levels.map(({ contour, voxels }) => {
       const ml = voxels[state.slice] * scan.voxel_ml;
-      return ml > 0 ? `${contour.label} ${ml.toFixed(1)} mL in this slice` : `no ${contour.label}`;
+      return ml > 0 ? `${contour.label} ${volume(ml)} in this slice` : `no ${contour.label}`;
     });
   }
 
@@ -248,7 +251,7 @@
     at("slice-text").textContent = `${state.slice + 1} of ${scan.slices}`;
     state.levels.forEach(({ contour, threshold, voxels }, index) => {
       at(`threshold-${index}-text`).textContent = withUnit(threshold.toFixed(2), contour.unit);
-      at(`volume-${index}`).textContent = `${(sum(voxels) * scan.voxel_ml).toFixed(1)} mL`;
+      at(`volume-${index}`).textContent = volume(sum(voxels) * scan.voxel_ml);
     });
     panels.forEach((panel) => {
       draw(panel);
