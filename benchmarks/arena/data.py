@@ -88,14 +88,23 @@ def _make_phantom(root: Path, settings: Settings) -> None:
 
 def held_out_vendors(root: Path) -> dict[str, str]:
     """Held-out scan as the converter names it -> vendor; empty for an earlier phantom."""
+    return _held_out(root, "vendor")
+
+
+def held_out_patients(root: Path) -> dict[str, str]:
+    """Held-out scan as the converter names it -> patient, who may have two scans."""
+    return _held_out(root, "patient")
+
+
+def _held_out(root: Path, what: str) -> dict[str, str]:
     path = root / "phantom" / SETTINGS_FILE
     if not path.is_file():
         return {}
     scans = json.loads(path.read_text(encoding="utf-8"))["cases"]["TESTING"]
     return {
-        f"test_{int(scan['case'].removeprefix('case_')):03d}": scan["vendor"]
+        f"test_{int(scan['case'].removeprefix('case_')):03d}": str(scan[what])
         for scan in scans
-        if "vendor" in scan
+        if what in scan
     }
 
 

@@ -4,7 +4,7 @@
     python -m benchmarks.arena.exchange --model MODEL --images IMAGES --truth TRUTH [--folds 0]
 
 TRUTH holds ``labels`` and ``dwi`` of the scans in IMAGES. In place of its own pseudo-DWI each scan
-gets, one after the other, that of another patient (of the next scan in the list), its own brain's
+gets, one after the other, that of another patient (of the next one in the list), its own brain's
 median everywhere in the brain, and its real DWI on the scale that the generator learned. All other
 channels stay. Printed are Dice, predicted volume and the paired difference to the scan's own
 pseudo-DWI, and how much of the prediction follows: of the voxels that the prediction with the own
@@ -29,7 +29,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.arena.data import NAME, held_out_groups, truth_folder
+from benchmarks.arena.data import NAME, held_out_groups, held_out_patients, truth_folder
 from benchmarks.arena.fold_run import CANDIDATES, begun_runs
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.run import settings_of
@@ -230,16 +230,37 @@ def exchanged_images(scan: Scan, other: Scan, lesion_of_other: np.ndarray) -> di
     }
 
 
-def measure(exchange: Exchange, scans: Mapping[str, Scan]) -> pd.DataFrame:
-    """A row for each scan and image: Dice %, mL, share that follows."""
+def partners_of(scans: Sequence[str], patients: Mapping[str, str]) -> dict[str, str]:
+    """Scan -> the next scan of another patient in the list, which begins again at its end.
+
+    Args:
+        scans: their names.
+        patients: scan -> patient; a scan that is not named is its patient's only one.
+
+    Raises:
+        ValueError: all scans are of one patient.
+    """
+    found = {}
+    for k, scan in enumerate(scans):
+        following = [*scans[k + 1 :], *scans[:k]]
+        others = [s for s in following if patients.get(s, s) != patients.get(scan, scan)]
+        if not others:
+            raise ValueError(f"{scan}: no scan of another patient among {', '.join(scans)}")
+        found[scan] = others[0]
+    return found
+
+
+def measure(
+    exchange: Exchange, scans: Mapping[str, Scan], patients: Mapping[str, str]
+) -> pd.DataFrame:
+    """A row for each scan and image: Dice %, mL, share that follows; see ``partners_of``."""
     rows = []
+    partners = partners_of([*scans], patients)
     logits = {
         case_id: exchange.predict(scan, scan.own)
         for case_id, scan in tqdm(scans.items(), "own pseudo-DWI", unit="scan")
     }
     lesions = {case_id: found[1:].max(axis=0) > found[0] for case_id, found in logits.items()}
-    names = [*scans]
-    partners = dict(zip(names, names[1:] + names[:1], strict=True))
     for case_id, scan in tqdm(scans.items(), "exchanged", unit="scan"):
         partner = partners[case_id]
         rows.append(_row(exchange, scan, logits[case_id]) | {"case_id": case_id, "image": OWN})
@@ -279,7 +300,13 @@ def table(found: pd.DataFrame) -> list[list[str]]:
 
 
 def exchange_model(
-    model: Path, images: Path, truth: Path, *, folds: Sequence[str], device: str
+    model: Path,
+    images: Path,
+    truth: Path,
+    *,
+    folds: Sequence[str],
+    device: str,
+    patients: Mapping[str, str],
 ) -> pd.DataFrame:
     """All scans of a folder with a label and a DWI, for one trained model; see ``measure``."""
     os.environ[EXT_TRAINER] = f"{users_environment()[EXT_TRAINER]}{os.pathsep}{CANDIDATES}"
@@ -293,7 +320,7 @@ def exchange_model(
     for case_id in tqdm(sorted(set(labels) & set(dwis)), "pseudo-DWI", unit="scan"):
         files = [images / f"{case_id}_{number:04d}{ending}" for number in range(n_channels)]
         scans[case_id] = exchange.read(files, labels[case_id], dwis[case_id], maps.get(case_id, ()))
-    return measure(exchange, scans)
+    return measure(exchange, scans, patients)
 
 
 def _print(title: str, found: pd.DataFrame) -> None:
@@ -308,13 +335,18 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", default=["0"])
     parser.add_argument("--device", default="cuda", help="default: %(default)s")
     for name in ("model", "images", "truth"):
-        parser.add_argument(f"--{name}", type=Path, help="in place of an arena")
+        parser.add_argument(f"--{name}", type=Path, help="in place of an arena, a scan a patient")
     args = parser.parse_args()
     if args.folder is None:
         if None in (args.model, args.images, args.truth):
             parser.error("name the folder of an arena, or --model, --images and --truth")
         found = exchange_model(
-            args.model, args.images, args.truth, folds=args.folds, device=args.device
+            args.model,
+            args.images,
+            args.truth,
+            folds=args.folds,
+            device=args.device,
+            patients={},
         )
         _print(f"{args.model.name}.", found)
         return
@@ -331,6 +363,7 @@ def main() -> None:
                 truth_folder(root),
                 folds=[str(run.fold)],
                 device=args.device,
+                patients=held_out_patients(root),
             )
             for run in runs
         ]

@@ -61,13 +61,16 @@ def results_page(scans: pd.DataFrame) -> str:
 
 
 def _difference(own: pd.DataFrame, other: pd.DataFrame) -> str:
-    """Paired over the scans, the mean over the shared folds; empty for the same runs."""
+    """Paired over the scans, the mean over the shared folds; empty for the same runs.
+
+    Of the last checkpoint, as the Dice beside it.
+    """
     shared = set(own["fold"]) & set(other["fold"])
     if not shared or own.index.equals(other.index):
         return ""
     one, two = (
         100 * frame[frame["fold"].isin(shared)].groupby("case_id")["dice"].mean()
-        for frame in (own, other)
+        for frame in (rows[rows["checkpoint"] == "final"] for rows in (own, other))
     )
     one, two = one.align(two, join="inner")
     found = paired_difference(one.to_numpy(), two.to_numpy())

@@ -3,7 +3,8 @@
     python -m benchmarks.arena.probabilities ARENA_FOLDER [--methods stock strokesynth]
 
 Dice, HD and volume of the held-out scans under each rule of ``threshold_rules.py``, with the paired
-difference to stock nnU-Net under the same rule. "single" is the mean over the folds, scan by scan;
+difference to stock nnU-Net under the same rule. "single" is the mean over the folds, scan by scan,
+and is compared over the folds that both have; ensembles are compared if they have the same folds.
 "ensemble" is the mean probability of the folds, which is what a user predicts with. The last column
 is the best fixed threshold in hindsight, for which no rule exists. The probabilities are those of
 the last checkpoint. Where a trainer has calibrated its threshold itself, 0.5 stands for it.
@@ -122,6 +123,13 @@ def measured(root: Path, method: str, *, workers: int = 1) -> pd.DataFrame:
     return pd.DataFrame([row for scan in rows for row in scan])
 
 
+def compared_with(own: pd.DataFrame, stock: pd.DataFrame, way: str) -> list[pd.DataFrame]:
+    """Rows of a method and of stock that may be compared; none where the folds forbid it."""
+    folds = [set(frame["of"]) - {ENSEMBLE} for frame in (own, stock)]
+    shared = folds[0] & folds[1] if way == SINGLE else {ENSEMBLE} if folds[0] == folds[1] else set()
+    return [frame[frame["of"].isin(shared)] for frame in (own, stock)]
+
+
 def by_scan(found: pd.DataFrame, way: str, rule: str) -> pd.DataFrame:
     """Dice and HD of each scan (index ``case_id``); of single trainings, their mean over folds."""
     is_ensemble = found["of"] == ENSEMBLE
@@ -140,26 +148,29 @@ def table(found: dict[str, pd.DataFrame]) -> Iterator[list[str]]:
         for way in (SINGLE, ENSEMBLE):
             for rule in RULES:
                 own = by_scan(frame, way, rule)
-                stock = by_scan(found[BASELINE], way, rule) if BASELINE in found else None
-                compared = None if method == BASELINE else stock
+                pair = [
+                    by_scan(rows, way, rule)
+                    for rows in compared_with(frame, found.get(BASELINE, frame), way)
+                    if method != BASELINE and BASELINE in found
+                ]
                 yield [
                     method,
                     way,
                     rule,
                     f"{own['threshold'].mean():.2f}",
                     f"{own['dice'].mean():.1f}",
-                    _difference(own, compared, "dice"),
+                    _difference(pair, "dice"),
                     f"{own['hausdorff_mm'].mean():.1f} ({own['hausdorff_mm'].notna().sum()})",
-                    _difference(own, compared, "hausdorff_mm"),
+                    _difference(pair, "hausdorff_mm"),
                     f"{own['voxels'].sum() / own['true_voxels'].sum():.2f}",
                     _in_hindsight(frame, way) if rule == HALF else "",
                 ]
 
 
-def _difference(own: pd.DataFrame, stock: pd.DataFrame | None, column: str) -> str:
-    if stock is None:
+def _difference(pair: list[pd.DataFrame], column: str) -> str:
+    if not all(len(rows) for rows in pair) or not pair:
         return ""
-    own, stock = own.align(stock, join="inner", axis=0)
+    own, stock = pair[0].align(pair[1], join="inner", axis=0)
     found = paired_difference(own[column].to_numpy(), stock[column].to_numpy())
     return f"{found.mean:+.1f} [{found.low:+.1f} to {found.high:+.1f}]"
 

@@ -7,7 +7,8 @@ The second command trains on the scans of two vendors and measures on those of a
 methods have not seen; without these options all vendors are mixed in both.
 
 Every method trains on the same folds (four fifths of the training scans) with the same number of
-batches of the same size. A fold also stands for a seed, because nnU-Net draws weights and batches
+batches of the same size; only trainers of papers, ``wang2020`` and ``slnet``, keep the paper's
+batches of 5 slices. A fold also stands for a seed, because nnU-Net draws weights and batches
 anew. The held-out scans are predicted with the last and with the best checkpoint (nnU-Net's choice
 on the fold's own validation scans). ``stock_long`` compares at about equal time instead of equal
 batches.

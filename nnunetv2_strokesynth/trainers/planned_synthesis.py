@@ -20,6 +20,7 @@ from nnunetv2_strokesynth.networks.strokesynth_net import (
     planned_networks,
 )
 from nnunetv2_strokesynth.trainers.earlier_checkpoint import SYNTHESIS_KEY
+from nnunetv2_strokesynth.trainers.separate_brakes import RatedSchedule
 from nnunetv2_strokesynth.trainers.synthesis_trainer import SynthesisTrainer
 
 
@@ -174,8 +175,8 @@ class PlannedSynthesisTrainer(SynthesisTrainer):
         ):
             self.print_to_log_file(f"WARNING: {line}")
         self._has_no_dwi = True
-        for group in self.optimizer.param_groups if self.was_initialized else ():
-            group["rate"] = 1.0
+        if isinstance(self.lr_scheduler, RatedSchedule):
+            self.lr_scheduler.all_alike()
         own = self.plans_manager.plans["configurations"][self.configuration_name]
         own[PLANS_KEY]["learned"] = NOTHING
 

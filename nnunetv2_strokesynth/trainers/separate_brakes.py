@@ -115,14 +115,23 @@ class RatedSchedule:
     Args:
         schedule: sets the same rate in all groups of the optimiser.
         optimizer: see ``split_by_rate``.
+
+    Attributes:
+        factors: of the groups. A checkpoint's entries ``rate`` do not change them: the cases may
+            have got their DWIs, or lost them, since it was written.
     """
 
     def __init__(self, schedule: Schedule, optimizer: torch.optim.Optimizer) -> None:
         self.schedule = schedule
         self.optimizer = optimizer
+        self.factors = [group.get("rate", 1.0) for group in optimizer.param_groups]
 
     def step(self, current_epoch: int) -> None:
         """Sets the rates of an epoch."""
         self.schedule.step(current_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] *= group.get("rate", 1.0)
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] *= factor
+
+    def all_alike(self) -> None:
+        """Lets all groups learn at the schedule's own rate from now on."""
+        self.factors = [1.0] * len(self.factors)

@@ -193,6 +193,16 @@ def test_a_method_is_compared_with_stock_under_the_same_rule(tmp_path):
     ]
 
 
+def test_folds_that_only_one_of_two_has_are_not_compared(tmp_path):
+    """Stock's bad fold 1 must not count against it where the method has none."""
+    write_arena(tmp_path, "stock", {0: 0.85, 1: 0.25})
+    write_arena(tmp_path, "no_dwi", {0: 0.85})
+    found = {name: probabilities.measured(tmp_path, name) for name in ("stock", "no_dwi")}
+    half = {row[1]: row[5] for row in probabilities.table(found) if row[0] == "no_dwi"
+            and row[2] == "half"}  # fmt: skip
+    assert half == {"single": "+0.0 [+0.0 to +0.0]", "ensemble": ""}
+
+
 def test_dice_at_every_threshold_is_that_of_the_mask():
     rng = np.random.default_rng(0)
     lesion, probability = rng.random((2, 8, 8)) < 0.3, rng.random((2, 8, 8))

@@ -15,6 +15,7 @@ from benchmarks.arena.exchange import (
     follows,
     measure,
     onto_shape,
+    partners_of,
     table,
 )
 from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
@@ -48,7 +49,7 @@ def scan(at: int, *, missed: bool = False) -> Scan:
 
 
 def by_image(reader: Reader, *scans: Scan):
-    found = measure(reader, {f"case_{k}": each for k, each in enumerate(scans)})
+    found = measure(reader, {f"case_{k}": each for k, each in enumerate(scans)}, {})
     assert len(table(found)) == 4
     return found.groupby("image")[["dice", "volume_ml", "follows"]].mean()
 
@@ -67,6 +68,15 @@ def test_a_segmenter_that_ignores_the_image_stays():
     found = by_image(reader, scan(0, missed=True), scan(6))
     assert (found.loc[[OTHER, CONSTANT], "follows"] == 0).all()
     assert found["dice"].nunique() == 1 and found["volume_ml"].nunique() == 1
+
+
+def test_another_patients_scan_is_never_one_s_own():
+    patients = {"a": "1", "b": "1", "c": "2", "d": "3", "e": "3"}
+    found = partners_of([*patients], patients)
+    assert found == {"a": "c", "b": "c", "c": "d", "d": "a", "e": "a"}
+    assert partners_of(["a", "c", "d"], {}) == {"a": "c", "c": "d", "d": "a"}
+    with pytest.raises(ValueError, match="a: no scan of another patient among a, b"):
+        partners_of(["a", "b"], patients)
 
 
 def test_what_follows_is_counted_where_the_images_differ():

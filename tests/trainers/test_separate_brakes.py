@@ -8,7 +8,7 @@ import pytest
 import torch
 from resolved_settings import exported_trainers
 from torch import nn
-from trainer_world import initialised, make_trainer
+from trainer_world import initialised, make_trainer, quiet
 
 from nnunetv2_strokesynth.trainers.separate_brakes import (
     RatedSchedule,
@@ -158,6 +158,28 @@ def test_parts_may_have_rates_of_their_own():
         schedule.step(epoch)
         rates = [group["lr"] for group in optimizer.param_groups]
         assert rates == pytest.approx([RATE / (1 + epoch), 30 * RATE / (1 + epoch)])
+
+
+@pytest.mark.parametrize("has_dwi", [True, False])
+@pytest.mark.parametrize("had_dwi", [True, False])
+def test_a_training_that_goes_on_has_the_rates_of_its_cases(had_dwi, has_dwi, nnunet_variables):
+    """Whatever the checkpoint's cases had: the brakes, too, go by the cases of now."""
+
+    def made(with_dwi):
+        trainer = initialised(make_trainer(exported_trainers()["StrokeSynthTrainer"]))
+        if not with_dwi:
+            with quiet():
+                trainer._without_any_dwi(3)
+        return trainer
+
+    trainer, before = made(has_dwi), made(had_dwi)
+    before.lr_scheduler.step(0)
+    trainer.optimizer.load_state_dict(before.optimizer.state_dict())
+    trainer.lr_scheduler.step(0)
+    rates = {id(p): g["lr"] for g in trainer.optimizer.param_groups for p in g["params"]}
+    for name, part in trainer.unwrapped_network.named_children():
+        (rate,) = {rates[id(parameter)] for parameter in part.parameters()}
+        assert rate == pytest.approx(trainer.initial_lr * trainer._rate(name))
 
 
 @pytest.mark.parametrize("name", ["StrokeSynthTrainer", "StrokeSynthTrainer_Wang2020"])

@@ -134,8 +134,8 @@ class StagedTrainer(PaperTrainer):
     def _load_weights(self, path: Path) -> None:
         if self.is_ddp:
             dist.barrier()  # rank 0 may still be writing
-        if not path.is_file():  # nnU-Net's --disable_checkpointing
-            return
+        if self.disable_checkpointing or not path.is_file():
+            return  # what may lie there is another training's
         self.print_to_log_file(f"weights of {path.name}")
         checkpoint = read_checkpoint(path, self.device)
         self.unwrapped_network.load_state_dict(checkpoint["network_weights"])

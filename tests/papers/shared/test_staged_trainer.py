@@ -45,6 +45,19 @@ def test_the_final_checkpoint_is_the_best_one(trainer):
     assert (weight == 3.0).all()
 
 
+def test_without_checkpoints_no_weights_of_an_earlier_training_come_back(trainer):
+    """nnU-Net's ``--disable_checkpointing``, in a folder where a training has ended before."""
+    made = trainer("SegUNet")
+    made.on_train_start()
+    made.save_checkpoint(str(Path(made.output_folder) / "checkpoint_best_joint.pth"))
+    made.disable_checkpointing = True
+    weight = next(made.unwrapped_network.parameters())
+    with torch.no_grad():
+        weight.fill_(4.0)
+    made.on_train_end()
+    assert (weight == 4.0).all()
+
+
 def test_best_is_the_epoch_with_the_highest_dice_not_the_highest_moving_average(trainer):
     made = trainer("SegUNet", epochs_per_stage=3, num_epochs=3)
     made.on_train_start()
