@@ -132,7 +132,10 @@ class Abulnaga2018Trainer(StagedTrainer):
         return optimizer, schedule
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
-        """The paper's augmentation, in the plane, on a larger crop so that nothing is cut off."""
+        """The paper's augmentation, in the plane, on a larger crop so that nothing is cut off.
+
+        Departure: predictions are averaged over flipped images, too, as by nnU-Net.
+        """
         *depth, rows, columns = self.configuration_manager.patch_size
         in_plane = (len(depth), len(depth) + 1)
         self.inference_allowed_mirroring_axes = in_plane

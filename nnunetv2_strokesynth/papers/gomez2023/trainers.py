@@ -104,7 +104,10 @@ class Gomez2023Trainer(PaperTrainer):
         return PackTargets(cls.task.class_map)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
-        """nnU-Net's mirroring, rotations of up to 7 degrees, and patches large enough for them."""
+        """nnU-Net's mirroring, rotations of up to 7 degrees, and patches large enough for them.
+
+        Departure: predictions are averaged over mirrored images, too, as by nnU-Net.
+        """
         _, dummy_2d, _, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )

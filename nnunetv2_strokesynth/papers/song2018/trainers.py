@@ -40,7 +40,8 @@ class Song2018Trainer(StagedSynthesisTrainer):
 
     Choices where the paper is silent: 400 epochs, 5 of them warm-up; epochs of one pass over the
     slices; the checkpoint that was best on the validation scans; radial distortion in a third of
-    the samples, beside nnU-Net's rotations and crops.
+    the samples, beside nnU-Net's rotations and crops. Departure: nnU-Net also mirrors, in training
+    and in the passes of a prediction.
 
     Attributes:
         frames: the CTP frames that the extractor reads; None: all of the preset.
