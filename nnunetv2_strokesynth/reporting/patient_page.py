@@ -22,10 +22,16 @@ from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.reporting.dark import darken
 from nnunetv2_strokesynth.reporting.near_miss import NearMiss, near_miss
-from nnunetv2_strokesynth.reporting.scan_images import CT_WINDOW_HU, scan_images
+from nnunetv2_strokesynth.reporting.scan_images import (
+    AIF_COLOUR,
+    CT_WINDOW_HU,
+    VOF_COLOUR,
+    scan_images,
+)
 from nnunetv2_strokesynth.reporting.slice_image import (
     PREDICTION_COLOUR,
     Outline,
+    crop,
     draw_slice,
     widest_lesion_slice,
 )
@@ -33,7 +39,7 @@ from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
 _COLUMNS = 4
 _MOST_SLICES = 20
-_MARGIN = 0.15  # around the brain, as a part of its size: the skull is seen
+_MARGIN = 0.15  # around the brain, as a part of its size
 _HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
 _MOST_NOTE_LINES, _MOST_TITLE = 8, 65  # lines, characters
 _WARNING = "#B00020"
@@ -183,7 +189,8 @@ def _draw_widest(
             aspect=view.aspect,
             outlines=outlined.of(index, view) if image is last else (),
         )
-        axis.set_title(f"{image.name} ({image.unit})" if image.unit else image.name, fontsize=7.5)
+        unit = image.unit or image.note.partition(";")[0]
+        axis.set_title(f"{image.name} ({unit})" if unit else image.name, fontsize=7.5)
         band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
     for axis in axes[len(images) + 1 :]:
         axis.axis("off")
@@ -247,7 +254,7 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
     if prepared.computed is not None:
         twin = axes.twinx()
         computed = prepared.computed
-        vessels = (("AIF", computed.aif, "#D55E00"), ("VOF", computed.vof, "#0072B2"))
+        vessels = (("AIF", computed.aif, AIF_COLOUR), ("VOF", computed.vof, VOF_COLOUR))
         for name, vessel, colour in vessels:
             if vessel is not None:
                 lines += twin.plot(computed.times_s, vessel.curve, color=colour, label=name, lw=1)
@@ -259,11 +266,6 @@ def _draw_bolus(axes: Axes, prepared: Prepared, times_s: np.ndarray | None) -> N
 
 def _view(mask: np.ndarray, geometry: Geometry, known: bool) -> _View:
     """The brain and a margin around it."""
-    spans = []
-    for axis in (1, 0):
-        found = np.flatnonzero(mask.any(axis=0).any(axis=axis))
-        margin = round(_MARGIN * (found[-1] - found[0] + 1))
-        spans.append(slice(max(0, found[0] - margin), found[-1] + margin + 1))
+    rows, columns = crop(mask, _MARGIN)
     _, y_mm, x_mm = geometry.spacing_zyx_mm
-    rows, columns = spans
     return _View(rows, columns, y_mm / x_mm, known)

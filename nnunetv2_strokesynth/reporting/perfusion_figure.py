@@ -13,14 +13,16 @@ from nnunetv2_strokesynth.ctp.motion import LARGE_MM, LEAST_MM, Motion
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.dark import darken
-from nnunetv2_strokesynth.reporting.scan_images import computed_images
+from nnunetv2_strokesynth.reporting.scan_images import (
+    AIF_COLOUR,
+    MIP_WINDOW_HU,
+    VOF_COLOUR,
+    computed_images,
+)
 from nnunetv2_strokesynth.reporting.slice_image import Outline, draw_slice, middle_slice
 from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
-# Okabe and Ito's colours: red and blue, as arteries and veins are drawn.
-_AIF_COLOUR, _VOF_COLOUR, _TISSUE_COLOUR = "#D55E00", "#56B4E9", "#009E73"
-_MASK_COLOUR = "#F0E442"
-_MIP_WINDOW_HU = (0.0, 250.0)
+_TISSUE_COLOUR, _MASK_COLOUR = "#009E73", "#F0E442"
 _STORED_AXES = "zyx"
 _NARROW_INCHES = 4.6  # so that a phone, which shows it at a third of this, leaves words readable
 
@@ -80,8 +82,8 @@ def _draw_curves(axes: Axes, computed: ComputedMaps, *, narrow: bool = False) ->
     label = "AIF as measured" + (f" (scaled by {scale:.2f} for the maps)" if scale > 1 else "")
     baseline = computed.baseline_frames
     for vessel, name, colour, marker in (
-        (computed.aif, label, _AIF_COLOUR, "o"),
-        (computed.vof, "VOF", _VOF_COLOUR, "s"),
+        (computed.aif, label, AIF_COLOUR, "o"),
+        (computed.vof, "VOF", VOF_COLOUR, "s"),
     ):
         if vessel is not None:
             curve = vessel.curve - vessel.curve[baseline].mean()
@@ -149,14 +151,14 @@ def _draw_place(
         axes,
         computed.highest_hu[shown],
         sides_known=reference.stored.known,
-        window=_MIP_WINDOW_HU,
+        window=MIP_WINDOW_HU,
         aspect=_aspect(reference),
         outlines=[Outline(computed.brain[shown], _MASK_COLOUR, width=0.8)],
         voxel_numbers=True,
     )
     for other, colour, marker in (
-        (computed.aif, _AIF_COLOUR, "o"),
-        (computed.vof, _VOF_COLOUR, "s"),
+        (computed.aif, AIF_COLOUR, "o"),
+        (computed.vof, VOF_COLOUR, "s"),
     ):
         places = [(x, y) for z, y, x in (other.voxels if other else ()) if z == shown]
         if places:

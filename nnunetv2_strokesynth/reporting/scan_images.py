@@ -15,6 +15,8 @@ from nnunetv2_strokesynth.ctp.map_files import UNITS
 from nnunetv2_strokesynth.inference.patient import Prediction, Prepared
 from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
+# Okabe and Ito's, red and blue as arteries and veins are drawn; on white and on black.
+AIF_COLOUR, VOF_COLOUR = "#D55E00", "#56B4E9"
 CT_WINDOW_HU, MIP_WINDOW_HU = (0.0, 80.0), (0.0, 250.0)
 # In the units of ``map_files.UNITS``.
 WINDOWS = {"CBF": (0.0, 100.0), "CBV": (0.0, 6.0), "MTT": (0.0, 15.0), "Tmax": (0.0, 12.0)}

@@ -26,6 +26,7 @@ from nnunetv2_strokesynth.reporting.perfusion_figure import draw_curves
 from nnunetv2_strokesynth.reporting.result_table import lesion_volume, result_rows
 from nnunetv2_strokesynth.reporting.scan_images import (
     CT_WINDOW_HU,
+    VOF_COLOUR,
     computed_images,
     scan_images,
     vessel_image,
@@ -41,7 +42,7 @@ from nnunetv2_strokesynth.reporting.viewer import (
 )
 
 TMAX_COLOUR = "#ffffff"
-AIF_COLOUR, VOF_COLOUR = "#FF5A36", "#56B4E9"
+_AIF_MARK = "#FF5A36"  # brighter than the curve, for it lies on grey
 _PROBABILITIES = np.arange(1, 100) / 100
 _TMAX_S = np.arange(4, 25) / 2
 _FIRST_TMAX_S = 6.0
@@ -193,7 +194,7 @@ def _index(thresholds: np.ndarray, wanted: float) -> int:
 
 
 def _marks(computed: ComputedMaps) -> list[Mark]:
-    vessels = (("AIF", AIF_COLOUR, computed.aif), ("VOF", VOF_COLOUR, computed.vof))
+    vessels = (("AIF", _AIF_MARK, computed.aif), ("VOF", VOF_COLOUR, computed.vof))
     return [Mark(name, colour, "mip", v.voxels) for name, colour, v in vessels if v is not None]
 
 

@@ -139,6 +139,22 @@ def widest_lesion_slice(lesion: np.ndarray) -> int:
     return int(np.argmax(areas)) if areas.any() else len(lesion) // 2
 
 
+def crop(brain: np.ndarray, margin: float) -> tuple[slice, slice]:
+    """Rows and columns of the brain of all slices, and a margin, so that the skull is seen.
+
+    Args:
+        brain: bool (Z, Y, X); where it is empty, the whole slice is shown.
+        margin: as a part of the brain's size.
+    """
+    spans = []
+    for axis, size in zip((1, 0), brain.shape[1:], strict=True):
+        found = np.flatnonzero(brain.any(axis=0).any(axis=axis))
+        first, last = (int(found[0]), int(found[-1])) if found.size else (0, size - 1)
+        edge = round(margin * (last - first + 1))
+        spans.append(slice(max(0, first - edge), min(size, last + edge + 1)))
+    return spans[0], spans[1]
+
+
 def middle_slice(brain: np.ndarray) -> int:
     """The middle one of the slices of ``(Z, Y, X)`` that hold brain; of all slices without any."""
     found = np.flatnonzero(brain.any(axis=(1, 2)))

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import colormaps
 
-_MARGIN = 0.12  # around the brain, as a part of its size: the skull is seen
+from nnunetv2_strokesynth.reporting.slice_image import crop
+
+_MARGIN = 0.12  # around the brain, as a part of its size
 _MOST_VOXELS = 2_000_000
 """Choice: of one image as it is shown; ten of them make a file of 20 MB or so."""
 _STEPS = 500  # of the stored values within the window; the screen shows 256
@@ -129,26 +131,14 @@ def voxels_above(image: ViewedImage, thresholds: np.ndarray) -> np.ndarray:
 
 def reduction(viewed: Viewed) -> int:
     """By how much the images are smaller in each direction of the plane; 1 for not at all."""
-    rows, columns = crop(viewed.brain)
+    rows, columns = crop(viewed.brain, _MARGIN)
     n_voxels = len(viewed.brain) * (rows.stop - rows.start) * (columns.stop - columns.start)
     return max(1, int(np.ceil(np.sqrt(n_voxels / _MOST_VOXELS))))
 
 
-def crop(brain: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the brain of all slices, and a margin."""
-    spans = []
-    for axis in (1, 0):
-        found = np.flatnonzero(brain.any(axis=0).any(axis=axis))
-        size = brain.shape[2 - axis]
-        first, last = (found[0], found[-1]) if found.size else (0, size - 1)
-        margin = round(_MARGIN * (last - first + 1))
-        spans.append(slice(max(0, int(first) - margin), min(size, int(last) + margin + 1)))
-    return spans[0], spans[1]
-
-
 def viewer_json(viewed: Viewed) -> str:
     """The JSON that ``viewer.js`` reads; it holds no character that HTML could take for a tag."""
-    factor, (rows, columns) = reduction(viewed), crop(viewed.brain)
+    factor, (rows, columns) = reduction(viewed), crop(viewed.brain, _MARGIN)
     _, y_mm, x_mm = viewed.spacing_zyx_mm
     cut = (slice(None), rows, columns)
     images = [_image(image, _smaller(image.part(cut), factor)) for image in viewed.images]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from nnunetv2_strokesynth.reporting import viewer
+from nnunetv2_strokesynth.reporting.slice_image import crop
 from nnunetv2_strokesynth.reporting.viewer import (
     Contour,
     Mark,
     Viewed,
     ViewedImage,
-    crop,
     reduction,
     viewer_json,
     voxels_above,
@@ -93,8 +93,8 @@ def test_large_scans_are_shown_smaller_and_measured_in_full(monkeypatch):
 def test_the_brain_and_a_margin_are_shown():
     brain = np.zeros((1, 100, 100), bool)
     brain[0, 40:60, 30:50] = True
-    assert crop(brain) == (slice(38, 62), slice(28, 52))
-    assert crop(np.zeros((1, 4, 5), bool)) == (slice(0, 4), slice(0, 5))
+    assert crop(brain, 0.12) == (slice(38, 62), slice(28, 52))
+    assert crop(np.zeros((1, 4, 5), bool), 0.12) == (slice(0, 4), slice(0, 5))
 
 
 def test_no_name_ends_the_script():
