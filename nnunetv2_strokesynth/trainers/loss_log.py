@@ -51,14 +51,17 @@ class TermMeans:
 def log_terms(logger: MetaLogger, phase: str, terms: dict[str, float], epoch: int) -> None:
     """Puts the terms of one phase ("train" or "val") into nnU-Net's logger.
 
-    The logger's lists are stored in every checkpoint, so a resumed training keeps its history.
+    The logger's lists are stored in every checkpoint, so a resumed training keeps its history. Each
+    list has one entry per epoch, as nnU-Net's picture and our CSV demand: NaN where a term did not
+    exist yet, as in a checkpoint of an earlier version, or does not any more.
     """
     history = logger.local_logger.my_fantastic_logging
-    for name, value in terms.items():
-        key = f"{PREFIX}/{phase}/{name}"
-        # A checkpoint from before this term existed: keep one entry per epoch, as nnU-Net demands.
-        history.setdefault(key, [float("nan")] * epoch)
-        logger.log(key, value, epoch)
+    prefix = f"{PREFIX}/{phase}/"
+    earlier = [key.removeprefix(prefix) for key in history if key.startswith(prefix)]
+    for name in dict.fromkeys((*earlier, *terms)):
+        values = history.setdefault(prefix + name, [])
+        values += [float("nan")] * (epoch - len(values))
+        logger.log(prefix + name, terms.get(name, float("nan")), epoch)
 
 
 def history_of_terms(logger: MetaLogger) -> dict[str, list[float]]:
