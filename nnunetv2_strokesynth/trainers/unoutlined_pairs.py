@@ -64,6 +64,11 @@ class UnoutlinedPairs(ScanWeights, SynthesisTrainer):
         )
         return joined, val
 
+    def _without_any_dwi(self, n_cases: int) -> None:
+        """Nothing, where the pairs have the DWIs that the outlined cases lack."""
+        if not self._further_cases():
+            super()._without_any_dwi(n_cases)
+
     def _prepare_pairs(self) -> list[str]:
         """Makes the pairs' cases and targets where the raw data are at hand."""
         pairs = self._further_cases()

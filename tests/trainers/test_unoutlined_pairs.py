@@ -11,6 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from trainer_world import initialised, make_trainer, quiet
 
 from nnunetv2_strokesynth.channels import PRESETS
+from nnunetv2_strokesynth.dataloading.pseudo_dwi_record import NOTHING, PLANS_KEY, REAL_DWI
 from nnunetv2_strokesynth.dataloading.unoutlined_pairs import PAIRS_KEY, pairs_of_fold
 from nnunetv2_strokesynth.losses.joint import known_dwi
 from nnunetv2_strokesynth.trainers.strokesynth import StrokeSynthTrainer, StrokeSynthTrainer_NoDWI
@@ -125,6 +126,18 @@ def test_many_pairs_leave_two_thirds_to_the_outlined(raw):
     train, _ = trainer_of(StrokeSynthTrainer, pairs=pairs).get_tr_and_val_datasets()
     assert sorted(set(train.identifiers)) == ["case_1", "case_2", *pairs]
     assert 0.25 < train.share <= 1 / 3
+
+
+@pytest.mark.parametrize("has_pairs", [True, False])
+def test_pairs_teach_the_synthesis_where_no_outlined_scan_has_a_dwi(raw, has_pairs):
+    for case_id in OUTLINED:
+        (raw / "targetsTr" / f"{case_id}.nii.gz").unlink()
+    trainer = trainer_of(StrokeSynthTrainer, pairs=PAIRS if has_pairs else {})
+    with quiet():
+        trainer.get_tr_and_val_datasets()
+    own = trainer.plans_manager.plans["configurations"]["2d"]
+    assert own[PLANS_KEY]["learned"] == (REAL_DWI if has_pairs else NOTHING)
+    assert trainer._rate("generator") == (StrokeSynthTrainer.synthesis_rate if has_pairs else 1)
 
 
 @pytest.mark.parametrize("fold", [0, "all"])
