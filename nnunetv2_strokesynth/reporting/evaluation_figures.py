@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from nnunetv2_strokesynth.evaluation.columns import (
     COLUMN_BY_KEY,
@@ -31,6 +31,7 @@ _OUTLIER = 5.0
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 _PANEL_INCHES = 4.8
 _HATCHES = ("", "///", "...", "xxx")
+_LOGARITHMIC_TICKS = [0.0, 0.5, *(base * 10.0**k for k in range(7) for base in (1, 2, 5))]
 _MOST_COLUMNS = 3
 _MOST_COUNTS = 3
 
@@ -191,6 +192,9 @@ def _boxes(axes: Axes, sets: list[tuple[str, pd.DataFrame]], key: str) -> None:
     shown = shown[np.isfinite(shown)]
     if not column.factor > 1 and shown.size and np.abs(shown).max() > _OUTLIER:
         axes.set_yscale("symlog", linthresh=1.0)
+        # Decades alone may leave a single number at the axis.
+        axes.yaxis.set_major_locator(FixedLocator(_LOGARITHMIC_TICKS))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_ylabel(f"{column.heading}, logarithmic above 1")
 

@@ -111,6 +111,8 @@ def test_one_outlier_does_not_flatten_the_others():
     cases.loc[1, "relative_volume_error"] = 300.0
     dice, axes = figures.size_group_boxes(cases).axes
     assert (dice.get_yscale(), axes.get_yscale()) == ("linear", "symlog")
+    shown = [y for y in axes.get_yticks() if axes.get_ylim()[0] <= y <= axes.get_ylim()[1]]
+    assert {0, 0.5, 1, 2, 5, 10, 100, 200} <= set(shown)
     # A box at 1 keeps a good part of the axis.
     low, high = (axes.transData.transform((0, y))[1] for y in axes.get_ylim())
     assert axes.transData.transform((0, 1))[1] - low > 0.2 * (high - low)

@@ -180,6 +180,25 @@ def test_a_long_note_breaks_no_name_and_moves_no_slice(page, width):
 
 
 @in_a_browser
+def test_on_paper_words_are_black_and_slices_keep_their_proportions(page):
+    page.as_paper(printed=True)
+    colours, proportions = page.evaluate(
+        """(() => {
+            const words = [...document.querySelectorAll('p, td, th, output, figcaption span, h2')];
+            const canvases = [...document.querySelectorAll('canvas')];
+            const light = (colour) => Math.max(...colour.match(/\\d+/g).slice(0, 3).map(Number));
+            return [
+              words.filter((w) => w.clientHeight).map((w) => light(getComputedStyle(w).color)),
+              canvases.map((c) => (c.clientWidth / c.clientHeight) / (c.width / c.height)),
+            ];
+        })()"""
+    )
+    page.as_paper(printed=False)
+    assert max(colours) < 60
+    np.testing.assert_allclose(proportions, 1, atol=0.02)
+
+
+@in_a_browser
 def test_a_lesion_of_a_few_voxels_does_not_look_like_none(scene, tmp_path):
     probability = np.zeros_like(scene.probability)
     probability[1, 30, 40] = 0.9

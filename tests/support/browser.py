@@ -85,6 +85,10 @@ class Browser:
         sizes = {"width": width, "height": height, "deviceScaleFactor": 1}
         self._send("Emulation.setDeviceMetricsOverride", mobile=width < 500, **sizes)
 
+    def as_paper(self, *, printed: bool) -> None:
+        """Lay the page out as for a printer, or as for a screen."""
+        self._send("Emulation.setEmulatedMedia", media="print" if printed else "")
+
     def evaluate(self, expression: str):
         """The value of an expression in the page."""
         answer = self._send("Runtime.evaluate", expression=expression, returnByValue=True)
