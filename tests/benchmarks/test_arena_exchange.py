@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.arena.exchange import (
+from benchmarks.arena.exchange import measure, partners_of, table
+from benchmarks.arena.exchanged_image import (
     CONSTANT,
     OTHER,
     OWN,
@@ -13,10 +14,7 @@ from benchmarks.arena.exchange import (
     Scan,
     SegmenterOnImage,
     follows,
-    measure,
     onto_shape,
-    partners_of,
-    table,
 )
 from nnunetv2_strokesynth.networks.strokesynth_net import StrokeSynthNet
 
