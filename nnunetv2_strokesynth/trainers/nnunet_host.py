@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from nnunetv2.paths import nnUNet_raw
@@ -15,7 +14,6 @@ from nnunetv2.training.dataloading.nnunet_dataset import (
 )
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import distributed as dist
 from torch import nn
 
 from nnunetv2_strokesynth.dataloading.raw_cases import raw_cases
@@ -28,9 +26,8 @@ from nnunetv2_strokesynth.dataloading.withdrawal import (
     leaving_out,
 )
 from nnunetv2_strokesynth.trainers.environment import check_overrides
+from nnunetv2_strokesynth.trainers.first_rank import FirstRank, Result
 from nnunetv2_strokesynth.trainers.trained_cases import record_cases
-
-Result = TypeVar("Result")
 
 
 def not_compiled(network: nn.Module) -> nn.Module:
@@ -53,6 +50,7 @@ class NNUNetHost(nnUNetTrainer):
     network: nn.Module
     dataset_class: type[nnUNetBaseDataset] | None
     _said_of_withdrawn: frozenset[str] = frozenset()
+    _first_rank: FirstRank | None = None
 
     def __new__(
         cls,
@@ -115,16 +113,9 @@ class NNUNetHost(nnUNetTrainer):
         """
         if not self.is_ddp:
             return function()
-        found: list[Result | Exception | None] = [None]
-        if self.local_rank == 0:
-            try:
-                found = [function()]
-            except (ValueError, OSError) as error:  # the other ranks wait: tell them, too
-                found = [error]
-        dist.broadcast_object_list(found, src=0)
-        if isinstance(found[0], Exception):
-            raise found[0]
-        return found[0]
+        if self._first_rank is None:
+            self._first_rank = FirstRank(self.local_rank)
+        return self._first_rank.call(function)
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """nnU-Net's split of the cases that were not withdrawn.

@@ -5,12 +5,13 @@ The threshold is kept in the weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from torch import distributed as dist
 from torch import nn
 
 from nnunetv2_strokesynth.io.progress import progress
@@ -84,20 +85,20 @@ class ThresholdCalibration(NNUNetHost):
                 "the threshold stays at 0.5"
             )
             return
-        shift = torch.zeros(1, device=self.device)
-        if self.local_rank == 0:
-            dice = np.stack([*self._validation_dice(validation)])
-            shift += best_shift(dice, SHIFTS)
-            chosen, as_trained = (dice[:, s == SHIFTS].mean() for s in (shift.item(), 0.0))
-            self.print_to_log_file(
-                "threshold calibration: lesion from a probability of "
-                f"{torch.sigmoid(-shift).item():.2f} on "
-                f"(Dice of {len(validation)} validation scans {as_trained:.3f} -> {chosen:.3f})"
-            )
-        if self.is_ddp:
-            dist.broadcast(shift, src=0)
+        shift = self._on_first_rank(partial(self._found_shift, validation))
         with torch.no_grad():
-            self._last_layer().bias[1:] += shift[0]
+            self._last_layer().bias[1:] += shift
+
+    def _found_shift(self, validation: list[str]) -> float:
+        dice = np.stack([*self._validation_dice(validation)])
+        shift = best_shift(dice, SHIFTS)
+        chosen, as_trained = (dice[:, s == SHIFTS].mean() for s in (shift, 0.0))
+        self.print_to_log_file(
+            "threshold calibration: lesion from a probability of "
+            f"{1 / (1 + math.exp(shift)):.2f} on "
+            f"(Dice of {len(validation)} validation scans {as_trained:.3f} -> {chosen:.3f})"
+        )
+        return shift
 
     def _validation_dice(self, case_ids: list[str]) -> Iterable[np.ndarray]:
         """``dice_by_shift`` of every scan, predicted and measured as preprocessed."""
