@@ -28,6 +28,7 @@ class Case(NamedTuple):
     """A simulated scan. Volumes (Z, Y, X) unless said otherwise.
 
     Attributes:
+        grid: its voxels.
         ct, ctp: HU; ctp is (T, Z, Y, X) float32.
         maps: CBF, CBV, MTT, Tmax as computed from ``ctp``; mL/100 g/min, mL/100 g, s, s.
         dwi: arbitrary units. lesion: bool, the rater's outline on the DWI.

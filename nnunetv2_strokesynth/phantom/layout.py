@@ -190,6 +190,7 @@ def write_release_nifti(
     consistent.
 
     Args:
+        path: the file.
         volume: (X, Y, Z), (X, Y, Z, T) or (X, Y, Z, 1, T).
         voxel_mm: voxel sizes along x, y, z.
         frame_s: time between the frames of a series.

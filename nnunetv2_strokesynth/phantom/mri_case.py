@@ -33,6 +33,7 @@ class MRICase(NamedTuple):
     """A simulated MRI study. Volumes (Z, Y, X), 0 outside the brain.
 
     Attributes:
+        grid: its voxels.
         pwi: signal of the perfusion series, (T, Z, Y, X) float32, arbitrary units.
         adc: 1e-6 mm2/s, from two noisy images.
         maps: rCBF, rCBV, MTT, Tmax as computed from ``pwi``; the last two in s.

@@ -76,7 +76,7 @@ class ScanPlan(NamedTuple):
 
     Attributes:
         number, patient: count from 1.
-        slab: counts from 0 in ``slabs``.
+        slab: counts from 0 in ``slabs``, which are all of the patient's.
         timetable: of the series.
         patient_seed, scan_seed: of the generators.
         vendor: of the CT scanner, a name in ``VENDORS``; empty for an MRI study.

@@ -47,7 +47,8 @@ class _Look(NamedTuple):
     def points(self) -> dict[str, Any]:
         """Options of a scatter."""
         style = {"color": self.colour, "marker": self.marker}
-        return {**style, "s": 26, "alpha": 0.75, "linewidths": 0}
+        # Not clipped: a missed lesion lies on the axis, with half of its point beyond.
+        return {**style, "s": 26, "alpha": 0.75, "linewidths": 0, "clip_on": False}
 
     @property
     def box(self) -> dict[str, Any]:
@@ -66,14 +67,21 @@ def _sets(cases: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return list(cases.groupby("predictions", sort=False))
 
 
+def _width(lengths: list[int], n_rows: int) -> int:
+    """Letters that a legend of some rows is wide, 0 for a single column: it always fits."""
+    if n_rows >= len(lengths):
+        return 0
+    return sum(max(lengths[first : first + n_rows]) for first in range(0, len(lengths), n_rows))
+
+
 def _legend_below(figure: Figure, handles: list[Any]) -> None:
     """A legend under all panels, in as many columns as fit, that hides no point."""
     room = letters(figure.get_figwidth() - 0.3, 8)
     for handle in handles:
         handle.set_label(shortened(str(handle.get_label()), room - 8))
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    n_columns = max(1, min(len(handles), room // (longest + 8)))  # 8 for the sample and the gap
-    n_rows = -(-len(handles) // n_columns)
+    lengths = [len(str(handle.get_label())) + 8 for handle in handles]  # 8: sample and gap
+    n_rows = next(n for n in range(1, len(handles) + 1) if _width(lengths, n) <= room)
+    n_columns = -(-len(handles) // n_rows)
     figure.set_figheight(figure.get_figheight() + 0.17 * n_rows)
     place = {"loc": "outside lower center", "ncols": n_columns}
     figure.legend(handles=handles, **place, fontsize=8, frameon=False)

@@ -180,7 +180,8 @@ def find_failures(content: Content) -> list[Failure]:
     """Cases to look at first, worst first; then those without prediction.
 
     A case is listed if its Dice is 0, its prediction is empty though there is a lesion, it is among
-    the lowest tenth by Dice (rounded up), or a metric is not countable for it.
+    the lowest tenth by Dice (rounded up), or a metric is not countable for it. Where no lesion is
+    and none was predicted, no metric is missed.
     """
     ranked = by_dice(content.cases)
     n_worst = math.ceil(WORST_SHARE * len(ranked))
@@ -197,7 +198,7 @@ def find_failures(content: Content) -> list[Failure]:
         if rank < n_worst:
             reasons.append("among the lowest tenth by Dice")
         absent = [names for key, names in NOT_COUNTABLE.items() if math.isnan(row[key])]
-        if absent:
+        if absent and (lesion or predicted):
             reasons.append(f"not countable: {', '.join(absent)}")
         if reasons:
             failures.append(Failure(row["case_id"], tuple(reasons), row))

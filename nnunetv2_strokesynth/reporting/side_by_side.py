@@ -105,7 +105,8 @@ def systems_table(found: SideBySide) -> Table:
     ]
     title = (
         f"{len(found.shared)} cases that all systems predicted. (n n.c.): as many cases have no "
-        "distance, because a lesion was missed; the mean leaves them out, the last column does not"
+        "distance, because a mask is empty, and the mean leaves them out; the last column counts "
+        "missed lesions"
     )
     return Table(title, ("System", *(column.heading for column in columns)), tuple(rows))
 

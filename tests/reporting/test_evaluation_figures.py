@@ -157,3 +157,14 @@ def test_many_sets_of_other_cases_have_short_ticks():
     cases = cases[(cases["predictions"] != "set 2") | (cases["volume_gt_ml"] < 50)]
     labels = figures.size_group_boxes(cases).axes[0].get_xticklabels()
     assert labels[2].get_text() == "> 50 mL\nn = 0 to 2"
+
+
+def test_a_missed_lesion_is_a_whole_point_on_the_axis():
+    cases = _cases("A").assign(volume_pred_ml=0.0)
+    points = figures.volume_scatter(cases).axes[0].collections[0]
+    assert not points.get_clip_on()
+
+
+def test_short_names_take_one_line_of_the_legend():
+    figure = figures.size_group_boxes(_cases("held-out cases"), ("dice",))
+    assert figure.legends[0]._ncols == 3

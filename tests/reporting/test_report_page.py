@@ -20,7 +20,7 @@ from nnunetv2_strokesynth.evaluation.columns import COLUMNS
 from nnunetv2_strokesynth.evaluation.metrics import MISSED_MM
 from nnunetv2_strokesynth.reporting.model_folder import Fold, Model
 from nnunetv2_strokesynth.reporting.panels import Panel
-from nnunetv2_strokesynth.reporting.report_content import HELD_OUT, describe
+from nnunetv2_strokesynth.reporting.report_content import HELD_OUT, describe, find_failures
 from nnunetv2_strokesynth.reporting.report_page import _window_text, tables_by_size
 
 HOSTILE_CASE = "zz<script>alert(1)<&'\"$x"
@@ -323,3 +323,16 @@ def test_a_model_trained_on_all_cases_lacks_no_fold():
     content = SimpleNamespace(sources=sources, cases=[0], unpredicted=(), missing_folds=())
     model = Model(Path(), "T", "P", "2d", "D", ("CT",), ".nii.gz", (Fold("all", {}),), "")
     assert dict(describe(content, model))["Folds not trained"] == "none"
+
+
+def test_a_scan_that_is_rightly_empty_is_no_failure():
+    nan = float("nan")
+    cases = pd.DataFrame(
+        [
+            {"case_id": "rightly_empty", "volume_gt_ml": 0.0, "volume_pred_ml": 0.0, "dice": 1.0},
+            {"case_id": "in_vain", "volume_gt_ml": 0.0, "volume_pred_ml": 1.0, "dice": 0.0},
+            {"case_id": "missed", "volume_gt_ml": 2.0, "volume_pred_ml": 0.0, "dice": 0.0},
+        ]
+    ).assign(hausdorff_mm=nan, relative_volume_error=nan)
+    content = SimpleNamespace(cases=cases, missing_folds=(), unpredicted=())
+    assert [failure.case_id for failure in find_failures(content)] == ["in_vain", "missed"]

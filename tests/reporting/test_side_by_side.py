@@ -51,7 +51,10 @@ def test_two_models_in_one_report(two_models):
     section = html.split('<section id="systems">')[1].split("</section>")[0]
     assert "5 cases that all systems predicted" in section
     cells = [row.split("</td>") for row in section.split("<tr>") if "<td>" in row]
-    rows = {row[0].split("<td>")[1]: [c.split("<td>")[-1] for c in row] for row in cells}
+    # The name of a system is text, which is wrapped where it is long.
+    rows = {
+        row[0].split('<td class="text">')[1]: [c.split("<td>")[-1] for c in row] for row in cells
+    }
     # Dice of the second: 0 for case_1, 1, 1, 0 for case_4, 2/3. case_1 and case_3 have no distance.
     assert rows["second"][3].startswith(f"{100 * (0 + 1 + 1 + 0 + 2 / 3) / 5:.2f}")
     assert "(1 n.c.)" in rows["first"][4] and "(1 n.c.)" in rows["second"][4]
