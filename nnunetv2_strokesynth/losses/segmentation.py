@@ -188,7 +188,8 @@ class SegmentationLoss(nn.Module):
     def _nothing_outlined(self, logits: torch.Tensor) -> torch.Tensor:
         """0, with gradients that are 0, for a batch in which nobody has outlined anything."""
         logits = wide(logits)
-        self.terms = dict.fromkeys(("L_s", *self.summands), logits.new_tensor(torch.nan))
+        names = ("L_s", *self.summands, *self.watched)  # the same in every batch and process
+        self.terms = dict.fromkeys(names, logits.new_tensor(torch.nan))
         return 0.0 * logits.sum()
 
 

@@ -253,6 +253,19 @@ def test_whatever_of_a_batch_is_outlined_the_loss_is_a_number(ignored, shares):
     assert [k for k in range(3) if logits.grad[k].any()] == counts
 
 
+def test_the_logged_terms_are_the_same_whatever_is_outlined():
+    """Processes of a distributed training add up their terms by position."""
+    summands = {"L_wce": lambda batch: batch.logits.mean()}
+    loss = SegmentationLoss(summands, watched={"watched": lambda batch: batch.probs.mean()})
+    logits, labels, weight = _scans()
+    names = []
+    for shares in (torch.ones(3), torch.zeros(3)):
+        loss.scan_weights = shares
+        loss(logits, [labels[:, None], weight[:, None]])
+        names.append(list(loss.terms))
+    assert names[0] == names[1] == ["L_s", "L_wce", "watched"]
+
+
 def test_large_logits_in_half_precision_that_nobody_has_outlined():
     """Their sum is above the largest number of float16."""
     logits = torch.full((2, 2, 64, 64), 50.0, dtype=torch.float16, requires_grad=True)
