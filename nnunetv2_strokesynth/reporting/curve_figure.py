@@ -85,7 +85,9 @@ def draw_curve(scan: ScanCurve) -> Figure:
     for name, frame, colour, marker in ends:
         label = f"${name}$ = {x[frame]:.4g}{unit}"
         axes.plot(x[frame], change[frame], marker, color=colour, markersize=7, label=label)
-    axes.set_title(f"{scan.case_id}, window rule: {rule}", fontsize=10)
+    said = f", window rule: {rule}"
+    room = letters(figure.get_figwidth() - 0.8, 10) - len(said)
+    axes.set_title(f"{shortened(scan.case_id, room)}{said}", fontsize=10)
     axes.set(xlabel=scan.axis_names[0], ylabel=scan.axis_names[1])
     for text in axes.legend(fontsize=8).get_texts():
         text.set_parse_math(True)

@@ -21,6 +21,7 @@ from nnunetv2_strokesynth.inference.patient import (
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.nifti import Geometry
 from nnunetv2_strokesynth.reporting.dark import darken
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened, wrapped
 from nnunetv2_strokesynth.reporting.near_miss import NearMiss, near_miss
 from nnunetv2_strokesynth.reporting.scan_images import (
     AIF_COLOUR,
@@ -38,6 +39,7 @@ from nnunetv2_strokesynth.reporting.slice_image import (
 from nnunetv2_strokesynth.reporting.viewer import ViewedImage
 
 _COLUMNS = 4
+_WIDTH_INCHES, _TITLE_FONT = 8.3, 7.5
 _MOST_SLICES = 20
 _MARGIN = 0.15  # around the brain, as a part of its size
 _HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
@@ -130,8 +132,8 @@ def draw_page(
         geometry: of the volumes, in ``LPS`` order or as stored.
         times_s: (T,) of the frames; None draws the curve over their numbers.
     """
-    figure = Figure(figsize=(8.3, 11.7), layout="constrained")
-    warnings = _note_lines(page.warnings, bullet="WARNING: ")
+    figure = Figure(figsize=(_WIDTH_INCHES, 11.7), layout="constrained")
+    warnings = _note_lines(page.warnings, bullet="WARNING: ", of="warnings")
     notes = _note_lines(page.notes)
     header_inches = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
     bands = figure.subfigures(4, 1, height_ratios=(header_inches, 4.1, 4.6, 1.9))
@@ -146,12 +148,12 @@ def draw_page(
     return figure
 
 
-def _note_lines(notes: Sequence[str], bullet: str = "- ") -> list[str]:
+def _note_lines(notes: Sequence[str], bullet: str = "- ", of: str = "notes") -> list[str]:
     """Notes as lines; the last line says so where there are too many."""
     lines = [line for note in notes for line in textwrap.wrap(f"{bullet}{note}", 150)]
     if len(lines) <= _MOST_NOTE_LINES:
         return lines
-    return [*lines[: _MOST_NOTE_LINES - 1], "- further notes are in result.json"]
+    return [*lines[: _MOST_NOTE_LINES - 1], f"{bullet}further {of} are in result.json"]
 
 
 def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence[str]) -> None:
@@ -159,10 +161,11 @@ def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence
     title = page.title
     if len(title) > _MOST_TITLE:
         title = f"…{title[1 - _MOST_TITLE :]}"  # the end of a path tells more than its beginning
+    sentences = [shortened(line, letters(_WIDTH_INCHES - 0.2, 8.5)) for line in page.lines]
     lines = [(line, _WARNING) for line in warnings] + [(line, "0.3") for line in notes]
     texts = [
         (0.08, title, {"fontsize": 13, "weight": "bold"}),
-        (0.36, "\n".join(page.lines), {"fontsize": 9}),
+        (0.36, "\n".join(sentences), {"fontsize": 9}),
     ]
     # Line by line, for the layout may give the band less height than it asks for.
     for index, (line, colour) in enumerate(lines):
@@ -190,7 +193,10 @@ def _draw_widest(
             outlines=outlined.of(index, view) if image is last else (),
         )
         unit = image.unit or image.note.partition(";")[0]
-        axis.set_title(f"{image.name} ({unit})" if unit else image.name, fontsize=7.5)
+        title = f"{image.name} ({unit})" if unit else image.name
+        axis.set_title(
+            wrapped(title, 0.9 * _WIDTH_INCHES / _COLUMNS, _TITLE_FONT), fontsize=_TITLE_FONT
+        )
         band.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02).ax.tick_params(labelsize=6)
     for axis in axes[len(images) + 1 :]:
         axis.axis("off")

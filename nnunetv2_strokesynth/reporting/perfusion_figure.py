@@ -13,6 +13,7 @@ from nnunetv2_strokesynth.ctp.motion import LARGE_MM, LEAST_MM, Motion
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.io.placement import Reference
 from nnunetv2_strokesynth.reporting.dark import darken
+from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened
 from nnunetv2_strokesynth.reporting.scan_images import (
     AIF_COLOUR,
     MIP_WINDOW_HU,
@@ -51,7 +52,7 @@ def draw_perfusion(computed: ComputedMaps, reference: Reference, *, title: str) 
         _draw_place(figure.add_subplot(grid[0, 3]), computed, computed.vof, "VOF", reference)
     for column, shown in enumerate(computed_images(computed)):
         _draw_map(figure.add_subplot(grid[1, column]), computed, shown, reference)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(shortened(title, letters(figure.get_figwidth() - 0.5, 11)), fontsize=11)
     known = reference.stored.known
     shown_as = "radiological orientation" if known else "side unknown, shown as stored"
     stored = reference.stored.order

@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from nnunetv2_strokesynth.evaluation.columns import size_group
+from nnunetv2_strokesynth.inference.patient import Prediction
 from nnunetv2_strokesynth.io.figure_file import figure_style
 from nnunetv2_strokesynth.reporting import evaluation_figures as figures
-from nnunetv2_strokesynth.reporting.curve_figure import ScanCurve, draw_sheet
+from nnunetv2_strokesynth.reporting.curve_figure import ScanCurve, draw_curve, draw_sheet
 from nnunetv2_strokesynth.reporting.fitted_text import letters, shortened, two_digits, wrapped
 from nnunetv2_strokesynth.reporting.outline_sheet import SheetRow, _draw
 from nnunetv2_strokesynth.reporting.panels import Panel, Row, draw_rows
+from nnunetv2_strokesynth.reporting.patient_page import Page, draw_page
+from nnunetv2_strokesynth.reporting.perfusion_figure import draw_perfusion
 
 LONG = "sub-stroke0001_ses-0001_space-NCCT_predictions-of-the-second-ensemble"
 
@@ -103,6 +106,31 @@ def test_long_names_stay_in_the_picture_and_apart(name):
         width = min(one.x1, other.x1) - max(one.x0, other.x0)
         height = min(one.y1, other.y1) - max(one.y0, other.y0)
         assert width <= 1 or height <= 1, (first, second)
+
+
+def _sticks_out(figure: Figure) -> list[str]:
+    """The words that leave the figure on the left or the right."""
+    whole = figure.bbox
+    return [text for text, box in _boxes(figure) if box.x0 < whole.x0 - 1 or box.x1 > whole.x1 + 1]
+
+
+@pytest.mark.parametrize("height", [0.4, 1.0])
+def test_the_page_of_a_scan_holds_all_its_words(scene, height):
+    """With a lesion, and with one that was nearly called."""
+    probability = height * scene.probability / scene.probability.max()
+    prediction = Prediction(probability > 0.5, probability, probability)
+    lines = ["Predicted lesion: 12.3 mL of 1174 mL brain in the scan", f"Model: {LONG}_{LONG}"]
+    page = Page(f"{LONG}/{LONG}", lines, [f"{LONG} "] * 9, True, ["doubtful " * 60] * 6)
+    figure = draw_page(page, scene.prepared, prediction, scene.study.geometry, scene.times_s)
+    assert _sticks_out(figure) == []
+    texts = [text for text, _ in _boxes(figure)]
+    assert "WARNING: further warnings are in result.json" in texts
+
+
+def test_pictures_of_a_series_hold_their_titles(scene):
+    assert _sticks_out(draw_curve(_curves(1)[0])) == []
+    figure = draw_perfusion(scene.computed, scene.study.reference, title="/".join([LONG] * 4))
+    assert _sticks_out(figure) == []
 
 
 def test_a_shortened_name_keeps_its_end():
