@@ -40,7 +40,7 @@ LABELS = {
     "maps": "Perfusion maps",
     "frames": "Frames of the series",
     "frame_s": "Time between frames",
-    "onset_frame": "Contrast arrives in frame",
+    "onset_frame": "Contrast arrives in frame, from 0",
     "onset_s": "Contrast arrives after",
     "baseline": "Baseline is taken from the frames",
     "method": "Deconvolution",
@@ -55,8 +55,8 @@ LABELS = {
     "vof_peak_hu": "Vein, peak",
     "vof_peak_s": "Vein, time of the peak",
     "vof_area_hu_s": "Vein, area of the curve",
-    "t_start": "First frame of the perfusion window",
-    "t_end": "Last frame of the perfusion window",
+    "t_start": "First frame of the perfusion window, from 0",
+    "t_end": "Last frame of the perfusion window, from 0",
     "window_rule": "Rule of the perfusion window",
 }
 UNITS = {"ml": "mL", "mm": "mm", "s": "s", "hu": "HU", "hu_s": "HU s", "percent": "%"}

@@ -222,7 +222,7 @@ def _about_bolus(prepared: Prepared) -> str:
     window = prepared.made.window
     return (
         "The scan's sum of HU over time, q(t); the network sees the perfusion window from frame "
-        f"{window.t_start} to {window.t_end}"
+        f"{window.t_start} to {window.t_end}, counted from 0"
     )
 
 
