@@ -8,18 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnunetv2_strokesynth.channels import PERFUSION_MAPS
-from nnunetv2_strokesynth.ctp.arteries import (
-    Vessel,
-    away_from,
-    find_aif,
-    find_vof,
-    partial_volume_scale,
-    vessel_at,
-)
-from nnunetv2_strokesynth.ctp.baseline import lower_baseline
+from nnunetv2_strokesynth.ctp.arteries import Vessel
 from nnunetv2_strokesynth.ctp.bolus_passage import (
     Passage,
-    check_bolus,
     describe,
     list_warnings,
 )
@@ -30,6 +21,7 @@ from nnunetv2_strokesynth.ctp.brain_mask import (
     tissue_of_brain,
 )
 from nnunetv2_strokesynth.ctp.deconvolution import PerfusionMaps
+from nnunetv2_strokesynth.ctp.find_passage import find_passage, scaled, second_passage
 from nnunetv2_strokesynth.ctp.maps_by import FOR_NETWORKS, maps_by
 from nnunetv2_strokesynth.ctp.motion import Motion
 from nnunetv2_strokesynth.ctp.plausibility.densities import check_densities
@@ -156,7 +148,7 @@ def compute_maps(
     curves, rim_curves = collect_curves(even, brain, rim)
     pixel_mm = float(np.sqrt(spacing_zyx_mm[1] * spacing_zyx_mm[2]))
     regions = ((curves, brain), (rim_curves, rim))
-    passage = _find_vessels(
+    passage = find_passage(
         even,
         regions,
         at=(aif_at, vof_at),
@@ -164,9 +156,9 @@ def compute_maps(
         frame_s=frame_s,
         stored_voxel=stored_voxel,
     )
-    second = _second_passage(passage, regions[0], pixel_mm) if second_artery else None
+    second = second_passage(passage, regions[0], pixel_mm) if second_artery else None
     if scale_aif:
-        passage, second = _scaled(passage), second and _scaled(second)
+        passage, second = scaled(passage), second and scaled(second)
     del regions, rim_curves  # a fifth of the memory
     tissue = tissue_of_brain(brain, mean_hu, spacing_zyx_mm)
     smooth_in_plane(curves, brain, sigma_px=SMOOTHING_SIGMA_MM / pixel_mm, tissue=tissue)
@@ -271,58 +263,6 @@ def _checked_brain(
     if not brain.any():
         raise ValueError("the brain mask is empty")
     return brain.astype(bool)
-
-
-def _find_vessels(
-    series: Series,
-    regions: Sequence[tuple[np.ndarray, np.ndarray]],
-    *,
-    at: tuple[tuple[int, int, int] | None, tuple[int, int, int] | None],
-    pixel_mm: float,
-    frame_s: float,
-    stored_voxel: Callable[[tuple[int, int, int]], tuple[int, int, int]] | None,
-) -> Passage:
-    """AIF and VOF, at the given voxels or found in the curves of the brain and its rim."""
-    aif_at, vof_at = at
-    given = (aif_at is not None, vof_at is not None)
-    if aif_at is not None:
-        aif = vessel_at(series, aif_at)
-    else:
-        aif = find_aif(*regions[0], pixel_mm=pixel_mm, frame_s=frame_s)
-    baseline = lower_baseline(aif.curve)
-    passage = Passage(aif, None, given, baseline, frame_s, stored_voxel=stored_voxel)
-    check_bolus(passage)
-    if vof_at is not None:
-        return passage._replace(vof=vessel_at(series, vof_at))
-    voxels = {"pixel_mm": pixel_mm, "frame_s": frame_s}
-    vof = find_vof(regions, aif.curve, baseline=passage.baseline, **voxels)
-    return passage._replace(vof=vof)
-
-
-def _second_passage(
-    passage: Passage, region: tuple[np.ndarray, np.ndarray], pixel_mm: float
-) -> Passage | None:
-    """The same bolus as seen by another artery; None where no other can be an artery."""
-    curves, brain = region
-    allowed = away_from(passage.aif, brain.shape, pixel_mm)
-    try:
-        aif = find_aif(curves, brain, pixel_mm=pixel_mm, frame_s=passage.frame_s, allowed=allowed)
-        other = passage._replace(
-            aif=aif, given=(False, passage.given[1]), baseline=lower_baseline(aif.curve)
-        )
-        check_bolus(other)
-    except ValueError:
-        return None
-    return other
-
-
-def _scaled(passage: Passage) -> Passage:
-    """The passage with the artery's correction for partial volume, where there is a vein."""
-    if passage.vof is None:
-        return passage
-    vessels = (passage.aif.curve, passage.vof.curve)
-    scale = partial_volume_scale(*vessels, baseline=passage.baseline, frame_s=passage.frame_s)
-    return passage._replace(scale=scale)
 
 
 def _second(passage: Passage, maps: PerfusionMaps) -> SecondArtery:
