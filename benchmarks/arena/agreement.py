@@ -3,7 +3,8 @@
     python -m benchmarks.arena.agreement FOLDER --outlined 20 --folds 0 --device cpu
 
 FOLDER is an arena in which ``benchmarks.arena.few_outlines`` has trained readers. They outline the
-DWIs of the held-out scans, of which the phantom knows the lesion. For each threshold, the table has
+DWIs of the held-out scans, of which the phantom knows the lesion, with 0 outside the brain, as the
+converter writes the DWIs that readers learn from and outline. For each threshold, the table has
 the share of the scans whose outline would be used, and the Dice of these. Choose on the vendors
 that the readers have learned from, and report on those left out.
 """
@@ -13,26 +14,29 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 from scipy.stats import spearmanr
 
-from benchmarks.arena.data import held_out_groups, truth_folder
+from benchmarks.arena.data import NAME, brain_of, held_out_groups, truth_folder
 from benchmarks.arena.few_data import Few, few_of
 from benchmarks.arena.few_readers import ReaderWork, one_core, trained_readers
 from benchmarks.arena.run import settings_of
 from nnunetv2_strokesynth.evaluation.cases import case_files
+from nnunetv2_strokesynth.evaluation.matching import find_maps
 from nnunetv2_strokesynth.evaluation.metrics import dice
 from nnunetv2_strokesynth.evaluation.tables import markdown_grid
 from nnunetv2_strokesynth.evaluation.volumes import read_mask
 from nnunetv2_strokesynth.io.atomic import atomic_file
+from nnunetv2_strokesynth.io.image_file import write_image
 from nnunetv2_strokesynth.nnunet_commands import environment, run_command
 from nnunetv2_strokesynth.outlining.consensus import consensus_of
 from nnunetv2_strokesynth.outlining.outlines import read_probability
-from nnunetv2_strokesynth.outlining.reader_data import link
 
 THRESHOLDS = (0.0, *(round(0.05 * step, 2) for step in range(6, 20)))
 HEADER = ("at least", "used %", "Dice % of the used", "below 50 % among the used",
@@ -56,8 +60,10 @@ def outlines_of(few: Few, fold: int, device: str) -> list[_Outline]:
     work = trained_readers(few, fold, device)
     images = work.run.raw / "held_out"
     truth = truth_folder(few.arena)
-    for case_id, path in case_files(truth / "dwi").items():
-        link(path, images / f"{case_id}_0000.nii.gz")
+    dwis = case_files(truth / "dwi")
+    maps = find_maps([*dwis], few.arena / "nnUNet_raw" / NAME / "imagesTs")
+    for case_id, path in dwis.items():
+        write_as_converted(path, maps[case_id], images / f"{case_id}_0000.nii.gz")
     labels = case_files(truth / "labels")
     for reader in work.readers.all:
         _predict(work, reader.number, images, sorted(labels))
@@ -79,6 +85,15 @@ def outlines_of(few: Few, fold: int, device: str) -> list[_Outline]:
             )
         )
     return found
+
+
+def write_as_converted(dwi: Path, maps: Sequence[Path], path: Path) -> None:
+    """A DWI with 0 outside the brain, which the maps of the same scan tell."""
+    image = sitk.ReadImage(str(dwi))
+    masked = sitk.GetImageFromArray(np.where(brain_of(maps), sitk.GetArrayFromImage(image), 0))
+    masked.CopyInformation(image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, masked)
 
 
 def _folder(work: ReaderWork, number: int) -> Path:

@@ -9,7 +9,10 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.arena.settings import RESENC_PLANS, STOCK_PLANS, Settings
+from nnunetv2_strokesynth.evaluation.volumes import read_image
 from nnunetv2_strokesynth.io.atomic import write_json
 from nnunetv2_strokesynth.nnunet_commands import (
     environment,
@@ -125,6 +128,11 @@ def held_out_groups(scans: Iterable[str], root: Path, settings: Settings) -> dic
 def truth_folder(root: Path) -> Path:
     """The folder with ``labels`` and ``dwi`` of the held-out scans."""
     return root / "phantom" / "TESTING_truth"
+
+
+def brain_of(maps: Iterable[Path]) -> np.ndarray:
+    """Where any of a converted scan's maps has a value, bool (Z, Y, X)."""
+    return np.any([read_image(path).array != 0 for path in maps], axis=0)
 
 
 def plans_name(name: str) -> str:

@@ -11,6 +11,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
 
+from benchmarks.arena.data import brain_of
 from nnunetv2_strokesynth.dataloading.targets import preprocess_target
 from nnunetv2_strokesynth.evaluation.volumes import read_image, read_mask
 from nnunetv2_strokesynth.inference.heads import SynthesisHead
@@ -149,7 +150,7 @@ class Exchange:
             configuration,
             self.predictor.dataset_json,
         )
-        brain = np.any([read_image(path).array != 0 for path in maps], axis=0) if maps else None
+        brain = brain_of(maps) if maps else None
         target = preprocess_target(
             read_image(dwi).array, properties, plans, configuration, scale=self.scale, brain=brain
         )

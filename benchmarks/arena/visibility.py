@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.arena.data import NAME, held_out_groups, truth_folder
+from benchmarks.arena.data import NAME, brain_of, held_out_groups, truth_folder
 from benchmarks.arena.fold_run import FoldRun
 from benchmarks.arena.methods import METHODS
 from benchmarks.arena.run import settings_of
@@ -60,7 +60,7 @@ def read_truth(root: Path) -> dict[str, Truth]:
     found = {}
     for case_id, label in labels.items():
         lesion = read_mask(label).array
-        brain = np.any([read_image(path).array != 0 for path in maps[case_id]], axis=0)
+        brain = brain_of(maps[case_id])
         if lesion.any():
             dwi = read_image(dwis[case_id]).array
             found[case_id] = Truth(lesion, brain, scale_dwi(dwi, BRAIN, brain))

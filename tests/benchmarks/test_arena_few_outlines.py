@@ -240,6 +240,23 @@ def test_a_higher_threshold_uses_fewer_and_better_outlines():
     assert found["0.65"] == ["33", "80.0", "0 %", "20.0", "30"]
 
 
+def test_readers_are_asked_about_dwis_as_the_converter_writes_them(tmp_path):
+    """Without the mask, the noise around the head changes what nnU-Net normalises by."""
+    dwi, one_map, found = (tmp_path / f"{name}.nii.gz" for name in ("dwi", "map", "found"))
+    rng = np.random.default_rng(0)
+    values = rng.uniform(1, 2, (2, 4, 4)).astype(np.float32)
+    brain = np.zeros((2, 4, 4), np.float32)
+    brain[:, 1:3, 1:3] = 7
+    for path, array in ((dwi, values), (one_map, brain)):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing((2.0, 2.0, 5.0))
+        sitk.WriteImage(image, str(path))
+    agreement.write_as_converted(dwi, [one_map], found)
+    image = sitk.ReadImage(str(found))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), values * (brain > 0))
+    assert image.GetSpacing() == (2.0, 2.0, 5.0)
+
+
 def test_arms_are_read_from_their_folders(arena):
     folder = arena / "few" / "outlined_010" / "pairs_012" / "machine_0.7_fold_0"
     folder.mkdir(parents=True)
