@@ -72,7 +72,8 @@ class _RunsCode:
 def loader(tmp_path):
     """A trainer that loads weights into one layer from ``checkpoint_best_joint.pth``."""
     trainer = object.__new__(StagedTrainer)
-    trainer.is_ddp, trainer.device = False, torch.device("cpu")
+    trainer.is_ddp = trainer.disable_checkpointing = False
+    trainer.device = torch.device("cpu")
     trainer.network = nn.Linear(2, 1)
     trainer.print_to_log_file = lambda *lines: None
     trainer.output_folder, trainer.stages = str(tmp_path), (_Stage,)
