@@ -42,7 +42,7 @@ _COLUMNS = 4
 _WIDTH_INCHES, _TITLE_FONT = 8.3, 7.5
 _MOST_SLICES = 20
 _MARGIN = 0.15  # around the brain, as a part of its size
-_HEADER_INCHES, _NOTE_INCHES = 1.0, 0.12  # title and sentences; each line of notes
+_HEADER_INCHES, _SENTENCE_INCHES, _NOTE_INCHES = 0.55, 0.15, 0.12  # title; lines below it
 _MOST_NOTE_LINES, _MOST_TITLE = 8, 65  # lines, characters
 _WARNING = "#B00020"
 
@@ -135,9 +135,12 @@ def draw_page(
     figure = Figure(figsize=(_WIDTH_INCHES, 11.7), layout="constrained")
     warnings = _note_lines(page.warnings, bullet="WARNING: ", of="warnings")
     notes = _note_lines(page.notes)
-    header_inches = _HEADER_INCHES + _NOTE_INCHES * (len(warnings) + len(notes))
-    bands = figure.subfigures(4, 1, height_ratios=(header_inches, 4.1, 4.6, 1.9))
-    _write(bands[0], page, warnings, notes)
+    sentences = [part for line in page.lines for part in _sentence_lines(line)]
+    header_inches = _HEADER_INCHES + _SENTENCE_INCHES * len(sentences)
+    bands_inches = (header_inches + _NOTE_INCHES * (len(warnings) + len(notes)), 4.1, 4.6, 1.9)
+    bands = figure.subfigures(4, 1, height_ratios=bands_inches)
+    lines = [(line, _WARNING) for line in warnings] + [(line, "0.3") for line in notes]
+    _write(bands[0], page.title, sentences, lines)
     voxel_ml = float(np.prod(geometry.spacing_zyx_mm)) / 1000
     missed = near_miss(prediction.lesion, prediction.probability, voxel_ml)
     view = _view(prepared.made.mask, geometry, page.orientation_known)
@@ -156,22 +159,29 @@ def _note_lines(notes: Sequence[str], bullet: str = "- ", of: str = "notes") -> 
     return [*lines[: _MOST_NOTE_LINES - 1], f"{bullet}further {of} are in result.json"]
 
 
-def _write(band: SubFigure, page: Page, warnings: Sequence[str], notes: Sequence[str]) -> None:
-    """Title, sentences, warnings and notes below each other."""
-    title = page.title
+def _sentence_lines(sentence: str) -> list[str]:
+    """A sentence in lines of the page; a word that is longer than one, as a path is, is cut."""
+    room = letters(_WIDTH_INCHES - 0.2, 8.5)
+    words = (shortened(word, room - 10) for word in sentence.split())
+    return textwrap.wrap(" ".join(words), room)
+
+
+def _write(
+    band: SubFigure, title: str, sentences: Sequence[str], lines: Sequence[tuple[str, str]]
+) -> None:
+    """Title, sentences, and below them lines with their colours."""
     if len(title) > _MOST_TITLE:
         title = f"…{title[1 - _MOST_TITLE :]}"  # the end of a path tells more than its beginning
-    sentences = [shortened(line, letters(_WIDTH_INCHES - 0.2, 8.5)) for line in page.lines]
-    lines = [(line, _WARNING) for line in warnings] + [(line, "0.3") for line in notes]
+    header_inches = _HEADER_INCHES + _SENTENCE_INCHES * len(sentences)
     texts = [
         (0.08, title, {"fontsize": 13, "weight": "bold"}),
         (0.36, "\n".join(sentences), {"fontsize": 9}),
     ]
     # Line by line, for the layout may give the band less height than it asks for.
     for index, (line, colour) in enumerate(lines):
-        below_top = _HEADER_INCHES - 0.1 + _NOTE_INCHES * index
+        below_top = header_inches - 0.1 + _NOTE_INCHES * index
         texts.append((below_top, line, {"fontsize": 6.5, "color": colour}))
-    height = _HEADER_INCHES + _NOTE_INCHES * len(lines)
+    height = header_inches + _NOTE_INCHES * len(lines)
     for below_top, text, style in texts:
         band.text(0.02, 1 - below_top / height, text, va="top", **style)
 

@@ -5,6 +5,7 @@ import pytest
 
 from nnunetv2_strokesynth.inference.patient import Prediction
 from nnunetv2_strokesynth.io.nifti import Geometry
+from nnunetv2_strokesynth.reporting.near_miss import NearMiss
 from nnunetv2_strokesynth.reporting.patient_page import Page, _view, draw_page
 
 
@@ -48,3 +49,21 @@ def test_what_was_nearly_called_is_outlined_where_nothing_was(scene):
     (nearly,) = (title for title in titles[1] if title.startswith("nearly called"))
     lines = titles[1][nearly].collections
     assert lines and lines[0].get_linestyle()[0][1] is not None  # dashed
+
+
+def test_sentences_are_whole_and_stand_above_the_notes(scene):
+    """A sentence has lost its middle, and one line more has covered the first note."""
+    nearly = NearMiss(0.39, 0.2, 123.4, 11, np.zeros(1, bool)).sentence
+    said = [f"first {nearly}", f"Model: {'a_long_name/' * 30}", f"last {nearly}"]
+    page = Page("a scan", said, ["a note"], orientation_known=True)
+    prediction = Prediction(scene.probability > 0.5, scene.probability, None)
+    figure = draw_page(page, scene.prepared, prediction, Geometry(scene.spacing_zyx_mm), None)
+    band = figure.subfigs[0]
+    _, sentences, note = sorted(band.texts, key=lambda text: -text.get_position()[1])
+    words = sentences.get_text().split()
+    assert words[: len(said[0].split())] == said[0].split()
+    assert words[-len(said[2].split()) :] == said[2].split()
+    figure.draw_without_rendering()
+    page_width = figure.bbox.width
+    boxes = [text.get_window_extent() for text in (sentences, note)]
+    assert boxes[0].y0 > boxes[1].y1 and all(box.x1 < page_width for box in boxes)
