@@ -177,7 +177,7 @@ def _draw_place(
     count = slices.count(shown)
     place = _number_voxels(axes, reference, shown)
     axes.set_title(
-        f"{name}: {count} of {len(slices)} voxels, maximum over time, {place}", fontsize=10
+        f"{name}: {count} of {len(slices)} voxels,\nmaximum over time, {place}", fontsize=10
     )
     _show_brain(axes, computed.brain)
 

@@ -35,13 +35,12 @@ def test_they_reach_the_loss_beside_the_dwi(cls, n_further):
         train, _ = trainer.get_tr_and_val_datasets()
         image, *_ = train.load_case("case_1")
         other, *_ = train.load_case("case_2")
+        assert image.shape[0] == 12 + n_further
+        assert (image[:, 0:1][-1] == np.float32(0.7)).all() and np.isnan(other[:, 0:1][-1]).all()
+        sample = torch.from_numpy(image[:, 0])
     finally:
-        path.unlink()
-    n_channels = 12 + n_further
-    assert image.shape[0] == n_channels
-    assert (image[:, 0:1][-1] == np.float32(0.7)).all() and np.isnan(other[:, 0:1][-1]).all()
+        path.unlink()  # blosc2 reads from it until here
     transforms = cls.get_validation_transforms(None)
-    sample = torch.from_numpy(image[:, 0])
     labels = torch.zeros(1, SIDE, SIDE, dtype=torch.int16)
     *_, soft, _ = transforms(image=sample, segmentation=labels)["segmentation"]
     assert (soft == 0.7).all()
