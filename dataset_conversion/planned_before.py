@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from nnunetv2.paths import nnUNet_preprocessed
 
 from nnunetv2_strokesynth.dataloading.preprocessed_folders import PreprocessedFolders
-from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE
-from nnunetv2_strokesynth.dataset_conversion.raw_folder import json_or_none
+from nnunetv2_strokesynth.dataloading.splits_file import SPLITS_FILE, read_splits
 from nnunetv2_strokesynth.io.messages import name_some
 
 
@@ -52,11 +50,10 @@ def _same_folds(planned: Path, raw: Path) -> bool:
         return True
     try:
         copy, own = _folds(planned), _folds(raw)
-    except (TypeError, KeyError):
+    except ValueError:  # one of them is damaged
         return False
     return copy[: len(own)] == own
 
 
 def _folds(path: Path) -> list[tuple[set[str], set[str]]]:
-    splits: Any = json_or_none(path)
-    return [(set(split["train"]), set(split["val"])) for split in splits]
+    return [(set(split["train"]), set(split["val"])) for split in read_splits(path)]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nnunetv2_strokesynth.reporting.result_table import rounded_ml
+
 _LEAST = 0.02
 """Choice: a probability below it says nothing about a place."""
 
@@ -33,7 +35,7 @@ class NearMiss(NamedTuple):
         return (
             f"No lesion was called. Nearly called: the highest probability is {self.highest:.2f}, "
             f"in slice {self.slice_index + 1}; above {self.threshold:.2f} lie "
-            f"{self.volume_ml:.1f} mL"
+            f"{rounded_ml(self.volume_ml)} mL"
         )
 
 

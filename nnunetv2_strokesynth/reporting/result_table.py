@@ -67,15 +67,17 @@ _NAMES = ("first", "second")  # of answers that are compared
 _PERFUSION, _BY_ANOTHER = "Perfusion: ", ("By another artery: ", "Sensitivity: By another artery: ")
 
 
+def rounded_ml(volume_ml: float) -> str:
+    """``12.3``; a volume of a few voxels as ``0.006``, for it must not look like none."""
+    return f"{volume_ml:.1g}" if 0 < volume_ml < 0.05 else f"{volume_ml:.1f}"
+
+
 def lesion_volume(result: Mapping[str, object]) -> str:
     """``12.3 mL``, or ``12.3 mL (90 % interval 8.0 to 20.1 mL)`` of a calibrated model."""
-    volume_ml = float(result["lesion_ml"])
-    # A lesion of a few voxels must not look like none.
-    rounded = f"{volume_ml:.1g}" if 0 < volume_ml < 0.05 else f"{volume_ml:.1f}"
-    text, interval = f"{rounded} mL", result.get("lesion_interval")
+    text, interval = f"{rounded_ml(result['lesion_ml'])} mL", result.get("lesion_interval")
     if not isinstance(interval, Mapping):
         return text
-    ends = f"{interval['low_ml']:.1f} to {interval['high_ml']:.1f} mL"
+    ends = f"{rounded_ml(interval['low_ml'])} to {rounded_ml(interval['high_ml'])} mL"
     return f"{text} ({100 * interval['coverage']:.0f} % interval {ends})"
 
 

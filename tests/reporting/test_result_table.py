@@ -1,5 +1,8 @@
 """Every number of a result file reaches the page's tables, with its unit."""
 
+import numpy as np
+
+from nnunetv2_strokesynth.reporting.near_miss import NearMiss
 from nnunetv2_strokesynth.reporting.result_table import lesion_volume, result_rows
 
 
@@ -84,3 +87,6 @@ def test_the_volume_has_its_interval_where_there_is_one():
     assert lesion_volume(result) == "12.3 mL (90 % interval 8.0 to 20.1 mL)"
     assert lesion_volume({"lesion_ml": 0.0, "lesion_interval": None}) == "0.0 mL"
     assert lesion_volume({"lesion_ml": 0.006}) == "0.006 mL"
+    few = {"lesion_ml": 0.006, "lesion_interval": {**interval, "low_ml": 0.0, "high_ml": 0.03}}
+    assert lesion_volume(few) == "0.006 mL (90 % interval 0.0 to 0.03 mL)"
+    assert NearMiss(0.4, 0.2, 0.006, 3, np.zeros(1, bool)).sentence.endswith("lie 0.006 mL")
