@@ -161,9 +161,9 @@ def _note_lines(notes: Sequence[str], bullet: str = "- ", of: str = "notes") -> 
 
 def _sentence_lines(sentence: str) -> list[str]:
     """A sentence in lines of the page; a word that is longer than one, as a path is, is cut."""
-    room = letters(_WIDTH_INCHES - 0.2, 8.5)
-    words = (shortened(word, room - 10) for word in sentence.split())
-    return textwrap.wrap(" ".join(words), room)
+    place = (_WIDTH_INCHES - 0.2, 8.5)
+    words = (shortened(word, letters(*place) - 10) for word in sentence.split())
+    return wrapped(" ".join(words), *place).splitlines()
 
 
 def _write(
